@@ -1,0 +1,21 @@
+"""The `deepemotion` program: data, labels and single models. Each command imports what it needs when it runs."""
+
+from deepemotion import console
+from deepemotion.commands import inspect, label, pack, simulate, train, verify
+
+app = console.new_app("Decode emotion from fMRI volumes: label, pack, train and look at single models.")
+app.command()(simulate.simulate)
+app.command()(label.label)
+app.command()(pack.pack)
+app.command()(inspect.inspect)
+app.command()(verify.verify)
+app.command()(train.train)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    console.run(app)
+
+
+if __name__ == "__main__":
+    main()

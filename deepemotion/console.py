@@ -1,0 +1,56 @@
+"""What every command shares: how errors end a program, and where progress is shown."""
+
+import os
+import sys
+from collections.abc import Callable
+
+import typer
+
+from deepemotion.errors import UserError
+
+EXIT_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def new_app(summary: str) -> typer.Typer:
+    """Return a Typer application with the house's settings: plain help, our own error handling."""
+    return typer.Typer(
+        help=summary,
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def run(program: Callable[[], None]) -> None:
+    """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130.
+
+    `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead.
+    """
+    debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
+    sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        program()
+    except UserError as error:
+        if debug:
+            raise
+        say(f"error: {error}")
+        raise SystemExit(EXIT_BAD_INPUT) from None
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        say("interrupted")
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def say(line: str) -> None:
+    """Print a line for people, on standard error: standard output is for results."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def answer(text: str) -> None:
+    """Print a result, on standard output."""
+    print(text, flush=True)  # noqa: T201

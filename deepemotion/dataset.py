@@ -1,0 +1,142 @@
+"""A dataset's description (segments, TR, file patterns, subjects), and where its runs and masks lie."""
+
+import string
+from pathlib import Path
+from typing import Annotated, Self
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field
+
+from deepemotion import shipped
+from deepemotion.errors import UserError, from_validation
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Segment(_Strict):
+    """The part of the stimulus played in one run: movie seconds, half-open [start, end)."""
+
+    run: Annotated[int, Field(ge=1, le=127)]
+    start: float
+    end: float
+
+    @pydantic.model_validator(mode="after")
+    def _ends_after_start(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError(f"run {self.run} ends at {self.end} s, not after its start at {self.start} s")
+        return self
+
+
+class FilePatterns(_Strict):
+    """Paths below the dataset's root, with `{subject}` and `{run}` (or `{run:02d}`) where they vary."""
+
+    bold: str
+    run_mask: str | None = None
+    mask: str | None = None
+
+    @pydantic.field_validator("bold", "run_mask", "mask")
+    @classmethod
+    def _fields_known(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            unknown = {name for _, name, _, _ in string.Formatter().parse(pattern) if name} - {"subject", "run"}
+            if unknown:
+                raise ValueError(f"unknown field {{{min(unknown)}}}; use {{subject}} and {{run}}")
+        return pattern
+
+
+class Dataset(_Strict):
+    """A run-wise 4D dataset: `configs/datasets/studyforrest.yaml` describes the real one in this schema."""
+
+    name: str
+    tr: Annotated[float, Field(gt=0)]
+    subjects: Annotated[list[str], Field(min_length=1)]
+    segments: Annotated[list[Segment], Field(min_length=1)]
+    files: FilePatterns
+
+    @pydantic.model_validator(mode="after")
+    def _runs_in_order(self) -> Self:
+        starts = [segment.start for segment in self.segments]
+        runs = [segment.run for segment in self.segments]
+        if starts != sorted(starts) or len(set(runs)) != len(runs):
+            raise ValueError("segments: each run once, in the order of their start")
+        if len(set(self.subjects)) != len(self.subjects):
+            raise ValueError("subjects: each subject once")
+        return self
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a description. Raises UserError that names the file and key."""
+        try:
+            return cls.model_validate(shipped.read_yaml(path))
+        except pydantic.ValidationError as error:
+            raise from_validation(error, path) from error
+
+    @classmethod
+    def of_folder(cls, root: Path, description: str | None = None) -> Self:
+        """Read the description of the dataset at `root`: the one named or given by path, else its `dataset.yaml`."""
+        if not root.is_dir():
+            raise UserError(f"{root}: no such folder; give the root of the dataset")
+        if description is not None:
+            return cls.read(shipped.find(description, "datasets"))
+        path = root / "dataset.yaml"
+        if not path.is_file():
+            raise UserError(f"{path}: not found; say --dataset studyforrest, or give a description's path")
+        return cls.read(path)
+
+    def select_subjects(self, wanted: list[str] | None) -> list[str]:
+        """Return the wanted subjects in the dataset's order, None for all. Raises UserError for an unknown one."""
+        if wanted is None:
+            return list(self.subjects)
+        unknown = [subject for subject in wanted if subject not in self.subjects]
+        if unknown:
+            raise UserError(f"subject {unknown[0]}: not in dataset {self.name}, which has {', '.join(self.subjects)}")
+        return [subject for subject in self.subjects if subject in wanted]
+
+    def volumes(self, segment: Segment) -> int:
+        """Return how many volumes a complete run of `segment` has."""
+        return round((segment.end - segment.start) / self.tr)
+
+    def bold(self, root: Path, subject: str, run: int) -> Path:
+        """Return the run's 4D BOLD file. Raises UserError where it is not there, with the line that fetches it."""
+        return _present(root, self.files.bold.format(subject=subject, run=run))
+
+    def masks(self, root: Path, subject: str) -> list[Path]:
+        """Return the files whose intersection is the subject's mask: the common mask, else the run masks, else none."""
+        if self.files.mask is not None:
+            return [_present(root, self.files.mask.format(subject=subject))]
+        if self.files.run_mask is not None:
+            return [
+                _present(root, self.files.run_mask.format(subject=subject, run=segment.run))
+                for segment in self.segments
+            ]
+        return []
+
+
+def parse_subjects(text: str) -> list[str]:
+    """Parse `1,2,5-9` or `01,sub-02` into two-digit labels; other labels (`sub-pilot`) are kept as they are.
+
+    Raises UserError for a range that is no range.
+    """
+    subjects: list[str] = []
+    for part in (piece.strip().removeprefix("sub-") for piece in text.split(",")):
+        first, dash, last = part.partition("-")
+        if not part:
+            raise UserError(f"subjects {text!r}: an empty entry; write them as 1,2,5-9")
+        if dash and first.isdigit() and last.isdigit():
+            if int(last) < int(first):
+                raise UserError(f"subjects {text!r}: the range {part} runs backwards")
+            subjects += [f"{number:02d}" for number in range(int(first), int(last) + 1)]
+        else:
+            subjects.append(f"{int(part):02d}" if part.isdigit() else part)
+    return list(dict.fromkeys(subjects))
+
+
+def _present(root: Path, relative: str) -> Path:
+    path = root / relative
+    if path.exists():
+        return path
+    if path.is_symlink():
+        raise UserError(f"{path}: its content is not here (a git-annex link); fetch it: datalad get -d {root} {path}")
+    raise UserError(f"{path}: no such file")

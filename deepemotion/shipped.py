@@ -1,0 +1,41 @@
+"""Finds a configuration: the user's own by its path, one that ships with the package by its name."""
+
+from pathlib import Path
+
+import yaml
+
+from deepemotion.errors import UserError
+
+_PACKAGE = Path(__file__).parent
+# A wheel carries the folder inside the package; a checkout has it beside the package.
+CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parent / "configs"
+
+
+def find(name: str, folder: str = "") -> Path:
+    """Return the path of the configuration `name`: a file of that path, or `configs/FOLDER/NAME.yaml` of the package.
+
+    Raises UserError that lists the names that ship.
+    """
+    given = Path(name)
+    if given.is_file():
+        return given
+    shipped = CONFIGS / folder / f"{name}.yaml"
+    if given.name == name and shipped.is_file():
+        return shipped
+    names = ", ".join(sorted(path.stem for path in (CONFIGS / folder).glob("*.yaml")))
+    raise UserError(f"{name}: no such file, and no configuration of that name ships (those that do: {names})")
+
+
+def read_yaml(path: Path) -> dict[str, object]:
+    """Read a YAML file whose top level is a mapping. Raises UserError with file and line where it is not."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: the top level must be a mapping of keys to values")
+    return content

@@ -1,0 +1,1 @@
+"""Plan, run, resume and tabulate experiments made of many `deepemotion` trainings."""
