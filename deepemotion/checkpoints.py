@@ -1,0 +1,73 @@
+"""What an epoch leaves behind so that a killed training goes on as if nothing had happened."""
+
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from deepemotion.files import atomic_path
+
+State = dict[str, Any]
+_UNREADABLE = (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+
+class Checkpoints:
+    """The last two epochs and the best one, as files of one folder. Each is written whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.last = folder / "last.pt"
+        self.previous = folder / "previous.pt"
+        self.best = folder / "best.pt"
+
+    def save(self, state: State, *, best: bool) -> None:
+        """Make `state` the last checkpoint, the one before it the previous one, and `state` the best if so marked."""
+        with atomic_path(self.last) as temporary:
+            torch.save(state, temporary)
+            if self.last.exists():
+                self.last.replace(self.previous)
+        if best:
+            with atomic_path(self.best) as temporary:
+                temporary.unlink()
+                os.link(self.last, temporary)
+
+    def load(self) -> State | None:
+        """Return the newest readable state, None where there is none.
+
+        The one before is the fallback for a file torn by the file system after a crash of the machine. Only tensors
+        and plain values are unpickled.
+        """
+        for path in (self.last, self.previous):
+            if path.exists():
+                try:
+                    state: State = torch.load(path, map_location="cpu", weights_only=True)
+                except _UNREADABLE:
+                    continue
+                return state
+        return None
+
+
+def capture(epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer, history: list[dict[str, Any]]) -> State:
+    """Return all that the epochs after `epoch` depend on. Shuffling needs no state: its seed is (seed, epoch)."""
+    return {
+        "epoch": epoch,
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "rng": torch.get_rng_state(),
+        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "history": history,
+    }
+
+
+def restore(state: State, model: nn.Module, optimiser: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    """Put a captured state back into the model, the optimiser and the generators; return the epochs' metrics so far."""
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    torch.set_rng_state(state["rng"])
+    if torch.cuda.is_available() and len(state["cuda_rng"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda_rng"])
+    history: list[dict[str, Any]] = state["history"]
+    return history

@@ -1,0 +1,101 @@
+"""`deepemotion label`: observers' annotations to labels.tsv."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deepemotion.console import answer, say
+from deepemotion.errors import UserError
+
+if TYPE_CHECKING:
+    from deepemotion.label_rules import Rule
+
+
+class Ties(StrEnum):
+    """What becomes of equally frequent emotions."""
+
+    first = "first"
+    none = "none"
+
+
+def label(
+    annotations: Annotated[Path, typer.Option(help="Folder with one CSV file an observer.")],
+    dataset: Annotated[str, typer.Option(help="The movie: studyforrest, or the path of a dataset's description.")],
+    rule: Annotated[str, typer.Option(help="A rule that ships (paper, interval), or a path.")],
+    out: Annotated[Path, typer.Option(help="The table to write.")] = Path("labels.tsv"),
+    observers: Annotated[str | None, typer.Option(help="av, ao, all or ids: av1o01,av1o02; else the rule's.")] = None,
+    clusters: Annotated[str | None, typer.Option(help="YAML of emotion: [labels], or `auto`; else the rule's.")] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="Votes needed: a number, half, majority; else the rule's.")
+    ] = None,
+    ties: Annotated[Ties | None, typer.Option(help="Between equals: the first observer's, or none.")] = None,
+    statistics: Annotated[Path | None, typer.Option(help="Folder for figure 1 and the tables behind it.")] = None,
+) -> None:
+    """Turn observers' annotations into the emotion of each movie time."""
+    from deepemotion import annotations as raw
+    from deepemotion import consensus, files, labels, shipped
+    from deepemotion.dataset import Dataset
+
+    movie = Dataset.read(shipped.find(dataset, "datasets"))
+    changes: dict[str, Any] = {"observers": observers, "threshold": threshold, "ties": ties.value if ties else None}
+    chosen = _choose_rule(rule, changes, None if clusters == "auto" else clusters)
+    events = raw.read(annotations, chosen.observers, chosen.class_of)
+    grid = consensus.Grid.of_movie(movie, chosen)
+    given = consensus.labels_given(events, grid, chosen)
+    if not given.any():
+        raise UserError(
+            f"{annotations}: no label falls into the movie of dataset {movie.name} ({grid.count} volumes of"
+            f" {grid.step:g} s); are these the annotations of that movie, in seconds?"
+        )
+
+    final = chosen
+    if clusters == "auto" or statistics is not None:
+        from deepemotion.label_statistics import LabelStatistics, compare_clusters
+
+        figure_1 = LabelStatistics.of(given, tuple(chosen.class_of))
+        if clusters == "auto":
+            proposed = figure_1.propose_clusters(len(chosen.classes))
+            final = chosen.replaced("--clusters auto", clusters=proposed)
+    decided = consensus.vote(given, final)
+    counts = consensus.count_labelled(decided, final.classes)
+    if counts[labels.NONE] == grid.count:
+        raise UserError(f"{annotations}: no emotion has {final.votes_needed(len(events))} votes; lower --threshold")
+
+    if clusters == "auto":
+        comparison = compare_clusters(figure_1, chosen.class_of, final.class_of)
+        files.write_text(out.with_name(f"{out.stem}_clusters.tsv"), comparison)
+        answer(comparison.rstrip())
+    if statistics is not None:
+        from deepemotion import label_figure
+
+        caption = f"Observers {', '.join(events)}; rule {Path(rule).stem}, dataset {movie.name}."
+        figure_1.write(statistics)
+        label_figure.save(label_figure.draw(figure_1, final.class_of, caption), statistics, "figure1")
+        say(f"{statistics}: figure1.png, figure1.svg, frequency.tsv, covariance.tsv, correlation.tsv")
+    labels.write(
+        out,
+        classes=final.classes,
+        movie_time=grid.movie_time,
+        emotion=decided.emotion,
+        votes=decided.votes,
+        observers=len(events),
+        soft=decided.soft,
+    )
+    counted = ", ".join(f"{name} {count}" for name, count in counts.items())
+    answer(f"{out}: {grid.count - counts[labels.NONE]} of {grid.count} movie times labelled: {counted}")
+
+
+def _choose_rule(rule: str, changes: dict[str, Any], clusters: str | None) -> "Rule":
+    from deepemotion import shipped
+    from deepemotion.label_rules import Rule
+
+    chosen = Rule.read(shipped.find(rule, "labels"))
+    for option, value in changes.items():
+        if value is not None:
+            chosen = chosen.replaced(f"--{option} {value}", **{option: value})
+    if clusters is not None:
+        path = shipped.find(clusters, "labels")
+        chosen = chosen.replaced(path, clusters=shipped.read_yaml(path))
+    return chosen

@@ -1,0 +1,36 @@
+"""`deepemotion pack`: NIfTI runs into one chunked HDF5 file a subject."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemotion.errors import UserError
+from deepemotion.pack_options import Compression, NanRule
+
+
+def pack(
+    dataset: Annotated[Path, typer.Argument(help="Root folder of the dataset.")],
+    out: Annotated[Path, typer.Option(help="Folder for the packed files.")],
+    description: Annotated[
+        str | None, typer.Option("--dataset", help="Its description: studyforrest, or a path; else its dataset.yaml.")
+    ] = None,
+    subjects: Annotated[str | None, typer.Option(help="Only these: 1,2,5-9.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Subjects at a time.", show_default="all CPUs")] = None,
+    nan: Annotated[NanRule, typer.Option(help="What to do with NaN or infinite voxels in the mask.")] = NanRule.FAIL,
+    compression: Annotated[Compression, typer.Option(help="Of the volumes.")] = Compression.NONE,
+) -> None:
+    """Pack subjects; what is there and up to date is skipped, and only runs that changed are read again."""
+    if jobs is not None and jobs < 1:
+        raise UserError(f"--jobs {jobs}: give at least 1")
+    from deepemotion.dataset import Dataset, parse_subjects
+    from deepemotion.pack_jobs import pack_all
+    from deepemotion.packing import PackRequest
+
+    described = Dataset.of_folder(dataset, description)
+    chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
+    requests = [PackRequest(described, dataset, subject, out, nan, compression) for subject in chosen]
+    failed = pack_all(requests, jobs or len(os.sched_getaffinity(0)))
+    if failed:
+        raise UserError(f"{len(failed)} of {len(chosen)} subjects not packed: {', '.join(f'sub-{s}' for s in failed)}")

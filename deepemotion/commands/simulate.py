@@ -1,0 +1,46 @@
+"""`deepemotion simulate`: a StudyForrest-shaped dataset with known truth."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemotion.errors import UserError
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write; made if it is not there.")],
+    subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 19,
+    shape: Annotated[str, typer.Option(help="Voxels along x, y and z; the real data have 132,175,48.")] = "33,44,12",
+    volumes_per_run: Annotated[
+        str,
+        typer.Option(help="Volumes of each of the 8 runs, or 8 numbers; the real 451,441,438,488,462,439,542,338."),
+    ] = "60",
+    signal: Annotated[float, typer.Option(help="Percent signal change of an active region; 0 for none.")] = 1.0,
+    idiosyncrasy: Annotated[
+        float, typer.Option(help="How far subjects differ in where they respond: 0 (not at all) to 1.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option(help="Same seed, same dataset.")] = 0,
+    jobs: Annotated[int | None, typer.Option(help="Processes to use.", show_default="all CPUs")] = None,
+) -> None:
+    """Simulate a dataset like StudyForrest's, with known emotions and networks."""
+    from deepemotion import simulation
+
+    volumes = _numbers("volumes-per-run", volumes_per_run)
+    parameters = simulation.Parameters(
+        subjects=subjects,
+        shape=_numbers("shape", shape),
+        volumes_per_run=volumes[0] if len(volumes) == 1 else volumes,
+        signal=signal,
+        idiosyncrasy=idiosyncrasy,
+        seed=seed,
+    )
+    simulation.simulate(out, parameters, jobs=jobs if jobs is not None else len(os.sched_getaffinity(0)))
+
+
+def _numbers(option: str, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(f"{option}: {text!r} is not whole numbers separated by commas") from None

@@ -1,0 +1,45 @@
+"""`deepemotion train`: one training without Ray."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemotion.console import answer, say
+
+
+def train(
+    out: Annotated[Path, typer.Argument(help="Folder of the training; an interrupted one goes on.")],
+    data: Annotated[Path, typer.Option(help="Folder of packed subject files.")],
+    labels: Annotated[Path, typer.Option(help="labels.tsv, as `deepemotion label` writes it.")],
+    subjects: Annotated[str, typer.Option(help="Subjects to train on: 1,2,5-9.")],
+    unseen: Annotated[str | None, typer.Option(help="Subjects to test on only.")] = None,
+    config: Annotated[
+        str, typer.Option(help="A configuration that ships (paper, rigorous, demo) or a path.")
+    ] = "paper",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, e.g. train.epochs=10.")] = None,
+) -> None:
+    """Train one model and predict every labelled volume; the same result as the same trial of an experiment."""
+    from deepemotion import shipped
+    from deepemotion.dataset import parse_subjects
+    from deepemotion.settings import make_trial, read_settings
+    from deepemotion.trial_directory import TrialDirectory
+
+    settings = read_settings(shipped.find(config), set_ or [])
+    trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
+    from deepemotion.training import Metrics
+    from deepemotion.training import train as train_model
+
+    def show(metrics: Metrics) -> None:
+        say(
+            f"epoch {metrics['epoch']:3.0f}/{trial.train.epochs}  loss {metrics['loss/train']:.4f}"
+            f"  train {metrics['accuracy/train']:.3f}  validation {metrics['accuracy/validation']:.3f}"
+            f"  {metrics['time/epoch']:.1f} s"
+        )
+
+    result = train_model(trial, data, labels, TrialDirectory(out), show)
+    answer(
+        f"validation accuracy {result['accuracy_validation']:.3f}"
+        f" (label-only {result['label_only_accuracy']:.3f}, majority {result['majority_accuracy']:.3f},"
+        f" chance {result['chance']:.3f}; n = {result['n_validation']})"
+    )

@@ -1,0 +1,132 @@
+"""The label table, labels.tsv: which emotion each movie time carries, and how many observers said so."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepemotion.errors import UserError
+from deepemotion.files import write_text
+
+NONE = "NONE"
+_FIXED = ("movie_time", "emotion", "votes", "observers")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a movie on a uniform grid of N times and C classes; -1 stands for "no label"."""
+
+    classes: tuple[str, ...]
+    movie_time: NDArray[np.float64]
+    """(N,) seconds; row i holds for [movie_time[i], movie_time[i] + step)."""
+    emotion: NDArray[np.int64]
+    """(N,) class index, -1 for NONE."""
+    soft: NDArray[np.float32]
+    """(N, C) share of observers that gave the class; a row may sum to less or more than 1."""
+    checksum: str
+    """SHA-256 of the file's bytes, in hex."""
+
+    @classmethod
+    def read(cls, path: Path) -> "Labels":
+        """Read labels.tsv. Raises UserError that names the file and line of whatever is malformed."""
+        try:
+            data = path.read_bytes()
+            lines = data.decode("utf-8").splitlines()
+        except OSError as error:
+            raise UserError(
+                f"{path}: cannot read the labels: {error.strerror}; write them: deepemotion label"
+            ) from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path}: not a text file in UTF-8; write it again: deepemotion label") from error
+        classes = _parse_header(lines[0] if lines else "", f"{path}:1")
+        index = {NONE: -1} | {name: i for i, name in enumerate(classes)}
+        rows = [_parse_row(line, index, f"{path}:{number}") for number, line in enumerate(lines[1:], start=2)]
+        if len(rows) < 2:
+            raise UserError(f"{path}: fewer than two movie times; write it again: deepemotion label")
+        movie_time = np.array([row[0] for row in rows], dtype=np.float64)
+        _require_uniform(movie_time, path)
+        return cls(
+            classes=classes,
+            movie_time=movie_time,
+            emotion=np.array([row[1] for row in rows], dtype=np.int64),
+            soft=np.array([row[2] for row in rows], dtype=np.float32),
+            checksum=hashlib.sha256(data).hexdigest(),
+        )
+
+    def at(self, movie_time: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return (T,) the row whose grid interval [t, t + step) holds each time in seconds, -1 outside the grid.
+
+        A time less than a millionth of a step below a grid time counts as that grid time: sums of TRs are not exact.
+        """
+        count = len(self.movie_time)
+        step = (self.movie_time[-1] - self.movie_time[0]) / (count - 1)
+        row = np.floor((movie_time - self.movie_time[0]) / step + 1e-6)
+        return np.where((row >= 0) & (row < count), row, -1).astype(np.int64)
+
+
+def write(
+    path: Path,
+    *,
+    classes: tuple[str, ...],
+    movie_time: NDArray[np.float64],
+    emotion: NDArray[np.int64],
+    votes: NDArray[np.int64],
+    observers: int,
+    soft: NDArray[np.floating],
+) -> None:
+    """Write labels.tsv atomically.
+
+    `movie_time` (N,) seconds, `emotion` (N,) class index or -1, `votes` (N,) observers that gave the most frequent
+    class, `observers` how many were asked, `soft` (N, C) their shares. Raises UserError where it cannot write.
+    """
+    names = [*classes, NONE]
+    lines = ["\t".join([*_FIXED, *classes])]
+    for i in range(len(movie_time)):
+        shares = [f"{share:.6g}" for share in soft[i]]
+        lines.append("\t".join([f"{movie_time[i]:.12g}", names[emotion[i]], str(votes[i]), str(observers), *shares]))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _parse_header(line: str, where: str) -> tuple[str, ...]:
+    columns = tuple(line.split("\t"))
+    fixed, classes = columns[: len(_FIXED)], columns[len(_FIXED) :]
+    if fixed != _FIXED or not classes:
+        raise UserError(
+            f"{where}: the columns must be {', '.join(_FIXED)} and one a class, tab-separated;"
+            " write it: deepemotion label"
+        )
+    if len(set(classes)) != len(classes) or not all(classes) or NONE in classes:
+        raise UserError(f"{where}: each class needs one column with a name of its own other than {NONE}")
+    return classes
+
+
+def _parse_row(line: str, index: dict[str, int], where: str) -> tuple[float, int, list[float]]:
+    fields = line.split("\t")
+    width = len(_FIXED) + len(index) - 1
+    if len(fields) != width:
+        raise UserError(f"{where}: {len(fields)} fields where the header has {width}")
+    if fields[1] not in index:
+        raise UserError(f"{where}: unknown emotion {fields[1]!r}; the classes are {', '.join(index)}")
+    try:
+        movie_time, votes, observers = float(fields[0]), int(fields[2]), int(fields[3])
+        soft = [float(field) for field in fields[len(_FIXED) :]]
+    except ValueError as error:
+        raise UserError(f"{where}: not a number: {error}") from error
+    if not math.isfinite(movie_time):
+        raise UserError(f"{where}: movie_time {fields[0]} is no time in seconds")
+    if not 0 <= votes <= observers:
+        raise UserError(f"{where}: {votes} votes of {observers} observers")
+    if not all(0 <= share <= 1 for share in soft):
+        raise UserError(f"{where}: a share of observers lies outside 0 to 1")
+    return movie_time, index[fields[1]], soft
+
+
+def _require_uniform(movie_time: NDArray[np.float64], path: Path) -> None:
+    steps = np.diff(movie_time)
+    wrong = np.flatnonzero((steps <= 0) | (abs(steps - steps[0]) > 1e-6 * abs(steps[0])))
+    if wrong.size:
+        # Row i stands in line i + 2, and step i leads to row i + 1.
+        raise UserError(f"{path}:{wrong[0] + 3}: movie_time must rise by the same step in every line")

@@ -1,0 +1,128 @@
+"""Everything that determines one training's result, as a schema: data, split, model, training, and its subjects."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from deepemotion import shipped
+from deepemotion.errors import UserError, from_validation
+
+
+class Section(BaseModel):
+    """A part of a configuration: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(Section):
+    """Which volumes carry which label, and in which unit a network sees them."""
+
+    timing: Literal["true", "cumulative"] = "true"
+    lag_s: Annotated[float, Field(ge=0, le=30)] = 4.0
+    drop_overlaps: bool = True
+    normalisation: Literal["none", "zscore", "zscore+detrend", "psc"] = "zscore+detrend"
+
+
+class SplitSettings(Section):
+    """Which labelled volumes are for training and which for validation."""
+
+    protocol: Literal["random", "run"] = "random"
+    seed: int = 42
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    fold: Annotated[int, Field(ge=1)] | None = None
+
+
+class ModelSettings(Section):
+    """The network, by its name in the registry."""
+
+    name: str = "cnn3d"
+
+
+class TrainSettings(Section):
+    """Optimisation. `threads` is here since the order of CPU summation decides a result's last bits."""
+
+    epochs: Annotated[int, Field(ge=1)] = 50
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    batch_size: Annotated[int, Field(ge=1)] = 20
+    seed: Annotated[int, Field(ge=0)] = 0
+    precision: Literal["auto", "float32", "bf16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=1)] = 1
+
+
+class TrialSettings(Section):
+    """The four sections that an experiment's YAML and a single training share."""
+
+    data: DataSettings = DataSettings()
+    split: SplitSettings = SplitSettings()
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+
+
+class Trial(TrialSettings):
+    """One training: the settings, the subjects trained on, and those only tested on."""
+
+    subjects: Annotated[list[str], Field(min_length=1)]
+    unseen_subjects: list[str] = []
+
+    @pydantic.model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        both = set(self.subjects) & set(self.unseen_subjects)
+        if both:
+            raise ValueError(f"subject {min(both)} is both trained on and unseen")
+        return self
+
+
+TRIAL_SECTIONS = tuple(TrialSettings.model_fields)
+
+
+def make_trial(settings: TrialSettings, subjects: list[str], unseen_subjects: list[str]) -> Trial:
+    """Return the trial of these settings and subjects; their order is no part of it. Raises UserError."""
+    sections = {name: getattr(settings, name) for name in TRIAL_SECTIONS}
+    try:
+        return Trial(**sections, subjects=sorted(subjects), unseen_subjects=sorted(unseen_subjects))
+    except pydantic.ValidationError as error:
+        raise from_validation(error, "subjects") from error
+
+
+def read_settings(config: Path, overrides: list[str]) -> TrialSettings:
+    """Read the trial sections of an experiment's YAML, with `key=value` overrides. Raises UserError naming the key."""
+    content = apply_overrides(shipped.read_yaml(config), overrides, config)
+    try:
+        return TrialSettings.model_validate({key: content[key] for key in TRIAL_SECTIONS if key in content})
+    except pydantic.ValidationError as error:
+        raise from_validation(error, config) from error
+
+
+def apply_overrides(content: dict[str, Any], overrides: list[str], where: Path) -> dict[str, Any]:
+    """Return `content` with each `section.key=value` set; values are read as YAML. Raises UserError for other forms."""
+    result = {key: dict(value) if isinstance(value, dict) else value for key, value in content.items()}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        section, dot, name = key.strip().partition(".")
+        if not (equals and dot and section and name):
+            raise UserError(f"--set {override}: write it as section.key=value, for instance train.epochs=10")
+        target = result.setdefault(section, {})
+        if not isinstance(target, dict):
+            raise UserError(f"--set {override}: {section} in {where} is no section of keys")
+        target[name] = parse_value(text)
+    return result
+
+
+def parse_value(text: str) -> Any:
+    """Read a value as YAML, and `1e-4`, which YAML 1.1 takes for a string, as a number."""
+    try:
+        return float(text) if _is_exponent(text) else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{text!r}: not a value ({error})") from error
+
+
+def _is_exponent(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "e" in text.lower() and any(character.isdigit() for character in text)

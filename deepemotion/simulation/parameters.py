@@ -1,0 +1,104 @@
+"""What a simulated dataset is made from: its parameters, their limits, its description and its random numbers."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from deepemotion import shipped
+from deepemotion.dataset import Dataset, Segment
+from deepemotion.errors import UserError
+
+TR_S = 2.0
+VOXEL_MM = 1.2
+# Adjacent runs of the real dataset replay 16 s of the movie (Labs et al. 2015).
+OVERLAP_S = 16.0
+RUNS = 8
+SHORTEST_RUN = 2 * int(OVERLAP_S / TR_S) + 1
+LONGEST_RUN = 1000
+SMALLEST_SIDE = 8
+LARGEST_SIDE = 512
+MOST_SUBJECTS = 500
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Everything that determines the simulated data, bit for bit.
+
+    `shape` is (X, Y, Z) in voxels; `volumes_per_run` one number for all eight runs or eight numbers; `signal` the
+    percent signal change at the centre of an active region under a sustained emotion (0: no signal at all);
+    `idiosyncrasy` in [0, 1] how far each subject's regions lie from the template's. Raises UserError where a value
+    is out of its limits.
+    """
+
+    subjects: int = 19
+    shape: tuple[int, ...] = (33, 44, 12)
+    volumes_per_run: int | tuple[int, ...] = 60
+    signal: float = 1.0
+    idiosyncrasy: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.subjects <= MOST_SUBJECTS:
+            raise UserError(f"subjects: {self.subjects} is not between 1 and {MOST_SUBJECTS}")
+        if len(self.shape) != 3 or not all(SMALLEST_SIDE <= side <= LARGEST_SIDE for side in self.shape):
+            raise UserError(
+                f"shape: {_listed(self.shape)} is not three numbers of voxels, each {SMALLEST_SIDE} to {LARGEST_SIDE}"
+            )
+        if len(self.run_volumes) != RUNS:
+            raise UserError(f"volumes-per-run: {len(self.run_volumes)} numbers; give one for all runs, or {RUNS}")
+        for volumes in self.run_volumes:
+            if not SHORTEST_RUN <= volumes <= LONGEST_RUN:
+                raise UserError(
+                    f"volumes-per-run: {volumes} is not between {SHORTEST_RUN} and {LONGEST_RUN}"
+                    f" (a run shares {OVERLAP_S:g} s with each neighbour)"
+                )
+        if not (math.isfinite(self.signal) and 0 <= self.signal <= 100):
+            raise UserError(f"signal: {self.signal:g} is not between 0 and 100 percent")
+        if not 0 <= self.idiosyncrasy <= 1:
+            raise UserError(f"idiosyncrasy: {self.idiosyncrasy:g} is not between 0 and 1")
+        if self.seed < 0:
+            raise UserError(f"seed: {self.seed} is negative")
+
+    @property
+    def run_volumes(self) -> tuple[int, ...]:
+        """How many volumes each run has."""
+        return (self.volumes_per_run,) * RUNS if isinstance(self.volumes_per_run, int) else self.volumes_per_run
+
+    def dataset(self) -> Dataset:
+        """Return the description: the real dataset's subjects (then 21, 22, ...) and file patterns, our segments."""
+        real = Dataset.read(shipped.find("studyforrest", "datasets"))
+        labels = itertools.chain(real.subjects, (f"{number:02d}" for number in itertools.count(21)))
+        segments = []
+        start = 0.0
+        for run, volumes in enumerate(self.run_volumes, start=1):
+            end = start + volumes * TR_S
+            segments.append(Segment(run=run, start=start, end=end))
+            start = end - OVERLAP_S
+        return Dataset(
+            name="simulated",
+            tr=TR_S,
+            subjects=list(itertools.islice(labels, self.subjects)),
+            segments=segments,
+            files=real.files,
+        )
+
+    def generator(self, stream: "Stream", *keys: int) -> np.random.Generator:
+        """Return the random numbers of one part of the dataset, independent of all others and of the order of work."""
+        return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(stream, *keys)))
+
+
+class Stream(IntEnum):
+    """What random numbers are for; part of their key, so that each part can be made by itself."""
+
+    STORY = 0
+    OBSERVER = 1
+    TEMPLATE = 2
+    SUBJECT = 3
+    RUN = 4
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ",".join(str(number) for number in numbers)

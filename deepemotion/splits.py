@@ -1,0 +1,76 @@
+"""Which labelled volumes train and which validate, and what labels alone would score on that split."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deepemotion.errors import UserError
+from deepemotion.samples import SampleTable
+from deepemotion.settings import SplitSettings
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Accuracies, in [0, 1], that need no brain data. A decoder that does not beat `label_only` shows nothing."""
+
+    label_only: float
+    majority: float
+    chance: float
+
+
+def split(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
+    """Return the rows for training and for validation, both sorted.
+
+    `random` is the published protocol: per subject a permutation from a torch generator with the split's seed, of
+    which the last share validates. With one labelling all subjects get the same permutation of movie moments.
+    `run` validates on the run `fold`. Raises UserError where a side would be empty.
+    """
+    if settings.protocol == "random":
+        training, validation = _random(table, settings)
+    else:
+        if settings.fold is None:
+            raise UserError("split.protocol=run needs split.fold, the run to validate on")
+        held_out = table.run == settings.fold
+        training, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    for side, rows in (("training", training), ("validation", validation)):
+        if len(rows) == 0:
+            fold = "" if settings.fold is None else f" of fold {settings.fold}"
+            raise UserError(f"split.protocol={settings.protocol}: no labelled volume on the {side} side{fold}")
+    return training, validation
+
+
+def _random(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
+    training, validation = [], []
+    for subject in dict.fromkeys(table.subject.tolist()):
+        rows = np.flatnonzero(table.subject == subject)
+        order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(settings.seed)).numpy()
+        # The rounding guard keeps (1 - 0.2) * 10 = 8.000000000000002 and its like on the integer that is meant.
+        n_training = int(round((1 - settings.validation_share) * len(rows), 6))
+        training.append(rows[order[:n_training]])
+        validation.append(rows[order[n_training:]])
+    return np.sort(np.concatenate(training)), np.sort(np.concatenate(validation))
+
+
+def audit(table: SampleTable, training: Rows, validation: Rows, classes: int) -> Audit:
+    """Score label-only predictors on the validation rows.
+
+    `label_only` copies the label of the training volume nearest in movie time (the earlier one of two equally near),
+    `majority` always answers the commonest training label (the first class of equals), `chance` is 1 / classes.
+    """
+    label = table.label
+    order = training[np.argsort(table.movie_time[training], kind="stable")]
+    time = table.movie_time[order]
+    wanted = table.movie_time[validation]
+    after = np.clip(np.searchsorted(time, wanted), 0, len(time) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = order[np.where(np.abs(wanted - time[before]) <= np.abs(time[after] - wanted), before, after)]
+    commonest = np.bincount(label[training], minlength=classes).argmax()
+    return Audit(
+        label_only=float(np.mean(label[nearest] == label[validation])),
+        majority=float(np.mean(label[validation] == commonest)),
+        chance=1 / classes,
+    )

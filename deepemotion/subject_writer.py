@@ -1,0 +1,159 @@
+"""Writes a packed subject file, volume by volume; docs/subject-file.md describes the format."""
+
+import fcntl
+import importlib.metadata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from deepemotion.dataset import Dataset
+from deepemotion.errors import UserError
+from deepemotion.files import atomic_path
+from deepemotion.pack_options import Compression, NanRule
+from deepemotion.subject_format import (
+    CHECKED,
+    FORMAT_VERSION,
+    STATISTICS,
+    Header,
+    RunRecord,
+    Source,
+    content_checksum,
+)
+
+_PACKAGES = ("deepemotion", "h5py", "isal", "nibabel", "numpy")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a subject file holds: `runs` maps each run to its number of volumes, in order; mask (X, Y, Z)."""
+
+    dataset: Dataset
+    subject: str
+    runs: dict[int, int]
+    mask: NDArray[np.bool_]
+    affine: NDArray[np.float64]
+    masks: list[Source]
+    nan: NanRule
+    compression: Compression
+
+
+class SubjectWriter:
+    """Takes the volumes of all runs in order, then the record and statistics of each run."""
+
+    def __init__(self, file: h5py.File, layout: Layout) -> None:
+        self._file = file
+        self._layout = layout
+        self.voxels = int(layout.mask.sum())
+        total = sum(layout.runs.values())
+        self._volumes = file.create_dataset(
+            "volumes", (total, self.voxels), "<i2", chunks=(1, self.voxels), **_filter(layout.compression)
+        )
+        self._row = 0
+        self._crc32 = np.zeros(total, np.uint32)
+        self._scale = np.zeros((total, 2))
+        self._statistics: dict[str, list[NDArray[np.float32]]] = {name: [] for name in STATISTICS}
+        self._records: list[RunRecord] = []
+
+    def add_volume(self, stored: NDArray[np.int16], slope: float, intercept: float) -> None:
+        """Append a volume (V,); physical value = slope * stored + intercept."""
+        data = np.ascontiguousarray(stored, "<i2")
+        if self._layout.compression is Compression.NONE:
+            self._volumes.id.write_direct_chunk((self._row, 0), data)
+        else:
+            self._volumes[self._row] = data
+        self._crc32[self._row] = isal_zlib.crc32(data)
+        self._scale[self._row] = slope, intercept
+        self._row += 1
+
+    def end_run(self, record: RunRecord, statistics: dict[str, NDArray[np.float32]]) -> None:
+        """Close a run with its record and its statistics (V,) each."""
+        self._records.append(record)
+        for name in STATISTICS:
+            self._statistics[name].append(statistics[name])
+
+    def finish(self) -> Header:
+        """Write everything but the volumes, and return the header."""
+        layout, dataset = self._layout, self._layout.dataset
+        starts = {segment.run: segment.start for segment in dataset.segments}
+        run = np.repeat(list(layout.runs), list(layout.runs.values()))
+        index = np.concatenate([np.arange(volumes) for volumes in layout.runs.values()])
+        arrays: dict[str, NDArray[Any]] = {
+            "crc32": self._crc32,
+            "mask": layout.mask,
+            "affine": layout.affine,
+            "run": run.astype(np.int8),
+            "index_in_run": index.astype(np.int32),
+            "movie_time": np.array([starts[number] for number in run.tolist()]) + dataset.tr * index,
+            "scale": self._scale,
+            **{f"statistics/{name}": np.stack(rows) for name, rows in self._statistics.items()},
+        }
+        header = Header(
+            format_version=FORMAT_VERSION,
+            subject=layout.subject,
+            dataset=dataset.name,
+            tr=dataset.tr,
+            segments=dataset.segments,
+            runs=self._records,
+            masks=layout.masks,
+            nan=layout.nan,
+            compression=layout.compression,
+            versions={name: importlib.metadata.version(name) for name in _PACKAGES},
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            checksum="",
+        )
+        header = header.model_copy(update={"checksum": content_checksum(header, arrays)})
+        for name in CHECKED:
+            self._file[name] = arrays[name]
+        header.write(self._file)
+        return header
+
+
+@contextmanager
+def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
+    """Give a writer of `path`, which appears when the block ends well; else nothing of it stays.
+
+    Raises UserError where the file cannot be written, a full disk included.
+    """
+    _remove_abandoned(path)
+    with atomic_path(path) as temporary, temporary.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            with h5py.File(temporary, "w", libver="latest", locking=False) as file:
+                yield SubjectWriter(file, layout)
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"{path}: cannot write: {_cause(error)}") from error
+
+
+def _cause(error: Exception) -> str:
+    if "errno = 28" in str(error) or getattr(error, "errno", None) == 28:
+        return "no space left on the disk; free some, or choose another --out"
+    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what killed packings of this file left: temporaries that no living process holds."""
+    for partial in path.parent.glob(f".partial-*-{path.name}"):
+        with partial.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            partial.unlink(missing_ok=True)
+
+
+def _filter(compression: Compression) -> dict[str, Any]:
+    if compression is Compression.NONE:
+        return {}
+    try:
+        import hdf5plugin
+    except ImportError:
+        raise UserError("--compression bitshuffle needs hdf5plugin: pip install 'deepemotion[compression]'") from None
+    return dict(hdf5plugin.Bitshuffle())

@@ -1,0 +1,100 @@
+"""The files of one training: what it was asked to do, how far it is, how it ended.
+
+trial.json           the trial's settings and what its data was (checksums)
+epochs.tsv           one row an epoch, rewritten whole at each
+events.out.tfevents* the same for TensorBoard
+checkpoints/         last, previous, best
+predictions.parquet  the final model's, for every labelled volume
+result.json          written last: a trial that has it is done
+failure.json         why the last attempt failed
+log.txt              what happened, in order, over all attempts
+"""
+
+import csv
+import io
+import json
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deepemotion.errors import UserError
+from deepemotion.files import write_text
+from deepemotion.settings import Trial
+
+
+class TrialDirectory:
+    """Reads and writes the files of one training."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings = path / "trial.json"
+        self.epochs = path / "epochs.tsv"
+        self.predictions = path / "predictions.parquet"
+        self.result = path / "result.json"
+        self.failure = path / "failure.json"
+        self.checkpoints = path / "checkpoints"
+        self.log_file = path / "log.txt"
+
+    def claim(self, trial: Trial, checksums: Mapping[str, str]) -> None:
+        """Make the directory that of `trial` on the data of these checksums, and drop the last attempt's failure.
+
+        Raises UserError where it already belongs to another trial or other data: its checkpoints would be mixed in.
+        """
+        content = {"trial": trial.model_dump(mode="json"), "data": dict(checksums)}
+        there = self.read_json(self.settings)
+        if there is None:
+            write_text(self.settings, json.dumps(content, indent=1) + "\n")
+        elif there != content:
+            key = _first_difference(there, content)
+            raise UserError(f"{self.path}: holds a training that differs in {key}; choose another folder")
+        self.failure.unlink(missing_ok=True)
+
+    def log(self, line: str) -> None:
+        """Append a line with the time (UTC) to the trial's log."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self.log_file.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {line}\n")
+
+    def write_epochs(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Write the metrics of all epochs so far; floats are written so that they read back exactly."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(history[0]), delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_text(self.epochs, text.getvalue())
+
+    def read_epochs(self) -> list[dict[str, float]]:
+        """Return the metrics of the epochs so far, none for a trial that has not finished one."""
+        try:
+            with self.epochs.open(encoding="utf-8", newline="") as file:
+                return [
+                    {key: float(value) for key, value in row.items()} for row in csv.DictReader(file, delimiter="\t")
+                ]
+        except FileNotFoundError:
+            return []
+
+    def write_failure(self, error: BaseException, session: str) -> None:
+        """Record why an attempt of `session` failed: the reason in one line, and the traceback in the log."""
+        reason = " ".join(str(error).split()) or type(error).__name__
+        self.log("failed: " + "".join(traceback.format_exception(error)))
+        write_text(
+            self.failure, json.dumps({"reason": reason, "type": type(error).__name__, "session": session}) + "\n"
+        )
+
+    def read_json(self, path: Path) -> dict[str, Any] | None:
+        """Return the content of one of the JSON files, None where it is not there."""
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return content
+
+
+def _first_difference(one: Any, other: Any, key: str = "") -> str:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in [*one, *other]:
+            if one.get(name) != other.get(name):
+                return _first_difference(one.get(name), other.get(name), f"{key}.{name}" if key else name)
+    return key

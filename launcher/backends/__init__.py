@@ -1,0 +1,1 @@
+"""Where the trials of a plan run. Each backend is one module with one function `run`."""

@@ -1,0 +1,1 @@
+"""The commands of `deepemotion-launch`, one a file."""

@@ -1,0 +1,88 @@
+"""The experiment's schema: a trial's four sections, what to multiply them by, and what a trial may use."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from deepemotion import shipped
+from deepemotion.dataset import parse_subjects
+from deepemotion.errors import UserError, from_validation
+from deepemotion.settings import Section, TrialSettings, apply_overrides, parse_value
+
+
+class PlanSettings(Section):
+    """Which training sets there are, and the swept settings (`section.key: [values]`)."""
+
+    subjects: Literal["all"] | list[str] = "all"
+    single_subject: bool = True
+    pooled: bool = True
+    held_out_folds: bool = False
+    sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={})
+
+
+class ResourceSettings(Section):
+    """What one trial gets. CPUs are `train.threads`; `auto` shares a GPU between trials that fit on it together."""
+
+    gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+
+
+class Experiment(TrialSettings):
+    """An experiment as its YAML says it, with the command line's changes applied."""
+
+    description: str = ""
+    plan: PlanSettings = PlanSettings()
+    resources: ResourceSettings = ResourceSettings()
+
+    def trial_settings(self, values: dict[str, Any]) -> TrialSettings:
+        """Return the four sections with `section.key: value` replaced. Raises UserError naming an unknown key."""
+        sections = self.model_dump(include=set(TrialSettings.model_fields))
+        for key, value in values.items():
+            section, _, name = key.partition(".")
+            if section not in sections or name not in sections[section]:
+                known = ", ".join(f"{part}.{field}" for part, fields in sections.items() for field in fields)
+                raise UserError(f"{key}: no such setting to sweep; there are {known}")
+            sections[section][name] = value
+        try:
+            return TrialSettings.model_validate(sections)
+        except pydantic.ValidationError as error:
+            raise from_validation(error, "sweep") from error
+
+
+def read(config: Path, overrides: list[str], plan_changes: dict[str, Any], sweeps: dict[str, list[Any]]) -> Experiment:
+    """Read an experiment's YAML, apply `--set` overrides, changes of its plan, and further sweeps.
+
+    Raises UserError naming the file and key.
+    """
+    content = apply_overrides(shipped.read_yaml(config), overrides, config)
+    plan = {**(content.get("plan") or {}), **plan_changes}
+    plan["sweep"] = {**(plan.get("sweep") or {}), **sweeps}
+    try:
+        return Experiment.model_validate({**content, "plan": plan})
+    except pydantic.ValidationError as error:
+        raise from_validation(error, config) from error
+
+
+def parse_sweep(text: str) -> tuple[str, list[Any]]:
+    """Parse `section.key=a,b,c`. Raises UserError for another form or a value given twice."""
+    key, equals, values = text.partition("=")
+    parsed = [parse_value(value) for value in values.split(",")] if values else []
+    if not equals or "." not in key or not parsed:
+        raise UserError(f"--sweep {text}: write it as section.key=a,b,c, for instance data.lag_s=0,2,4")
+    if len({repr(value) for value in parsed}) != len(parsed):
+        raise UserError(f"--sweep {text}: a value is given twice")
+    return key, parsed
+
+
+def parse_learning_rates(text: str) -> list[float]:
+    """Parse `1e-4,3e-4`. Raises UserError for anything that is not a list of numbers."""
+    try:
+        return [float(value) for value in text.split(",")]
+    except ValueError:
+        raise UserError(f"--lr {text}: write numbers, for instance 1e-4,3e-4,1e-3") from None
+
+
+def parse_plan_subjects(text: str | None) -> dict[str, Any]:
+    """Return the plan's change for `--subjects`; none for no option."""
+    return {} if text is None else {"subjects": parse_subjects(text)}

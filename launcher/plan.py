@@ -1,0 +1,166 @@
+"""Experiment -> list of trials: {training set} x {swept values} x {fold}. Pure: no files, no Ray, no torch."""
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deepemotion import __version__, memory
+from deepemotion.errors import UserError
+from deepemotion.settings import TrialSettings
+from deepemotion.subject_format import FORMAT_VERSION
+from launcher.experiment import Experiment
+
+# The columns of the paper's figure 6 that each fold leaves out, numbered from 1 in the order of the subjects.
+PAPER_FOLDS = ((1, 4), (5, 10), (11, 15), (16, 19))
+# What a replicate differs in: aggregates average over it.
+_REPLICATED = ("train.seed",)
+
+
+@dataclass(frozen=True)
+class SubjectFacts:
+    """What planning needs to know of a packed subject; `checksum` identifies its content."""
+
+    checksum: str
+    shape: tuple[int, int, int]
+    voxels: int
+    volumes: int
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The packed subjects, in order, and the labels."""
+
+    subjects: dict[str, SubjectFacts]
+    labels_checksum: str
+    labelled_share: float
+    classes: int
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One training to be run. `settings` is a `deepemotion.settings.Trial` as plain values."""
+
+    name: str
+    training_set: str
+    condition: str
+    protocol: str
+    fold: int | None
+    learning_rate: float
+    seed: int
+    memory_bytes: int
+    work: float
+    settings: dict[str, Any]
+
+
+TrainingSet = tuple[str, tuple[str, ...], tuple[str, ...]]
+
+
+def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
+    """Return the experiment's trials, the longest first so that the last ones to finish are short.
+
+    Raises UserError for a subject that is not packed, an unknown key, or a plan with nothing in it.
+    """
+    sets = training_sets(experiment, list(data.subjects))
+    if not sets:
+        raise UserError("the plan is empty: no single-subject, pooled or held-out training is asked for")
+    sweep = experiment.plan.sweep
+    trials = []
+    for values in itertools.product(*sweep.values()):
+        chosen = dict(zip(sweep, values, strict=True))
+        settings = experiment.trial_settings(chosen)
+        sections = settings.model_dump(mode="json")
+        condition = _condition(settings, chosen)
+        for (name, subjects, unseen), fold in itertools.product(sets, _folds(settings, data)):
+            trial = {**sections, "subjects": list(subjects), "unseen_subjects": list(unseen)}
+            trial["split"] = {**sections["split"], "fold": fold}
+            everybody = (*subjects, *unseen)
+            replicate = "".join(f"_{key.partition('.')[2]}-{chosen[key]}" for key in _REPLICATED if key in chosen)
+            readable = f"{name}_{condition}" + (f"_run-{fold}" if fold is not None else "") + replicate
+            trials.append(
+                PlannedTrial(
+                    name=f"{_safe(readable)}_{_identity(trial, everybody, data)}",
+                    training_set=name,
+                    condition=condition,
+                    protocol=settings.split.protocol,
+                    fold=fold,
+                    learning_rate=settings.train.learning_rate,
+                    seed=settings.train.seed,
+                    memory_bytes=_memory(settings, everybody, data),
+                    work=settings.train.epochs * len(subjects),
+                    settings=trial,
+                )
+            )
+    if len({trial.name for trial in trials}) != len(trials):
+        raise UserError("the sweep repeats a value: two trials would be the same")
+    return sorted(trials, key=lambda trial: -trial.work)
+
+
+def training_sets(experiment: Experiment, packed: Sequence[str]) -> list[TrainingSet]:
+    """Return (name, subjects trained on, unseen subjects) of each training set."""
+    wanted = experiment.plan.subjects
+    missing = [] if wanted == "all" else [subject for subject in wanted if subject not in packed]
+    if missing:
+        raise UserError(f"subject {missing[0]}: not packed; there are {', '.join(packed)}")
+    subjects = tuple(packed if wanted == "all" else sorted(wanted))
+    sets: list[TrainingSet] = []
+    if experiment.plan.single_subject:
+        sets += [(f"sub-{subject}", (subject,), ()) for subject in subjects]
+    if experiment.plan.pooled and len(subjects) > 1:
+        sets.append(("pooled", subjects, ()))
+    if experiment.plan.held_out_folds:
+        if len(subjects) < PAPER_FOLDS[-1][0]:
+            raise UserError(f"held-out folds need at least {PAPER_FOLDS[-1][0]} subjects; there are {len(subjects)}")
+        for first, last in PAPER_FOLDS:
+            unseen = subjects[first - 1 : last]
+            seen = tuple(subject for subject in subjects if subject not in unseen)
+            sets.append((f"held-out-{first}-{last}", seen, unseen))
+    return sets
+
+
+def _folds(settings: TrialSettings, data: DataFacts) -> Sequence[int | None]:
+    if settings.split.protocol != "run":
+        return [None]
+    if settings.split.fold is not None:
+        return [settings.split.fold]
+    return sorted({run for subject in data.subjects.values() for run in subject.runs})
+
+
+def _condition(settings: TrialSettings, chosen: dict[str, Any]) -> str:
+    """Return the readable part that trials share when they differ only in training set, fold and seed."""
+    parts = [f"lr-{settings.train.learning_rate:g}"]
+    parts += [
+        f"{key}-{value}" for key, value in chosen.items() if key != "train.learning_rate" and key not in _REPLICATED
+    ]
+    return _safe("_".join(parts))
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._+-]+", "-", name)
+
+
+def _identity(trial: dict[str, Any], subjects: Sequence[str], data: DataFacts) -> str:
+    """Return a hash of everything that determines the trial's result."""
+    content = {
+        "trial": trial,
+        "subjects": {subject: data.subjects[subject].checksum for subject in subjects},
+        "labels": data.labels_checksum,
+        "format": FORMAT_VERSION,
+        "code": __version__,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _memory(settings: TrialSettings, subjects: Sequence[str], data: DataFacts) -> int:
+    facts = [data.subjects[subject] for subject in subjects]
+    return memory.trial_bytes(
+        settings,
+        shape=facts[0].shape,
+        voxels=facts[0].voxels,
+        volumes=round(data.labelled_share * sum(fact.volumes for fact in facts)),
+        runs=sum(len(fact.runs) for fact in facts),
+    )

@@ -1,0 +1,102 @@
+"""What a person sees while a session runs: counts, the best accuracy so far, and the time left."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from launcher.plan import PlannedTrial
+
+# How old what `refresh` writes may be while trials run, in seconds.
+_REFRESH_EVERY_S = 15
+
+
+class SessionProgress:
+    """A live line on a terminal; elsewhere a line for each trial that ends. Calls `refresh` now and then."""
+
+    def __init__(self, trials: Sequence[PlannedTrial], already_done: int, refresh: Callable[[], None]) -> None:
+        self.failures: list[str] = []
+        self._trials = {trial.name: trial for trial in trials}
+        self._epochs = dict.fromkeys(self._trials, 0)
+        self._first_epoch: dict[str, int] = {}
+        self._running: set[str] = set()
+        self._done = already_done
+        self._total = already_done + len(trials)
+        self._best: tuple[float, str] | None = None
+        self._started = self._refreshed = time.monotonic()
+        self._refresh = refresh
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=self._console, transient=True
+        )
+        self._task = self._bar.add_task("starting", total=1.0)
+
+    def __enter__(self) -> "SessionProgress":
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def started(self, trial: str) -> None:
+        """Count a trial as running."""
+        self._running.add(trial)
+
+    def epoch(self, trial: str, epoch: int, accuracy: float) -> None:
+        """Take note of an epoch."""
+        self._first_epoch.setdefault(trial, epoch - 1)
+        self._epochs[trial] = epoch
+        if self._best is None or accuracy > self._best[0]:
+            self._best = (accuracy, trial)
+
+    def finished(self, trial: str) -> None:
+        """Count a trial as done."""
+        self._running.discard(trial)
+        self._done += 1
+        self._epochs[trial] = self._all_epochs(trial)
+        self._line(f"done {trial}")
+
+    def failed(self, trial: str) -> None:
+        """Count a trial as failed."""
+        self._running.discard(trial)
+        self._epochs[trial] = self._all_epochs(trial)
+        self.failures.append(trial)
+        self._line(f"FAILED {trial}")
+
+    def tick(self) -> None:
+        """Redraw, and refresh what is due."""
+        self._bar.update(self._task, description=self.summary(), completed=self._share())
+        if time.monotonic() - self._refreshed > _REFRESH_EVERY_S:
+            self._refresh()
+            self._refreshed = time.monotonic()
+
+    def summary(self) -> str:
+        """Return the counts, the best accuracy so far and the time left, in one line."""
+        parts = [f"{self._done}/{self._total} done", f"{len(self._running)} running", f"{len(self.failures)} failed"]
+        if self._best is not None:
+            parts.append(f"best {self._best[0]:.3f} ({self._best[1]})")
+        left = self._seconds_left()
+        if left is not None:
+            parts.append(f"{left // 60:.0f}:{left % 60:02.0f} left")
+        return " · ".join(parts)
+
+    def _line(self, text: str) -> None:
+        if not self._console.is_terminal:
+            self._console.print(f"{text} · {self.summary()}", highlight=False, soft_wrap=True)
+
+    def _all_epochs(self, trial: str) -> int:
+        return int(self._trials[trial].settings["train"]["epochs"])
+
+    def _work(self, trial: str, epochs: int) -> float:
+        return self._trials[trial].work * epochs / self._all_epochs(trial)
+
+    def _share(self) -> float:
+        total = sum(trial.work for trial in self._trials.values())
+        return sum(self._work(name, epochs) for name, epochs in self._epochs.items()) / total if total else 1.0
+
+    def _seconds_left(self) -> float | None:
+        here = sum(self._work(name, self._epochs[name] - first) for name, first in self._first_epoch.items())
+        left = sum(self._work(name, self._all_epochs(name) - epochs) for name, epochs in self._epochs.items())
+        return left * (time.monotonic() - self._started) / here if here > 0 else None

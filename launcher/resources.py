@@ -1,0 +1,76 @@
+"""What a trial may use of a machine: CPUs, memory, and a share of a GPU."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.experiment import ResourceSettings
+from launcher.plan import PlannedTrial
+
+_MEMORY_STEP = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What Ray may use: CPUs, GPUs, memory of the host, and the memory of each GPU (bytes, the smallest)."""
+
+    cpus: int
+    gpus: int
+    memory_bytes: int
+    gpu_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one trial gets."""
+
+    cpus: int
+    gpus: float
+    memory_bytes: int
+
+
+def this_machine() -> Machine:
+    """Return this machine as far as this process may use it (CPU affinity, memory limit of its cgroup)."""
+    gpus, gpu_memory = _gpus()
+    return Machine(len(os.sched_getaffinity(0)), gpus, _available_memory(), gpu_memory)
+
+
+def share_of(trial: PlannedTrial, settings: ResourceSettings, machine: Machine) -> Share:
+    """Return the trial's share of the machine.
+
+    A trial never asks for more than the machine has, or it would wait for ever. Memory is rounded up, so that trials
+    that need about the same get the same share and can reuse each other's worker process. A trial of several subjects
+    gets a whole GPU; single-subject ones share it as their memory allows.
+    """
+    cpus = min(int(trial.settings["train"]["threads"]), machine.cpus)
+    memory = min(math.ceil(trial.memory_bytes / _MEMORY_STEP) * _MEMORY_STEP, machine.memory_bytes)
+    if machine.gpus == 0 or trial.settings["train"]["device"] == "cpu":
+        gpus = 0.0
+    elif settings.gpus_per_trial != "auto":
+        gpus = float(settings.gpus_per_trial)
+    elif len(trial.settings["subjects"]) > 1 or machine.gpu_memory_bytes == 0:
+        gpus = 1.0
+    else:
+        gpus = 1 / max(1, machine.gpu_memory_bytes // trial.memory_bytes)
+    return Share(cpus, gpus, memory)
+
+
+def _available_memory() -> int:
+    """Return the bytes that new processes may use: the host's available memory, or less where a cgroup says so."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdigit():
+            available = min(available, int(text))
+    return available
+
+
+def _gpus() -> tuple[int, int]:
+    # Importing torch takes over a second, which machines without a GPU need not pay here.
+    if not Path("/dev/nvidiactl").exists():
+        return 0, 0
+    import torch
+
+    count = torch.cuda.device_count()
+    return count, min((torch.cuda.get_device_properties(i).total_memory for i in range(count)), default=0)

@@ -1,0 +1,129 @@
+"""The aggregates that TensorBoard shows beside the trials: the paper's figure 3, a run a condition, live."""
+
+import time
+from pathlib import Path
+
+import pandas as pd
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from launcher.results import epochs_table, trials_table
+from launcher.run_directory import RunDirectory
+
+_SIDES = ("train", "validation")
+_REFERENCES = {"chance": "chance", "label_only": "label_only_accuracy", "majority": "majority_accuracy"}
+
+
+def aggregate(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return condition, epoch, tag, value: accuracies over epochs of the single-subject models together and of pooled.
+
+    `single_subject/accuracy/SIDE/{mean,minus_sd,plus_sd}` is over the models that have reached the epoch, folds and
+    seeds of a model averaged first; SD is the sample's (n - 1), 0 for one model. `pooled/accuracy/SIDE` is the pooled
+    model's. `reference/{chance,label_only,majority}` are means over the single-subject trials that are done (over all
+    trials where there is none).
+    """
+    parts = []
+    if epochs.empty:
+        return pd.DataFrame(columns=["condition", "epoch", "tag", "value"])
+    single = epochs["training_set"].str.startswith("sub-")
+    for side in _SIDES:
+        column = f"accuracy/{side}"
+        a_model = epochs[single].groupby(["condition", "epoch", "training_set"])[column].mean()
+        grouped = a_model.groupby(["condition", "epoch"])
+        mean, sd = grouped.mean(), grouped.std().fillna(0.0)
+        tag = f"single_subject/accuracy/{side}"
+        parts += [_long(mean, f"{tag}/mean"), _long(mean - sd, f"{tag}/minus_sd"), _long(mean + sd, f"{tag}/plus_sd")]
+        pooled = epochs[epochs["training_set"] == "pooled"].groupby(["condition", "epoch"])[column].mean()
+        parts.append(_long(pooled, f"pooled/accuracy/{side}"))
+    curves = (
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["condition", "epoch", "tag", "value"])
+    )
+    return pd.concat([curves, _references(curves, trials)], ignore_index=True)
+
+
+def _long(values: pd.Series, tag: str) -> pd.DataFrame:
+    return values.rename("value").reset_index().assign(tag=tag)
+
+
+def _references(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    done = trials[trials["state"] == "done"]
+    single = done[done["training_set"].str.startswith("sub-")]
+    means = (single if len(single) else done).groupby("condition")[list(_REFERENCES.values())].mean()
+    steps = curves[["condition", "epoch"]].drop_duplicates()
+    flat = steps.merge(means.reset_index(), on="condition")
+    return pd.concat(
+        [
+            flat[["condition", "epoch"]].assign(tag=f"reference/{name}", value=flat[column])
+            for name, column in _REFERENCES.items()
+        ],
+        ignore_index=True,
+    )
+
+
+def layout() -> layout_pb2.Layout:
+    """Return the custom-scalar layout whose charts are the panels of figure 3."""
+    margin = layout_pb2.Chart(
+        title="Single-subject models: mean and 1 SD",
+        margin=layout_pb2.MarginChartContent(
+            series=[
+                layout_pb2.MarginChartContent.Series(
+                    value=f"single_subject/accuracy/{side}/mean",
+                    lower=f"single_subject/accuracy/{side}/minus_sd",
+                    upper=f"single_subject/accuracy/{side}/plus_sd",
+                )
+                for side in _SIDES
+            ]
+        ),
+    )
+    references = [f"reference/{name}" for name in _REFERENCES]
+    pooled = [*(f"pooled/accuracy/{side}" for side in _SIDES), *references]
+    single = [*(f"single_subject/accuracy/{side}/mean" for side in _SIDES), *references]
+    charts = [
+        margin,
+        _chart("Cross-subject (pooled) model", pooled),
+        _chart("Single-subject mean against labels alone", single),
+    ]
+    return layout_pb2.Layout(category=[layout_pb2.Category(title="Figure 3: accuracy over epochs", chart=charts)])
+
+
+def _chart(title: str, tags: list[str]) -> layout_pb2.Chart:
+    return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=tags))
+
+
+def write_aggregates(run: RunDirectory) -> None:
+    """Write the aggregates of all epochs so far, an event file a condition.
+
+    A mean changes when a further model reaches its epoch, and event files only grow: so each write is a new file that
+    tells a watching TensorBoard to forget the one before, which is deleted.
+    """
+    values = aggregate(epochs_table(run), trials_table(run))
+    for condition, rows in values.groupby("condition"):
+        folder = run.tensorboard / str(condition)
+        old = sorted(folder.glob("events.out.tfevents.*"))
+        writer = EventFileWriter(str(folder))
+        now = time.time()
+        writer.add_event(Event(wall_time=now, step=0, session_log=SessionLog(status=SessionLog.START)))
+        writer.add_event(Event(wall_time=now, step=0, summary=_layout_summary()))
+        ordered = rows.sort_values("epoch", kind="stable")
+        for epoch, tag, value in zip(ordered["epoch"], ordered["tag"], ordered["value"], strict=True):
+            summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
+            writer.add_event(Event(wall_time=now, step=int(epoch), summary=summary))
+        writer.close()
+        _remove(old)
+
+
+def _layout_summary() -> Summary:
+    # tensorboard.plugins.custom_scalar.summary would make this, but needs TensorFlow.
+    tensor = TensorProto(dtype="DT_STRING", string_val=[layout().SerializeToString()], tensor_shape=TensorShapeProto())
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME)
+    value = Summary.Value(tag=metadata.CONFIG_SUMMARY_TAG, tensor=tensor, metadata=SummaryMetadata(plugin_data=plugin))
+    return Summary(value=[value])
+
+
+def _remove(files: list[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)

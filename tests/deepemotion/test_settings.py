@@ -1,0 +1,52 @@
+"""The schema of a trial and its overrides."""
+
+import pytest
+
+from deepemotion import shipped
+from deepemotion.errors import UserError
+from deepemotion.settings import make_trial, read_settings
+
+
+def write(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_the_published_protocol_ships():
+    settings = read_settings(shipped.find("paper"), [])
+    assert (settings.data.timing, settings.data.lag_s, settings.data.normalisation) == ("cumulative", 0, "none")
+    assert (settings.split.protocol, settings.split.seed, settings.split.validation_share) == ("random", 42, 0.2)
+    assert (settings.train.epochs, settings.train.learning_rate) == (50, 1e-3)
+
+
+def test_overrides_replace_single_values(tmp_path):
+    config = write(tmp_path / "mine.yaml", "train: {epochs: 3}\nplan: {pooled: false}\n")
+    settings = read_settings(config, ["train.learning_rate=1e-4", "data.lag_s=6", "train.batch_size=8"])
+    assert (settings.train.epochs, settings.train.learning_rate, settings.train.batch_size) == (3, 1e-4, 8)
+    assert settings.data.lag_s == 6
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.epoch=3", "train.epoch: Extra inputs"),
+        ("train.epochs=zero", "train.epochs: "),
+        ("train.epochs=0", "train.epochs: "),
+        ("epochs=3", "write it as section.key=value"),
+        ("train.epochs", "write it as section.key=value"),
+        ("data.normalisation=max", "data.normalisation: "),
+        ("train.epochs=[1", "not a value"),
+    ],
+)
+def test_bad_overrides_name_the_key(tmp_path, override, message):
+    with pytest.raises(UserError) as error:
+        read_settings(write(tmp_path / "mine.yaml", "train: {epochs: 3}\n"), [override])
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_subject_is_not_both_seen_and_unseen():
+    settings = read_settings(shipped.find("demo"), [])
+    assert make_trial(settings, ["02", "01"], ["03"]).subjects == ["01", "02"]
+    with pytest.raises(UserError, match="02 is both"):
+        make_trial(settings, ["01", "02"], ["02"])

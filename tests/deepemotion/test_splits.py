@@ -1,0 +1,96 @@
+"""Splits and their label-only audits."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepemotion.errors import UserError
+from deepemotion.samples import SampleTable
+from deepemotion.settings import SplitSettings
+from deepemotion.splits import audit, split
+
+
+def table(labels, runs=None, subjects=None, times=None):
+    n = len(labels)
+    return SampleTable(
+        subject=np.array(subjects if subjects is not None else ["01"] * n),
+        run=np.array(runs if runs is not None else [1] * n, dtype=np.int8),
+        index_in_run=np.arange(n),
+        movie_time=np.array(times if times is not None else 2.0 * np.arange(n)),
+        label=np.array(labels, dtype=np.int64),
+    )
+
+
+def test_random_split_of_the_published_labels(paper_labels):
+    labelled = np.flatnonzero(paper_labels.emotion >= 0)
+    samples = table(paper_labels.emotion[labelled], times=paper_labels.movie_time[labelled])
+    training, validation = split(samples, SplitSettings(protocol="random", seed=42))
+    counts = np.bincount(samples.label[validation], minlength=len(paper_labels.classes))
+    assert dict(zip(paper_labels.classes, counts.tolist(), strict=True)) == {
+        "HAPPINESS": 49,
+        "SADNESS": 44,
+        "FEAR": 30,
+        "LOVE": 19,
+        "ANGER": 18,
+    }
+    assert len(training) == 639
+    # 158 of 160: what copying the nearest label scores on the published split, without brain data.
+    assert audit(samples, training, validation, 5).label_only == 0.9875
+
+
+@given(
+    sizes=st.lists(st.integers(5, 60), min_size=1, max_size=4),
+    share=st.floats(0.1, 0.5),
+    seed=st.integers(0, 1000),
+)
+def test_random_split_parts_every_subject(sizes, share, seed):
+    subjects = np.repeat([f"{i:02d}" for i in range(len(sizes))], sizes)
+    samples = table(np.zeros(len(subjects)), subjects=subjects)
+    training, validation = split(samples, SplitSettings(seed=seed, validation_share=share))
+    assert sorted([*training, *validation]) == list(range(len(subjects)))
+    for subject, size in zip(dict.fromkeys(subjects.tolist()), sizes, strict=True):
+        n_training = int((samples.subject[training] == subject).sum())
+        assert n_training == int(round((1 - share) * size, 6))
+
+
+def test_subjects_with_the_same_labels_validate_on_the_same_moments():
+    samples = table([0] * 40, subjects=["01"] * 20 + ["02"] * 20, times=[*range(20), *range(20)])
+    _, validation = split(samples, SplitSettings())
+    times = samples.movie_time[validation]
+    assert times[: len(times) // 2].tolist() == times[len(times) // 2 :].tolist()
+
+
+def test_run_split_leaves_the_run_out_of_every_subject():
+    samples = table([0] * 12, runs=[1, 2, 3] * 4, subjects=["01"] * 6 + ["02"] * 6)
+    training, validation = split(samples, SplitSettings(protocol="run", fold=2))
+    assert set(samples.run[validation].tolist()) == {2}
+    assert set(samples.run[training].tolist()) == {1, 3}
+    assert set(samples.subject[validation].tolist()) == {"01", "02"}
+
+
+def test_a_fold_without_labelled_volumes_is_an_error():
+    with pytest.raises(UserError, match="validation side of fold 9"):
+        split(table([0] * 4), SplitSettings(protocol="run", fold=9))
+    with pytest.raises(UserError, match="training side of fold 1"):
+        split(table([0] * 4), SplitSettings(protocol="run", fold=1))
+    with pytest.raises(UserError, match=r"needs split\.fold"):
+        split(table([0] * 4), SplitSettings(protocol="run"))
+
+
+def test_audit_copies_the_nearest_label_in_time():
+    samples = table([0, 1, 1, 2, 0], times=[0.0, 2.0, 10.0, 12.0, 6.0])
+    result = audit(samples, np.array([0, 2]), np.array([1, 3, 4]), 3)
+    # 2 s is nearest to 0 s (label 0, wrong); 12 s to 10 s (label 1, wrong); 6 s to 10 s (label 1, wrong).
+    assert result.label_only == 0
+    tie = audit(samples, np.array([1, 2]), np.array([4]), 3)
+    assert tie.label_only == 0
+    assert result.chance == pytest.approx(1 / 3)
+
+
+@given(labels=st.lists(st.integers(0, 4), min_size=6, max_size=50), cut=st.integers(1, 5))
+def test_majority_is_the_share_of_the_commonest_training_label(labels, cut):
+    samples = table(labels)
+    training, validation = np.arange(cut, len(labels)), np.arange(cut)
+    commonest = np.bincount(samples.label[training]).argmax()
+    assert audit(samples, training, validation, 5).majority == np.mean(samples.label[validation] == commonest)

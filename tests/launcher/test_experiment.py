@@ -1,0 +1,47 @@
+"""The experiment's schema and what the command line adds to it."""
+
+import pytest
+
+from deepemotion import shipped
+from deepemotion.errors import UserError
+from launcher.experiment import parse_learning_rates, parse_sweep, read
+
+
+@pytest.mark.parametrize("name", ["paper", "rigorous", "demo"])
+def test_configurations_that_ship_are_valid(name):
+    assert read(shipped.find(name), [], {}, {}).plan.pooled
+
+
+def test_rigorous_leaks_nothing():
+    settings = read(shipped.find("rigorous"), [], {}, {})
+    assert settings.data.drop_overlaps
+    assert settings.data.timing == "true"
+    assert settings.data.lag_s == 4
+    assert settings.split.protocol == "run"
+
+
+def test_the_command_line_changes_the_plan(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("plan: {sweep: {data.lag_s: [0, 4]}, pooled: true}\n")
+    wanted = read(path, ["resources.gpus_per_trial=0.5"], {"pooled": False}, {"train.learning_rate": [1e-4]})
+    assert wanted.plan.sweep == {"data.lag_s": [0, 4], "train.learning_rate": [1e-4]}
+    assert not wanted.plan.pooled
+    assert wanted.resources.gpus_per_trial == 0.5
+
+
+def test_unknown_keys_are_named(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("train: {epochs: 3}\nplan: {poled: false}\n")
+    with pytest.raises(UserError, match=r"mine.yaml: plan.poled: Extra"):
+        read(path, [], {}, {})
+
+
+def test_sweeps_and_learning_rates_are_parsed():
+    assert parse_sweep("data.lag_s=0,2,4") == ("data.lag_s", [0, 2, 4])
+    assert parse_sweep("data.normalisation=psc,zscore") == ("data.normalisation", ["psc", "zscore"])
+    assert parse_learning_rates("1e-4,3e-4") == [1e-4, 3e-4]
+    for wrong in ("lag_s=0", "data.lag_s", "data.lag_s=", "data.lag_s=1,1"):
+        with pytest.raises(UserError, match="--sweep"):
+            parse_sweep(wrong)
+    with pytest.raises(UserError, match="--lr"):
+        parse_learning_rates("fast")

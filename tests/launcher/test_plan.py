@@ -1,0 +1,125 @@
+"""Planning: which trials an experiment has, and when two are the same."""
+
+import dataclasses
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepemotion import shipped
+from deepemotion.errors import UserError
+from launcher import experiment
+from launcher.plan import DataFacts, SubjectFacts, make_plan
+
+SUBJECTS = [f"{i:02d}" for i in range(1, 21) if i != 10]
+
+
+def facts(subjects=SUBJECTS, **changes):
+    one = {
+        subject: SubjectFacts(f"checksum-{subject}", (33, 44, 12), 6000, 480, tuple(range(1, 9)))
+        for subject in subjects
+    }
+    return dataclasses.replace(DataFacts(one, "labels", 0.4, 5), **changes)
+
+
+def plan(config="paper", data=None, overrides=(), sweeps=None, **changes):
+    wanted = experiment.read(shipped.find(config), list(overrides), changes, sweeps or {})
+    return make_plan(wanted, data or facts())
+
+
+def test_nineteen_single_subject_trainings_and_the_pooled_one_first():
+    trials = plan()
+    assert len(trials) == 20
+    assert trials[0].training_set == "pooled"
+    assert trials[0].settings["subjects"] == SUBJECTS
+    assert sorted(trial.training_set for trial in trials[1:]) == [f"sub-{subject}" for subject in SUBJECTS]
+
+
+def test_learning_rates_and_sweeps_multiply():
+    sweeps = {"train.learning_rate": [1e-4, 1e-3], "data.lag_s": [0, 2, 4]}
+    trials = plan(sweeps=sweeps)
+    assert len(trials) == 20 * 6
+    assert len({trial.condition for trial in trials}) == 6
+    assert {trial.learning_rate for trial in trials} == {1e-4, 1e-3}
+
+
+def test_seeds_are_replicates_of_one_condition():
+    trials = plan(sweeps={"train.seed": [0, 1]})
+    assert len(trials) == 40
+    assert {trial.condition for trial in trials} == {"lr-0.001"}
+    assert {trial.seed for trial in trials} == {0, 1}
+
+
+def test_leave_one_run_out_has_a_trial_a_run():
+    trials = plan("rigorous", subjects=["01", "02"])
+    assert len(trials) == 3 * 8
+    assert {trial.settings["split"]["fold"] for trial in trials} == set(range(1, 9))
+    assert {trial.fold for trial in plan("rigorous", overrides=["split.fold=3"])} == {3}
+
+
+def test_held_out_folds_are_the_papers_columns():
+    trials = plan(held_out_folds=True, single_subject=False, pooled=False)
+    unseen = {trial.training_set: trial.settings["unseen_subjects"] for trial in trials}
+    assert unseen == {
+        "held-out-1-4": ["01", "02", "03", "04"],
+        "held-out-5-10": ["05", "06", "07", "08", "09", "11"],
+        "held-out-11-15": ["12", "13", "14", "15", "16"],
+        "held-out-16-19": ["17", "18", "19", "20"],
+    }
+    for trial in trials:
+        assert sorted(trial.settings["subjects"] + trial.settings["unseen_subjects"]) == SUBJECTS
+
+
+@given(
+    rates=st.lists(st.sampled_from([1e-4, 3e-4, 1e-3, 3e-3]), min_size=1, unique=True),
+    lags=st.lists(st.sampled_from([0, 2, 4, 6]), min_size=1, unique=True),
+)
+def test_names_are_unique_stable_and_safe_as_folders(rates, lags):
+    sweeps = {"train.learning_rate": rates, "data.lag_s": lags}
+    names = [trial.name for trial in plan(sweeps=sweeps, subjects=["01", "05"])]
+    assert len(set(names)) == len(names) == 3 * len(rates) * len(lags)
+    assert names == [trial.name for trial in plan(sweeps=sweeps, subjects=["01", "05"])]
+    assert all(name.replace("-", "").replace("_", "").replace(".", "").isalnum() for name in names)
+
+
+def test_a_trial_s_identity_changes_with_its_data_and_settings_only():
+    one = {trial.training_set: trial.name for trial in plan()}
+    wider = {trial.training_set: trial.name for trial in plan(sweeps={"train.learning_rate": [1e-4, 1e-3]})}
+    assert set(one.values()) <= {trial.name for trial in plan(sweeps={"train.learning_rate": [1e-4, 1e-3]})}, wider
+    changed = facts()
+    changed.subjects["03"] = dataclasses.replace(changed.subjects["03"], checksum="other")
+    other = {trial.training_set: trial.name for trial in plan(data=changed)}
+    assert {name for name in one if one[name] != other[name]} == {"sub-03", "pooled"}
+    relabelled = {trial.training_set: trial.name for trial in plan(data=facts(labels_checksum="other"))}
+    assert not set(one.values()) & set(relabelled.values())
+    shorter = {trial.training_set: trial.name for trial in plan(overrides=["train.epochs=49"])}
+    assert not set(one.values()) & set(shorter.values())
+
+
+def test_estimated_memory_grows_with_what_is_loaded():
+    pooled, *single = plan()
+    assert pooled.memory_bytes - single[0].memory_bytes == pytest.approx(2 * 18 * 0.4 * 480 * 6000, rel=0.01)
+    bigger = plan(overrides=["train.batch_size=40"])
+    assert bigger[0].memory_bytes > pooled.memory_bytes
+    assert math.isfinite(pooled.work)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"subjects": ["01", "10"]}, "subject 10: not packed"),
+        ({"single_subject": False, "pooled": False}, "the plan is empty"),
+        ({"sweeps": {"train.rate": [1]}}, "train.rate: no such setting"),
+        ({"sweeps": {"train.epochs": [0]}}, "train.epochs"),
+        ({"sweeps": {"train.learning_rate": [1e-3, 0.001]}}, "two trials would be the same"),
+    ],
+)
+def test_bad_plans_say_what_is_wrong(changes, message):
+    with pytest.raises(UserError, match=message):
+        plan(**changes)
+
+
+def test_held_out_folds_need_the_papers_subjects():
+    with pytest.raises(UserError, match="at least 16 subjects"):
+        plan(data=facts(SUBJECTS[:5]), held_out_folds=True)
