@@ -64,8 +64,12 @@ def label(
         raise UserError(f"{annotations}: no emotion has {final.votes_needed(len(events))} votes; lower --threshold")
 
     if clusters == "auto":
+        import yaml
+
         comparison = compare_clusters(figure_1, chosen.class_of, final.class_of)
         files.write_text(out.with_name(f"{out.stem}_clusters.tsv"), comparison)
+        # In the form --clusters takes, so that the proposal can be edited and used again.
+        files.write_text(out.with_name(f"{out.stem}_clusters.yaml"), yaml.safe_dump(final.clusters, sort_keys=False))
         answer(comparison.rstrip())
     if statistics is not None:
         from deepemotion import label_figure
@@ -96,6 +100,5 @@ def _choose_rule(rule: str, changes: dict[str, Any], clusters: str | None) -> "R
         if value is not None:
             chosen = chosen.replaced(f"--{option} {value}", **{option: value})
     if clusters is not None:
-        path = shipped.find(clusters, "labels")
-        chosen = chosen.replaced(path, clusters=shipped.read_yaml(path))
+        chosen = chosen.replaced(clusters, clusters=shipped.read_yaml(Path(clusters)))
     return chosen

@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+
+from deepemotion import annotations
+from deepemotion.annotations import Event
+from deepemotion.errors import UserError
+
+HEADER = "start,end,character,arousal,emotion\r\n"
+ROW = "2.0,5.5,FORREST,LOW,LOVE\r\n"
+KNOWN = {"LOVE", "HATE"}
+
+
+def write(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_an_event_holds_times_character_and_labels(tmp_path: Path) -> None:
+    write(tmp_path, "av1o01.csv", HEADER + ROW + "\r\n6,7,JENNY,LOW,\r\n8,8,DAN,HIGH,LOVE HATE\r\n")
+    assert annotations.read(tmp_path, ["all"], KNOWN) == {
+        "av1o01": [
+            Event(2.0, 5.5, "FORREST", ("LOVE",)),
+            Event(6.0, 7.0, "JENNY", ()),
+            Event(8.0, 8.0, "DAN", ("LOVE", "HATE")),
+        ]
+    }
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    write(tmp_path, "av1o01.csv", "\ufeff" + HEADER + ROW)
+    assert annotations.read(tmp_path, ["all"], KNOWN)["av1o01"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (["all"], ["ao1o01", "av1o01", "av1o02", "other"]),
+        (["av"], ["av1o01", "av1o02"]),
+        (["ao"], ["ao1o01"]),
+        (["AV1O02", "ao"], ["ao1o01", "av1o02"]),
+        (["other"], ["other"]),
+    ],
+)
+def test_observers_are_selected_by_id_or_group(tmp_path: Path, wanted: list[str], expected: list[str]) -> None:
+    for name in ("av1o02", "other", "AV1o01", "deeper/ao1o01"):
+        write(tmp_path, f"{name}.csv", HEADER + ROW)
+    assert list(annotations.read(tmp_path, wanted, KNOWN)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (["av1o09"], "no observer 'av1o09'; it has ao1o01, av1o01"),
+        (["o"], "no observer 'o'"),
+        ([""], "no observer ''"),
+        (["av1o01", "av1o01"], "observer av1o01 is selected twice"),
+        (["av", "av1o01"], "observer av1o01 is selected twice"),
+        (["ao", "all"], "observer ao1o01 is selected twice"),
+    ],
+)
+def test_an_impossible_selection_is_refused(tmp_path: Path, wanted: list[str], message: str) -> None:
+    write(tmp_path, "av1o01.csv", HEADER + ROW)
+    write(tmp_path, "ao1o01.csv", HEADER + ROW)
+    with pytest.raises(UserError, match=message):
+        annotations.read(tmp_path, wanted, KNOWN)
+
+
+@pytest.mark.parametrize("second", ["deeper/av1o01.csv", "deeper/AV1O01.csv", "deeper/av1o01.CSV"])
+def test_two_files_of_one_observer_are_refused(tmp_path: Path, second: str) -> None:
+    write(tmp_path, "av1o01.csv", HEADER + ROW)
+    write(tmp_path, second, HEADER + ROW)
+    with pytest.raises(UserError, match="observer av1o01 is also in"):
+        annotations.read(tmp_path, ["all"], KNOWN)
+
+
+def test_only_the_wanted_observers_files_are_read(tmp_path: Path) -> None:
+    write(tmp_path, "av1o01.csv", HEADER + ROW)
+    write(tmp_path, "notes.csv", "not an observer")
+    assert list(annotations.read(tmp_path, ["av"], KNOWN)) == ["av1o01"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEADER + ROW + "3,2,DAN,LOW,LOVE\r\n", r"av1o01.csv:3: the event ends at 2 s, before its start at 3 s"),
+        (HEADER + "x,2,DAN,LOW,LOVE\r\n", r":2: start 'x' is no time"),
+        (HEADER + "1,,DAN,LOW,LOVE\r\n", r":2: end '' is no time"),
+        (HEADER + "1,inf,DAN,LOW,LOVE\r\n", r":2: end 'inf' is no time"),
+        (HEADER + "-1,2,DAN,LOW,LOVE\r\n", r":2: start '-1' is no time"),
+        (HEADER + "nan,2,DAN,LOW,LOVE\r\n", r":2: start 'nan' is no time"),
+        (HEADER + ROW + "\r\n1,2,DAN,LOW,JOY\r\n", r":4: label 'JOY' is in no cluster.*--clusters.*HATE, LOVE"),
+        (HEADER + "1,2,DAN,LOW\r\n", r":2: 4 fields where the header has 5"),
+        (HEADER + '1,2,"DAN,LOW,LOVE\r\n', r":\d: not valid CSV"),
+        (
+            "start,end,character\r\n1,2,DAN\r\n",
+            r":1: needs one column 'emotion'; the columns are start, end, character",
+        ),
+        ("start,start,end,character,emotion\r\n", r":1: needs one column 'start'"),
+        ("", r":1: needs one column 'start'.*the file is empty"),
+        (HEADER, "holds no event"),
+        (HEADER.encode() + b"1,2,\xff,LOW,LOVE\r\n", "not a text file in UTF-8"),
+    ],
+)
+def test_a_malformed_file_is_named_with_its_line(tmp_path: Path, text: str | bytes, message: str) -> None:
+    write(tmp_path, "av1o01.csv", text)
+    with pytest.raises(UserError, match=message) as raised:
+        annotations.read(tmp_path, ["all"], KNOWN)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_folder_without_observers_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no CSV file in it"):
+        annotations.read(tmp_path, ["all"], KNOWN)
+    with pytest.raises(UserError, match="no such folder"):
+        annotations.read(tmp_path / "missing", ["all"], KNOWN)
