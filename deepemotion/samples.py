@@ -80,7 +80,7 @@ class Samples:
         if self._buffer is None or len(self._buffer) < len(rows_B):
             self._buffer = torch.zeros(len(rows_B), x * y * z, device=self.device)
         dense_BW = self._buffer[: len(rows_B)]
-        dense_BW.index_copy_(1, self.voxels_V, x_BV)
+        dense_BW.scatter_(1, self.voxels_V.expand(len(rows_B), -1), x_BV)
         return dense_BW.view(-1, 1, z, y, x)
 
 

@@ -1,11 +1,17 @@
 """Fixtures that several test folders share."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deepemotion import simulation
+from deepemotion.labels import Labels
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +31,44 @@ def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parameters = simulation.Parameters(subjects=3, shape=(12, 14, 10), volumes_per_run=20, signal=5.0)
     simulation.simulate(root, parameters, jobs=1)
     return root
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Return a function that runs `deepemotion` or `deepemotion-launch` with arguments, as a user does."""
+
+    def run(program: str, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        script = Path(sys.executable).with_name(program)
+        words = [str(script), *map(str, arguments)]
+        return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False, **options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny_packed(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    """Return the folder of the tiny dataset's packed subjects. Read it only."""
+    packed = tmp_path_factory.mktemp("packed")
+    done = command("deepemotion", "pack", tiny_dataset, "--out", packed)
+    assert done.returncode == 0, done.stderr
+    return packed
+
+
+@pytest.fixture(scope="session")
+def tiny_labels(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
+    """Return the tiny dataset's labels.tsv. Read it only."""
+    out = tmp_path_factory.mktemp("labels") / "labels.tsv"
+    where = ("--annotations", tiny_dataset / "annotations", "--dataset", tiny_dataset / "dataset.yaml")
+    done = command("deepemotion", "label", *where, "--rule", "interval", "--observers", "av", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def paper_labels(shared_annotations: Path, tmp_path_factory: pytest.TempPathFactory, command: Command) -> Labels:
+    """Return the published labels, made from the real annotations."""
+    out = tmp_path_factory.mktemp("labels") / "paper.tsv"
+    where = ("--annotations", shared_annotations, "--dataset", "studyforrest")
+    done = command("deepemotion", "label", *where, "--rule", "paper", "--out", out)
+    assert done.returncode == 0, done.stderr
+    return Labels.read(out)

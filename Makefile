@@ -1,0 +1,55 @@
+# Everything a fresh clone needs is made here: `make demo` and `make test` set up what they use.
+PYTHON ?= python3
+VENV := .venv
+MINIMUM := .venv-minimum
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test test-fast test-minimum lint constraints clean
+
+help:
+	@echo "make demo          the main job on simulated data: label, pack, train 19 + 1, sweep, report"
+	@echo "make test          the whole test suite"
+	@echo "make test-fast     the tests that need seconds"
+	@echo "make test-minimum  the fast tests with the oldest packages that pyproject.toml allows"
+	@echo "make lint          ruff, mypy, import-linter"
+	@echo "make constraints   write constraints.txt from what is installed"
+	@echo "make clean         remove the virtual environments and the demo"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@tools/check_python $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(MINIMUM)/.installed: pyproject.toml tools/minimum_constraints.py
+	@tools/check_python $(PYTHON)
+	$(PYTHON) -m venv --clear $(MINIMUM)
+	$(PYTHON) tools/minimum_constraints.py > $(MINIMUM)/constraints.txt
+	$(MINIMUM)/bin/python $(PIP_INSTALL) -c $(MINIMUM)/constraints.txt -e '.[test]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo demo
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.installed
+	$(BIN)/python -m pytest -m "not slow"
+
+test-minimum: $(MINIMUM)/.installed
+	$(MINIMUM)/bin/python -m pytest -m "not slow and not house"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir $(VENV)/.import_linter
+
+constraints: $(VENV)/.installed
+	$(BIN)/python tools/freeze.py > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) $(MINIMUM) demo

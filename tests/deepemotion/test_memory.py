@@ -1,0 +1,45 @@
+"""Estimated memory against what a training really keeps."""
+
+import pytest
+import torch
+
+from deepemotion import models
+from deepemotion.memory import trial_bytes
+from deepemotion.settings import TrialSettings
+
+
+@pytest.mark.parametrize("name", models.REGISTRY)
+def test_the_registry_states_the_parameters_a_voxel(name):
+    with torch.device("meta"):
+        model = models.build(name, (48, 176, 136), 5)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    assert models.entry(name).parameters_per_voxel * 48 * 176 * 136 == pytest.approx(parameters, rel=0.05)
+
+
+@pytest.mark.parametrize("name", models.REGISTRY)
+def test_the_registry_states_what_a_step_keeps(name):
+    shape = (16, 48, 40)
+    model = models.build(name, shape, 5)
+    kept = 0
+
+    def count(tensor):
+        nonlocal kept
+        # Weights are kept too, but not once a sample.
+        if tensor.shape[:1] == (4,):
+            kept += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        model(torch.randn(4, 1, *shape))
+    a_voxel = kept / (4 * 4 * 16 * 48 * 40)
+    # Between what the graph holds and twice that: gradients of the largest maps live beside it.
+    assert a_voxel < models.entry(name).activations_per_voxel < 2.5 * a_voxel
+
+
+def test_each_part_is_counted_once():
+    settings = TrialSettings.model_validate({"data": {"normalisation": "none"}, "train": {"batch_size": 1}})
+    known = {"shape": (10, 10, 10), "voxels": 500, "runs": 8}
+    more = trial_bytes(settings, volumes=1000, **known) - trial_bytes(settings, volumes=0, **known)
+    assert more == 2 * 1000 * 500
+    zscored = settings.model_copy(update={"data": settings.data.model_copy(update={"normalisation": "zscore"})})
+    assert trial_bytes(zscored, volumes=0, **known) - trial_bytes(settings, volumes=0, **known) == 4 * 2 * 8 * 500

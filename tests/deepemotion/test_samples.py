@@ -1,0 +1,106 @@
+"""The labelled volumes of a trial: which they are, in which unit, and where their voxels go."""
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from deepemotion.dataset import Dataset
+from deepemotion.errors import UserError
+from deepemotion.labels import Labels
+from deepemotion.samples import load
+from deepemotion.settings import DataSettings
+from deepemotion.subject_file import SubjectFile, subject_path
+
+
+@pytest.fixture
+def labels(tiny_labels):
+    return Labels.read(tiny_labels)
+
+
+def bold(root, subject, run):
+    """Return the run as (volumes, Z, Y, X) float64, read by nibabel alone."""
+    dataset = Dataset.of_folder(root)
+    return np.asarray(nibabel.load(dataset.bold(root, subject, run)).dataobj, dtype=float).T, dataset
+
+
+def dense(samples, rows):
+    return samples.dense(torch.as_tensor(rows)).numpy()[:, 0]
+
+
+def test_dense_volumes_are_the_source_inside_the_mask_and_zero_outside(tiny_dataset, tiny_packed, labels):
+    samples = load(tiny_packed, ["01", "03"], labels, DataSettings(normalisation="none"))
+    mask = SubjectFile(subject_path(tiny_packed, "01")).mask.T
+    for row in (0, 7, len(samples) - 1):
+        source, _ = bold(tiny_dataset, samples.table.subject[row], int(samples.table.run[row]))
+        volume = dense(samples, [row])[0]
+        assert np.array_equal(volume[mask], source[samples.table.index_in_run[row]][mask])
+        assert not volume[~mask].any()
+
+
+def reference(source, index, normalisation):
+    """The units as their definitions have them, from all volumes of the run."""
+    mean, std = source.mean(axis=0), source.std(axis=0)
+    if normalisation == "psc":
+        return 100 * (source[index] - mean) / mean
+    if normalisation == "zscore":
+        return (source[index] - mean) / std
+    time = np.arange(len(source))
+    flat = source.reshape(len(source), -1)
+    slope, intercept = np.polyfit(time, flat, 1)
+    residual = flat - np.outer(time, slope) - intercept
+    return (residual[index] / residual.std(axis=0)).reshape(mean.shape)
+
+
+@pytest.mark.parametrize("normalisation", ["psc", "zscore", "zscore+detrend"])
+def test_units_are_those_of_the_run(tiny_dataset, tiny_packed, labels, normalisation):
+    samples = load(tiny_packed, ["02"], labels, DataSettings(normalisation=normalisation))
+    mask = SubjectFile(subject_path(tiny_packed, "02")).mask.T
+    for row in (0, len(samples) // 2):
+        source, _ = bold(tiny_dataset, "02", int(samples.table.run[row]))
+        expected = reference(source, samples.table.index_in_run[row], normalisation)
+        np.testing.assert_allclose(dense(samples, [row])[0][mask], expected[mask], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("timing", "lag", "drop"), [("true", 4.0, True), ("true", 0.0, False), ("cumulative", 0, False)]
+)
+def test_labels_are_those_of_the_movie_time_minus_the_lag(tiny_packed, labels, timing, lag, drop):
+    settings = DataSettings(timing=timing, lag_s=lag, drop_overlaps=drop, normalisation="none")
+    table = load(tiny_packed, ["01"], labels, settings).table
+    by_time = dict(zip(labels.movie_time.tolist(), labels.emotion.tolist(), strict=True))
+    file = SubjectFile(subject_path(tiny_packed, "01"))
+    lengths = [segment.end - segment.start for segment in file.segments]
+    expected = []
+    for i, segment in enumerate(file.segments):
+        start = segment.start if timing == "true" else sum(lengths[:i])
+        for index in range(file.volumes_per_run[segment.run]):
+            true_time = segment.start + 2 * index
+            first = i == 0 or true_time >= segment.start + 8
+            last = i == len(lengths) - 1 or true_time < segment.end - 8
+            label = by_time.get(start + 2 * index - lag, -1)
+            if label >= 0 and (not drop or (first and last)):
+                expected.append((segment.run, index, label))
+    assert [*zip(table.run.tolist(), table.index_in_run.tolist(), table.label.tolist(), strict=True)] == expected
+
+
+def test_cutting_overlaps_leaves_no_movie_moment_twice(tiny_packed, labels):
+    kept = load(tiny_packed, ["01"], labels, DataSettings(drop_overlaps=True)).table
+    both = load(tiny_packed, ["01"], labels, DataSettings(drop_overlaps=False)).table
+    assert len(set(kept.movie_time.tolist())) == len(kept)
+    assert len(set(both.movie_time.tolist())) < len(both)
+
+
+def test_a_buffer_is_reused_and_batches_may_shrink(tiny_packed, labels):
+    samples = load(tiny_packed, ["01"], labels, DataSettings())
+    first = dense(samples, [0, 1, 2]).copy()
+    assert np.array_equal(dense(samples, [2, 1, 0])[::-1], first)
+    assert np.array_equal(dense(samples, [1]), first[1:2])
+
+
+def test_what_does_not_fit_is_named(tiny_packed, labels, tmp_path):
+    with pytest.raises(UserError, match="no volume of subjects 01 has a label"):
+        nothing = Labels(labels.classes, labels.movie_time, np.full_like(labels.emotion, -1), labels.soft, "x")
+        load(tiny_packed, ["01"], nothing, DataSettings())
+    with pytest.raises(UserError, match=r"sub-09\.h5"):
+        load(tiny_packed, ["09"], labels, DataSettings())

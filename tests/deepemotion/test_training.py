@@ -1,0 +1,246 @@
+"""Training: it learns, is deterministic, and goes on exactly where it was killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from deepemotion import shipped
+from deepemotion.checkpoints import Checkpoints
+from deepemotion.errors import UserError
+from deepemotion.settings import make_trial, read_settings
+from deepemotion.training import choose_device, choose_precision, train
+from deepemotion.trial_directory import TrialDirectory
+
+SMALL = ["train.epochs=6", "train.batch_size=16", "data.drop_overlaps=false"]
+
+
+def trial(*overrides, subjects=("01",), unseen=()):
+    return make_trial(read_settings(shipped.find("demo"), [*SMALL, *overrides]), list(subjects), list(unseen))
+
+
+def comparable(directory):
+    """Return the epochs' metrics without the time they took."""
+    return [{k: v for k, v in row.items() if k != "time/epoch"} for row in TrialDirectory(directory).read_epochs()]
+
+
+@pytest.fixture(scope="module")
+def straight(tiny_packed, tiny_labels, tmp_path_factory):
+    """A training of 6 epochs without interruption."""
+    directory = TrialDirectory(tmp_path_factory.mktemp("straight") / "trial")
+    seen = []
+    result = train(trial(unseen=["02"]), tiny_packed, tiny_labels, directory, seen.append)
+    return directory, result, seen
+
+
+def test_it_learns_the_planted_signal(straight):
+    _, result, seen = straight
+    assert [metrics["epoch"] for metrics in seen] == [1, 2, 3, 4, 5, 6]
+    assert seen[-1]["loss/train"] < 0.7 * seen[0]["loss/train"]
+    assert result["accuracy_train"] > 0.7
+    assert result["accuracy_validation"] > result["chance"]
+
+
+def test_predictions_cover_every_labelled_volume_and_agree_with_the_result(straight):
+    directory, result, _ = straight
+    table = pd.read_parquet(directory.predictions)
+    assert table["split"].value_counts().to_dict() == {
+        "train": result["n_train"],
+        "validation": result["n_validation"],
+        "unseen": result["n_unseen"],
+    }
+    assert set(table.loc[table["split"] == "unseen", "subject"]) == {"02"}
+    right = table["label"].astype(str) == table["prediction"].astype(str)
+    for side in ("train", "validation", "unseen"):
+        assert right[table["split"] == side].mean() == pytest.approx(result[f"accuracy_{side}"])
+    for emotion, rows in table[table["split"] == "validation"].groupby("label", observed=True):
+        assert right[rows.index].mean() == pytest.approx(result[f"accuracy_validation_{emotion}"])
+    probabilities = table[[column for column in table.columns if column.startswith("p_")]]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_label_only_audit_is_stored(straight):
+    directory, _, _ = straight
+    stored = json.loads(directory.result.read_text())
+    assert 0 <= stored["label_only_accuracy"] <= 1
+    assert 0 <= stored["majority_accuracy"] <= 1
+    assert stored["chance"] == 0.2
+
+
+def test_equal_trials_give_equal_metrics_and_another_seed_does_not(straight, tiny_packed, tiny_labels, tmp_path):
+    directory, _, _ = straight
+    train(trial(unseen=["02"]), tiny_packed, tiny_labels, TrialDirectory(tmp_path / "again"), lambda metrics: None)
+    assert comparable(tmp_path / "again") == comparable(directory.path)
+    train(trial("train.seed=1"), tiny_packed, tiny_labels, TrialDirectory(tmp_path / "other"), lambda metrics: None)
+    assert comparable(tmp_path / "other") != comparable(directory.path)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from deepemotion.settings import Trial
+from deepemotion.training import train
+from deepemotion.trial_directory import TrialDirectory
+
+def kill_after_three(metrics):
+    if metrics["epoch"] == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+packed, labels, directory, trial = sys.argv[1:]
+train(Trial.model_validate_json(trial), Path(packed), Path(labels), TrialDirectory(Path(directory)), kill_after_three)
+"""
+
+
+def test_a_killed_training_goes_on_metric_for_metric(straight, tiny_packed, tiny_labels, tmp_path):
+    directory, _, _ = straight
+    wanted = trial(unseen=["02"])
+    arguments = [str(tiny_packed), str(tiny_labels), str(tmp_path / "killed"), wanted.model_dump_json()]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    resumed = TrialDirectory(tmp_path / "killed")
+    assert len(resumed.read_epochs()) == 3
+    assert not resumed.result.exists()
+    new = []
+    train(wanted, tiny_packed, tiny_labels, resumed, new.append)
+    assert [metrics["epoch"] for metrics in new] == [4, 5, 6]
+    assert comparable(resumed.path) == comparable(directory.path)
+    one, other = (pd.read_parquet(folder.predictions) for folder in (directory, resumed))
+    pd.testing.assert_frame_equal(one, other)
+    assert "resumed after epoch 3" in resumed.log_file.read_text()
+
+
+def test_one_event_file_holds_every_epoch_once(straight, tiny_packed, tiny_labels, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    interrupted = TrialDirectory(tmp_path / "trial")
+
+    def stop(metrics):
+        if metrics["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(trial(), tiny_packed, tiny_labels, interrupted, stop)
+    train(trial(), tiny_packed, tiny_labels, interrupted, lambda metrics: None)
+    assert len(list(interrupted.path.glob("events.out.tfevents.*"))) == 1
+    events = EventAccumulator(str(interrupted.path))
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    wanted = {"loss/train", "accuracy/train", "loss/validation", "accuracy/validation", "learning_rate", "time/epoch"}
+    assert wanted <= set(tags)
+    assert any(tag.startswith("emotion/") for tag in tags)
+    assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3, 4, 5, 6]
+    assert "_hparams_/session_start_info" in events.summary_metadata
+
+
+def test_a_finished_training_is_not_repeated(straight, tiny_packed, tiny_labels):
+    directory, result, _ = straight
+    before = directory.result.stat().st_mtime_ns
+    again = train(trial(unseen=["02"]), tiny_packed, tiny_labels, directory, lambda metrics: pytest.fail("trained"))
+    assert again["accuracy_validation"] == result["accuracy_validation"]
+    assert directory.result.stat().st_mtime_ns == before
+
+
+def test_a_folder_of_another_training_is_refused(straight, tiny_packed, tiny_labels):
+    directory, _, _ = straight
+    with pytest.raises(UserError, match=r"differs in trial\.train\.learning_rate; choose another folder"):
+        train(trial("train.learning_rate=0.1", unseen=["02"]), tiny_packed, tiny_labels, directory, print)
+
+
+def test_leaving_a_run_out_validates_on_that_run(tiny_packed, tiny_labels, tmp_path):
+    directory = TrialDirectory(tmp_path / "trial")
+    overrides = ("split.protocol=run", "split.fold=3", "train.epochs=1")
+    train(trial(*overrides, subjects=["01", "02"]), tiny_packed, tiny_labels, directory, lambda metrics: None)
+    table = pd.read_parquet(directory.predictions)
+    assert set(table.loc[table["split"] == "validation", "run"]) == {3}
+    assert 3 not in set(table.loc[table["split"] == "train", "run"])
+
+
+def test_a_torn_checkpoint_falls_back_to_the_one_before(straight, tmp_path):
+    directory, _, _ = straight
+    for name in ("last.pt", "previous.pt"):
+        (tmp_path / name).write_bytes((directory.checkpoints / name).read_bytes())
+    checkpoints = Checkpoints(tmp_path)
+    assert checkpoints.load()["epoch"] == 6
+    whole = checkpoints.last.read_bytes()
+    for torn in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+        checkpoints.last.write_bytes(torn)
+        assert checkpoints.load()["epoch"] == 5
+    checkpoints.previous.unlink()
+    assert checkpoints.load() is None
+
+
+def test_the_best_epoch_is_kept(straight):
+    directory, result, seen = straight
+    best = torch.load(directory.checkpoints / "best.pt", weights_only=True)
+    assert best["epoch"] == result["best_epoch"]
+    accuracies = [metrics["accuracy/validation"] for metrics in seen]
+    assert accuracies[best["epoch"] - 1] == max(accuracies)
+
+
+def test_device_and_precision_follow_what_there_is(monkeypatch):
+    settings = read_settings(shipped.find("paper"), []).train
+    assert choose_device(settings).type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert choose_precision(settings, torch.device("cpu")) is torch.float32
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    assert choose_device(settings).type == "cuda"
+    assert choose_precision(settings, torch.device("cuda")) is torch.bfloat16
+
+
+def test_the_command_trains_tells_and_resumes(command, straight, tiny_packed, tiny_labels, tmp_path):
+    directory, result, _ = straight
+    words = ["train", tmp_path / "trial", "--data", tiny_packed, "--labels", tiny_labels, "--config", "demo"]
+    words += ["--subjects", "1", "--unseen", "2", *(word for text in SMALL for word in ("--set", text))]
+    done = command("deepemotion", *words)
+    assert done.returncode == 0, done.stderr
+    assert f"validation accuracy {result['accuracy_validation']:.3f} (label-only" in done.stdout
+    assert "epoch   6/6" in done.stderr
+    assert comparable(tmp_path / "trial") == comparable(directory.path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("--data", "nowhere"), "nowhere"),
+        (("--labels", "nowhere.tsv"), "nowhere.tsv"),
+        (("--subjects", "7"), "sub-07.h5"),
+        (("--set", "train.epochs=none"), "train.epochs"),
+        (("--set", "model.name=vit"), "there are cnn3d"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp_path, change, message):
+    words = {"--data": tiny_packed, "--labels": tiny_labels, "--subjects": "1", change[0]: change[1]}
+    done = command("deepemotion", "train", tmp_path / "trial", *(part for pair in words.items() for part in pair))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "trial" / "result.json").exists()
+
+
+def test_progress_survives_a_kill_at_any_moment(tiny_packed, tiny_labels, tmp_path):
+    """Kills the training at three random moments; what is on disk is always whole, and the end is reached."""
+    code = KILLED.replace('metrics["epoch"] == 3', "False")
+    wanted = trial("train.epochs=12")
+    arguments = [sys.executable, "-c", code, str(tiny_packed), str(tiny_labels), str(tmp_path / "trial")]
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        with subprocess.Popen([*arguments, wanted.model_dump_json()]) as process:
+            deadline = time.monotonic() + 60
+            epochs = len(TrialDirectory(tmp_path / "trial").read_epochs())
+            while process.poll() is None and time.monotonic() < deadline:
+                if len(TrialDirectory(tmp_path / "trial").read_epochs()) > epochs:
+                    time.sleep(rng.uniform(0, 0.3))
+                    os.kill(process.pid, signal.SIGKILL)
+                    break
+                time.sleep(0.01)
+    new = []
+    train(wanted, tiny_packed, tiny_labels, TrialDirectory(tmp_path / "trial"), new.append)
+    train(wanted, tiny_packed, tiny_labels, TrialDirectory(tmp_path / "straight"), new.append)
+    assert comparable(tmp_path / "trial") == comparable(tmp_path / "straight")
