@@ -39,7 +39,7 @@ test-fast: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "not slow"
 
 test-minimum: $(MINIMUM)/.installed
-	$(MINIMUM)/bin/python -m pytest -m "not slow and not house"
+	$(MINIMUM)/bin/python -m pytest -m "not slow"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ def new_app(summary: str) -> typer.Typer:
     """Return a Typer application with the house's settings: plain help, our own error handling."""
     return typer.Typer(
         help=summary,
+        epilog="--debug with any command shows where an error comes from.",
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -26,7 +27,7 @@ def new_app(summary: str) -> typer.Typer:
 
 
 def run(program: Callable[[], None]) -> None:
-    """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130.
+    """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
     `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead.
     """
@@ -39,11 +40,6 @@ def run(program: Callable[[], None]) -> None:
             raise
         say(f"error: {error}")
         raise SystemExit(EXIT_BAD_INPUT) from None
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        say("interrupted")
-        raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 def say(line: str) -> None:

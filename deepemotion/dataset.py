@@ -1,6 +1,5 @@
 """A dataset's description (segments, TR, file patterns, subjects), and where its runs and masks lie."""
 
-import string
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -12,7 +11,7 @@ from deepemotion.errors import UserError, from_validation
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Segment(_Strict):
@@ -38,11 +37,12 @@ class FilePatterns(_Strict):
 
     @pydantic.field_validator("bold", "run_mask", "mask")
     @classmethod
-    def _fields_known(cls, pattern: str | None) -> str | None:
+    def _can_be_filled(cls, pattern: str | None) -> str | None:
         if pattern is not None:
-            unknown = {name for _, name, _, _ in string.Formatter().parse(pattern) if name} - {"subject", "run"}
-            if unknown:
-                raise ValueError(f"unknown field {{{min(unknown)}}}; use {{subject}} and {{run}}")
+            try:
+                pattern.format(subject="01", run=1)
+            except (LookupError, ValueError, AttributeError) as error:
+                raise ValueError(f"{pattern!r} cannot be filled in: use {{subject}} and {{run}}") from error
         return pattern
 
 
@@ -58,9 +58,10 @@ class Dataset(_Strict):
     @pydantic.model_validator(mode="after")
     def _runs_in_order(self) -> Self:
         starts = [segment.start for segment in self.segments]
+        ends = [segment.end for segment in self.segments]
         runs = [segment.run for segment in self.segments]
-        if starts != sorted(starts) or len(set(runs)) != len(runs):
-            raise ValueError("segments: each run once, in the order of their start")
+        if starts != sorted(starts) or ends != sorted(ends) or len(set(runs)) != len(runs):
+            raise ValueError("segments: each run once, in the order of their start and end")
         if len(set(self.subjects)) != len(self.subjects):
             raise ValueError("subjects: each subject once")
         return self
@@ -124,12 +125,12 @@ def parse_subjects(text: str) -> list[str]:
         first, dash, last = part.partition("-")
         if not part:
             raise UserError(f"subjects {text!r}: an empty entry; write them as 1,2,5-9")
-        if dash and first.isdigit() and last.isdigit():
+        if dash and first.isdecimal() and last.isdecimal():
             if int(last) < int(first):
                 raise UserError(f"subjects {text!r}: the range {part} runs backwards")
             subjects += [f"{number:02d}" for number in range(int(first), int(last) + 1)]
         else:
-            subjects.append(f"{int(part):02d}" if part.isdigit() else part)
+            subjects.append(f"{int(part):02d}" if part.isdecimal() else part)
     return list(dict.fromkeys(subjects))
 
 

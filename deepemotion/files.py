@@ -1,12 +1,14 @@
 """Files that are either whole or not there: write to a temporary name in the same folder, sync, rename."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deepemotion.errors import UserError
+
+_PREFIX = ".partial-"
 
 
 @contextmanager
@@ -16,25 +18,23 @@ def atomic_path(target: Path) -> Iterator[Path]:
     The suffix is kept, since libraries choose formats by it. Raises UserError where the folder cannot be written
     or the disk is full.
     """
-    temporary: Path | None = None
+    temporary = target.with_name(f"{_PREFIX}{secrets.token_hex(4)}-{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".partial-", suffix="-" + target.name, dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        # mkstemp makes files private; what the user's umask would have given is what colleagues expect.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        yield temporary
-        _sync(temporary)
-        temporary.replace(target)
-        _sync(target.parent)
-    except OSError as error:
-        raise UserError(f"{target}: cannot write: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
+        # Not tempfile: its files are private, and colleagues expect what the user's umask gives.
+        temporary.touch(exist_ok=False)
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.replace(target)
+            _sync(target.parent)
+        finally:
             temporary.unlink(missing_ok=True)
+    except OSError as error:
+        # The block may have failed at another file, one that it reads: name that one too.
+        other = error.filename is not None and _PREFIX not in str(error.filename)
+        culprit = f" ({error.filename})" if other else ""
+        raise UserError(f"{target}: cannot write: {error.strerror or error}{culprit}") from error
 
 
 def write_text(target: Path, text: str) -> None:

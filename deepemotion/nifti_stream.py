@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
 
+# isal's type hints declare the class as an instance.
+_IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
+
 # Volumes decompressed ahead of the one in use: enough to ride out a slow write, little enough to forget about memory.
 _AHEAD = 3
 
@@ -109,7 +112,7 @@ class VolumeStream:
                 self.crc32 = file.crc32
         except EOFError as error:
             raise UserError(f"{path}: truncated after {done} of {volumes} volumes; fetch it again") from error
-        except (gzip.BadGzipFile, igzip_lib.IsalError) as error:
+        except (gzip.BadGzipFile, _IsalError) as error:
             raise UserError(f"{path}: corrupt after volume {done} of {volumes} ({error}); fetch it again") from error
         except OSError as error:
             raise UserError(f"{path}: cannot read: {error.strerror or error}") from error

@@ -1,117 +1,151 @@
-"""Packs many subjects, each in a process of its own, and shows how far they are."""
+"""Packs many subjects in worker processes, and tells how far they are."""
 
 import multiprocessing
-import os
 import signal
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
+from deepemotion.pack_progress import PackProgress
 from deepemotion.packing import Packed, PackRequest, pack_subject
 
-_counter: Any = None
+# Volumes between two messages of a worker: frequent enough for a smooth bar and a quick stop.
+_REPORT_EVERY = 8
 
 
 def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
-    """Pack the subjects, `jobs` at a time; return the reason of each subject that failed. The others are packed."""
+    """Pack the subjects, `jobs` at a time; return the reason of each subject that failed. The others are packed.
+
+    A worker that dies (killed for its memory, say) fails its subject only. An interruption stops all workers, and each
+    removes the file it was writing.
+    """
     failed: dict[str, str] = {}
-    total = sum(request.dataset.volumes(segment) for request in requests for segment in request.dataset.segments)
-    # Forking a process that already runs threads can deadlock the child.
-    context = multiprocessing.get_context("spawn")
-    counter = context.Value("q", 0)
-    with ProcessPoolExecutor(min(jobs, len(requests)), context, _set_counter, (counter,)) as pool, _Bar(total) as bar:
-        futures = {pool.submit(_pack, request): request for request in requests}
-        with _interrupt_children(futures):
-            pending = set(futures)
-            while pending:
-                finished, pending = wait(pending, timeout=0.2, return_when=FIRST_COMPLETED)
-                bar.show(counter.value)
-                for future in finished:
-                    request = futures[future]
-                    try:
-                        _tell(request, future.result())
-                    except UserError as error:
-                        failed[request.subject] = str(error)
-                        say(f"sub-{request.subject}: failed: {error}")
+    done: Counter[Connection] = Counter()
+    waiting = list(reversed(requests))
+    with _Workers() as workers, PackProgress(sum(map(_nominal, requests))) as progress:
+        for _ in range(min(jobs, len(waiting))):
+            workers.start(waiting.pop())
+        while workers.busy:
+            for connection, message in workers.messages():
+                if isinstance(message, int):
+                    progress.advance(message)
+                    done[connection] += message
+                    continue
+                request = workers.busy.pop(connection)
+                progress.skip(_nominal(request) - done.pop(connection, 0))
+                if isinstance(message, Packed):
+                    _tell(request, message)
+                else:
+                    failed[request.subject] = message
+                    say(f"sub-{request.subject}: not packed: {message}")
+                if waiting:
+                    workers.give(connection, waiting.pop())
     return failed
 
 
-def _set_counter(counter: Any) -> None:
-    global _counter
-    _counter = counter
+class _Workers:
+    """Processes that pack one subject after the other; `busy` maps the pipe of each to its subject.
+
+    A process pool of the standard library would lose all subjects with one killed worker, and on an interruption would
+    start the next ones before it ends.
+    """
+
+    def __init__(self) -> None:
+        # Forking a process that already runs threads can deadlock the child.
+        self._context = multiprocessing.get_context("spawn")
+        # Starting it unblocks SIGINT, which must not happen within `start`.
+        resource_tracker.ensure_running()
+        self._processes: dict[Connection, BaseProcess] = {}
+        self.busy: dict[Connection, PackRequest] = {}
+
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._processes:
+            connection.close()
+        for process in self._processes.values():
+            process.join()
+
+    def start(self, request: PackRequest) -> None:
+        """Start another worker with its first subject."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs,), daemon=True)
+        # Inherited by the child: Ctrl-C reaches the whole group, and it is the parent that ends the workers.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        theirs.close()
+        self._processes[ours] = process
+        self.busy[ours] = request
+        with suppress(BrokenPipeError):
+            ours.send(request)
+
+    def give(self, connection: Connection, request: PackRequest) -> None:
+        """Give a worker its next subject; a new worker if it is dead."""
+        if self._processes[connection].is_alive():
+            self.busy[connection] = request
+            with suppress(BrokenPipeError):
+                connection.send(request)
+        else:
+            self.start(request)
+
+    def messages(self) -> list[tuple[Connection, int | Packed | str]]:
+        """Wait for messages: a number of volumes done, what was packed, or the reason of a failure."""
+        received: list[tuple[Connection, int | Packed | str]] = []
+        for connection in wait(list(self.busy)):
+            assert isinstance(connection, Connection)
+            try:
+                received.append((connection, connection.recv()))
+            except (EOFError, ConnectionResetError):
+                process = self._processes[connection]
+                process.join()
+                code = process.exitcode or 0
+                how = f"was killed (signal {-code}); out of memory?" if code < 0 else "failed unexpectedly"
+                received.append((connection, f"its process {how}"))
+        return received
 
 
-def _pack(request: PackRequest) -> Packed:
+def _work(connection: Connection) -> None:
+    """Pack what comes through the pipe until its other end is closed."""
+    with suppress(EOFError, ConnectionError):
+        while True:
+            connection.send(_pack(connection, connection.recv()))
+
+
+def _pack(connection: Connection, request: PackRequest) -> Packed | str:
+    done = 0
+
     def count() -> None:
-        with _counter.get_lock():
-            _counter.value += 1
+        nonlocal done
+        done += 1
+        if done % _REPORT_EVERY == 0:
+            connection.send(_REPORT_EVERY)
 
-    return pack_subject(request, count)
+    try:
+        packed = pack_subject(request, count)
+    except UserError as error:
+        return str(error)
+    connection.send(done % _REPORT_EVERY)
+    return packed
+
+
+def _nominal(request: PackRequest) -> int:
+    return sum(request.dataset.volumes(segment) for segment in request.dataset.segments)
 
 
 def _tell(request: PackRequest, packed: Packed) -> None:
     for line in packed.short_runs(request.dataset):
         say(f"note: {line}: a short run is kept as it is")
-    if not packed.read:
+    if not packed.read and not packed.kept:
         say(f"{packed.path}: up to date")
     else:
         kept = f", {len(packed.kept)} kept" if packed.kept else ""
         say(f"{packed.path}: {len(packed.read)} runs packed{kept}")
-
-
-@contextmanager
-def _interrupt_children(futures: dict[Future[Packed], PackRequest]) -> Iterator[None]:
-    """Pass an interruption on to the children, so that each removes the file it was writing."""
-    try:
-        yield
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        for child in multiprocessing.active_children():
-            if child.pid is not None:
-                os.kill(child.pid, signal.SIGINT)
-        raise
-
-
-class _Bar:
-    """Volumes done and volumes a second: a bar on a terminal, nothing elsewhere but a last line."""
-
-    def __init__(self, total: int) -> None:
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("packing"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[rate]:.0f} volumes/s"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._progress.add_task("packing", total=total, rate=0.0)
-        self._started = time.monotonic()
-        self._done = 0
-
-    def __enter__(self) -> "_Bar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._progress.stop()
-        if self._done:
-            say(f"{self._done} volumes, {self._rate():.0f} volumes/s")
-
-    def show(self, done: int) -> None:
-        """Show that `done` volumes are packed."""
-        self._done = done
-        self._progress.update(self._task, completed=done, rate=self._rate())
-
-    def _rate(self) -> float:
-        return self._done / max(time.monotonic() - self._started, 1e-9)

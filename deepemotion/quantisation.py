@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_INT16 = np.iinfo(np.int16)
+_LEAST, _LARGEST = -32768, 32767
 # Symmetric, so that the middle of the range is stored as 0.
-_STEPS = 2 * _INT16.max
+_STEPS = 2 * _LARGEST
 
 
 class Encoded(NamedTuple):
@@ -22,16 +22,22 @@ class Encoded(NamedTuple):
 def encode(values: NDArray[Any]) -> Encoded:
     """Encode the finite values (V,) of one volume.
 
-    Integers (of whatever type) that span at most 65,535 are kept exactly; other values share 65,534 steps between the
-    volume's smallest and largest.
+    Integers (of whatever type) that span at most 65,535 are kept exactly, and so are floats that hold whole numbers in
+    the range of int16; other values share 65,534 even steps between the volume's smallest and largest.
     """
-    low, high = values.min(), values.max()
-    if high - low <= _INT16.max - _INT16.min and (values.dtype.kind in "iu" or np.array_equal(values, np.rint(values))):
-        offset = 0 if _INT16.min <= low and high <= _INT16.max else int(low) - _INT16.min
-        return Encoded((values - values.dtype.type(offset)).astype(np.int16), 1.0, float(offset), 0.0)
+    # Numbers of Python's own: the range of a small integer type does not fit that type.
+    low, high = values.min().item(), values.max().item()
+    fits = low >= _LEAST and high <= _LARGEST
+    if values.dtype.kind in "iu":
+        if high - low <= _LARGEST - _LEAST and high < 2**62:
+            offset = 0 if fits else low - _LEAST
+            return Encoded((values.astype(np.int64) - offset).astype(np.int16), 1.0, float(offset), 0.0)
+    elif fits and np.array_equal(values, np.rint(values)):
+        return Encoded(values.astype(np.int16), 1.0, 0.0, 0.0)
     exact = values.astype(np.float64)
-    middle = (float(low) + float(high)) / 2
-    step = (float(high) - float(low)) / _STEPS
-    stored = np.rint((exact - middle) / step)
+    middle = low / 2 + high / 2
+    step = (high / _STEPS - low / _STEPS) or 1.0
+    # Clipped for ranges so small that the step itself is rounded.
+    stored = np.rint((exact - middle) / step).clip(-_LARGEST, _LARGEST)
     error = np.abs(stored * step + middle - exact).max()
     return Encoded(stored.astype(np.int16), step, middle, float(error))

@@ -16,6 +16,13 @@ from deepemotion.subject_format import FORMAT, FORMAT_VERSION, Header, Statistic
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
+# What h5py raises, depending on where it meets damage.
+_HDF5_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
+
+
+class NotASubjectFileError(UserError):
+    """The file is whole but none that this program wrote or can read, so nothing may replace it."""
+
 
 class SubjectFile:
     """A packed subject: T volumes of the V voxels inside the mask, with R runs. Read-only; a context manager.
@@ -30,20 +37,20 @@ class SubjectFile:
         try:
             self.header = _header(self._file, path)
             self._volumes: h5py.Dataset = self._file["volumes"]
-            shape = self._file["mask"].shape
             self.total, self.voxels = (int(size) for size in self._volumes.shape)
+            x, y, z = self._file["mask"].shape
+            self.shape: tuple[int, int, int] = (x, y, z)
             self.volumes_per_run = {run.run: run.volumes for run in self.header.runs}
-            if self._volumes.dtype != np.dtype("<i2") or len(shape) != 3 or self._volumes.chunks != (1, self.voxels):
-                raise UserError(f"{path}: /volumes must be int16 with one volume a chunk; pack it again")
+            if self._volumes.dtype != np.dtype("<i2") or self._volumes.chunks != (1, self.voxels):
+                raise UserError(f"{path}: /volumes must be int16 with one volume a chunk; pack the subject again")
             if self.total != sum(self.volumes_per_run.values()):
-                raise UserError(f"{path}: /volumes holds {self.total} volumes, its runs say otherwise; pack it again")
-            self.shape: tuple[int, int, int] = shape
-        except KeyError as error:
-            self._file.close()
-            raise UserError(f"{path}: not a complete subject file ({error.args[0]}); pack it again") from error
+                raise UserError(f"{path}: its runs do not add up to {self.total} volumes; pack the subject again")
         except UserError:
             self._file.close()
             raise
+        except _HDF5_ERRORS as error:
+            self._file.close()
+            raise UserError(f"{path}: damaged or incomplete; pack the subject again ({error})") from error
         self.subject = self.header.subject
         self.dataset_name = self.header.dataset
         self.tr = self.header.tr
@@ -124,7 +131,7 @@ class SubjectFile:
                     self._volumes.id.read_direct_chunk((row, 0), out=out[i].view(np.uint8))
                 else:
                     self._volumes.read_direct(out, np.s_[row], np.s_[i])
-        except (OSError, RuntimeError) as error:
+        except _HDF5_ERRORS as error:
             raise UserError(f"{self.path}: volume {row} cannot be read: damaged; pack it again") from error
         return out
 
@@ -132,7 +139,7 @@ class SubjectFile:
         """Return a whole dataset of the file. Raises UserError where it is missing or damaged."""
         try:
             stored: NDArray[_Scalar] = self._file[name].astype(dtype)[()]
-        except (KeyError, OSError, RuntimeError, TypeError) as error:
+        except _HDF5_ERRORS as error:
             raise UserError(f"{self.path}: /{name} cannot be read: damaged; pack it again") from error
         return stored
 
@@ -165,23 +172,22 @@ def _open(path: Path) -> h5py.File:
             raise UserError(f"{path}: truncated; delete it and pack the subject again") from error
         if isinstance(error, PermissionError):
             raise UserError(f"{path}: cannot read: {error.strerror}") from error
-        raise UserError(f"{path}: not an HDF5 file, so no packed subject") from error
+        raise NotASubjectFileError(f"{path}: not an HDF5 file, so no packed subject") from error
 
 
 def _header(file: h5py.File, path: Path) -> Header:
     if file.attrs.get("format") != FORMAT:
-        raise UserError(f"{path}: an HDF5 file, but no packed subject (its attribute `format` is not {FORMAT!r})")
-    version = file.attrs.get("format_version")
-    if not isinstance(version, int | np.integer) or version > FORMAT_VERSION:
-        raise UserError(
+        raise NotASubjectFileError(
+            f"{path}: an HDF5 file, but no packed subject (its attribute `format` is not {FORMAT!r})"
+        )
+    if (version := int(file.attrs["format_version"])) > FORMAT_VERSION:
+        raise NotASubjectFileError(
             f"{path}: format version {version}, this program reads up to {FORMAT_VERSION}; update deepemotion"
         )
     try:
         header = Header.read(file)
     except pydantic.ValidationError as error:
         raise from_validation(error, path) from error
-    except ValueError as error:
-        raise UserError(f"{path}: its root attributes are damaged; pack it again") from error
     if header.compression is Compression.BITSHUFFLE:
         try:
             import hdf5plugin  # noqa: F401  (importing it registers the filter)

@@ -18,16 +18,16 @@ FORMAT_VERSION = 1
 Statistic = Literal["mean", "std", "trend"]
 STATISTICS: tuple[Statistic, ...] = ("mean", "std", "trend")
 # What the content checksum covers, in this order. The volumes are in it through the CRC-32 of each.
-CHECKED = (
-    "crc32",
-    "mask",
-    "affine",
-    "run",
-    "index_in_run",
-    "movie_time",
-    "scale",
-    *(f"statistics/{s}" for s in STATISTICS),
-)
+CHECKED: dict[str, type[np.generic]] = {
+    "crc32": np.uint32,
+    "mask": np.bool_,
+    "affine": np.float64,
+    "run": np.int8,
+    "index_in_run": np.int32,
+    "movie_time": np.float64,
+    "scale": np.float64,
+    **{f"statistics/{name}": np.float32 for name in STATISTICS},
+}
 
 
 class _Record(BaseModel):

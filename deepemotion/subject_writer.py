@@ -1,13 +1,16 @@
 """Writes a packed subject file, volume by volume; docs/subject-file.md describes the format."""
 
+import errno
 import fcntl
 import importlib.metadata
+import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -18,6 +21,7 @@ from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.files import atomic_path
 from deepemotion.pack_options import Compression, NanRule
+from deepemotion.run_statistics import RunStatistics
 from deepemotion.subject_format import (
     CHECKED,
     FORMAT_VERSION,
@@ -46,7 +50,7 @@ class Layout:
 
 
 class SubjectWriter:
-    """Takes the volumes of all runs in order, then the record and statistics of each run."""
+    """Takes the volumes of all runs in order, and after those of each run its record; gathers its statistics."""
 
     def __init__(self, file: h5py.File, layout: Layout) -> None:
         self._file = file
@@ -61,6 +65,7 @@ class SubjectWriter:
         self._scale = np.zeros((total, 2))
         self._statistics: dict[str, list[NDArray[np.float32]]] = {name: [] for name in STATISTICS}
         self._records: list[RunRecord] = []
+        self._run = RunStatistics(self.voxels)
 
     def add_volume(self, stored: NDArray[np.int16], slope: float, intercept: float) -> None:
         """Append a volume (V,); physical value = slope * stored + intercept."""
@@ -71,13 +76,15 @@ class SubjectWriter:
             self._volumes[self._row] = data
         self._crc32[self._row] = isal_zlib.crc32(data)
         self._scale[self._row] = slope, intercept
+        self._run.add(data, slope, intercept)
         self._row += 1
 
-    def end_run(self, record: RunRecord, statistics: dict[str, NDArray[np.float32]]) -> None:
-        """Close a run with its record and its statistics (V,) each."""
+    def end_run(self, record: RunRecord) -> None:
+        """Close a run: `record` says where its volumes came from."""
         self._records.append(record)
-        for name in STATISTICS:
-            self._statistics[name].append(statistics[name])
+        for name, values in self._run.result().items():
+            self._statistics[name].append(values)
+        self._run = RunStatistics(self.voxels)
 
     def finish(self) -> Header:
         """Write everything but the volumes, and return the header."""
@@ -89,12 +96,13 @@ class SubjectWriter:
             "crc32": self._crc32,
             "mask": layout.mask,
             "affine": layout.affine,
-            "run": run.astype(np.int8),
-            "index_in_run": index.astype(np.int32),
+            "run": run,
+            "index_in_run": index,
             "movie_time": np.array([starts[number] for number in run.tolist()]) + dataset.tr * index,
             "scale": self._scale,
             **{f"statistics/{name}": np.stack(rows) for name, rows in self._statistics.items()},
         }
+        arrays = {name: arrays[name].astype(dtype, copy=False) for name, dtype in CHECKED.items()}
         header = Header(
             format_version=FORMAT_VERSION,
             subject=layout.subject,
@@ -123,30 +131,41 @@ def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
     Raises UserError where the file cannot be written, a full disk included.
     """
     _remove_abandoned(path)
-    with atomic_path(path) as temporary, temporary.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    # Held until after the renaming, so that another process never takes the finished file for an abandoned one.
+    with ExitStack() as held, atomic_path(path) as temporary:
+        _lock(held.enter_context(temporary.open("rb")))
         try:
-            with h5py.File(temporary, "w", libver="latest", locking=False) as file:
+            with h5py.File(temporary, "w", libver="v110", locking=False, rdcc_nbytes=0) as file:
                 yield SubjectWriter(file, layout)
         except (OSError, RuntimeError) as error:
             raise UserError(f"{path}: cannot write: {_cause(error)}") from error
 
 
 def _cause(error: Exception) -> str:
-    if "errno = 28" in str(error) or getattr(error, "errno", None) == 28:
-        return "no space left on the disk; free some, or choose another --out"
-    return getattr(error, "strerror", None) or str(error).splitlines()[0]
+    # HDF5 tells the system's reason inside a long text only.
+    told = re.search(r"errno = (\d+)", str(error))
+    number = int(told[1]) if told else getattr(error, "errno", None)
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{os.strerror(number)}; free some space, or choose another --out"
+    return os.strerror(number) if number else str(error).splitlines()[0]
 
 
 def _remove_abandoned(path: Path) -> None:
     """Remove what killed packings of this file left: temporaries that no living process holds."""
     for partial in path.parent.glob(f".partial-*-{path.name}"):
-        with partial.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                continue
-            partial.unlink(missing_ok=True)
+        # Gone meanwhile, or a colleague's: not ours to remove.
+        with suppress(OSError), partial.open("rb") as file:
+            if _lock(file):
+                partial.unlink()
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file if nobody holds it. Some shared file systems have no locks: then nothing counts as abandoned."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _filter(compression: Compression) -> dict[str, Any]:

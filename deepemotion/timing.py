@@ -21,8 +21,8 @@ def run_starts(segments: Sequence[Segment], timing: Timing) -> dict[int, float]:
     if timing == "true":
         return {segment.run: segment.start for segment in segments}
     durations = [segment.end - segment.start for segment in segments]
-    ends = np.cumsum([0.0, *durations])
-    return {segment.run: float(start) for segment, start in zip(segments, ends, strict=False)}
+    starts = np.cumsum([0.0, *durations[:-1]])
+    return {segment.run: float(start) for segment, start in zip(segments, starts, strict=True)}
 
 
 def unique_parts(segments: Sequence[Segment]) -> dict[int, tuple[float, float]]:

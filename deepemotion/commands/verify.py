@@ -5,17 +5,22 @@ from typing import Annotated
 
 import typer
 
-from deepemotion.console import EXIT_FAILED, answer
+from deepemotion.console import EXIT_BAD_INPUT, EXIT_FAILED, answer, say
+from deepemotion.errors import UserError
 
 
 def verify(files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5.")]) -> None:
-    """Read packed files whole and check every checksum; exit code 1 if one is damaged."""
+    """Read packed files whole and check every checksum; exit code 1 if one is damaged, 2 if one is none."""
     from deepemotion.verification import problems
 
-    damaged = False
+    code = 0
     for path in files:
-        found = problems(path)
-        damaged |= bool(found)
+        try:
+            found = problems(path)
+        except UserError as error:
+            say(f"error: {error}")
+            code = EXIT_BAD_INPUT
+            continue
         answer(f"{path}: {'; '.join(found) or 'ok'}")
-    if damaged:
-        raise typer.Exit(EXIT_FAILED)
+        code = max(code, EXIT_FAILED if found else 0)
+    raise typer.Exit(code)

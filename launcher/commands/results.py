@@ -1,5 +1,6 @@
 """`deepemotion-launch results RUN`: the tables of a run, and the best learning rate of each model."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,8 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
     directory = RunDirectory.existing(run)
     trials = write_tables(directory)
     best = best_learning_rates(trials)
-    console = Console()
+    # Without a terminal there is no width to fit: 80 columns would cut the names.
+    console = Console(width=None if sys.stdout.isatty() else 120)
     shown = Table(title=f"{run}: best condition of each model, accuracy in %", title_justify="left")
     for column in ("model", "condition", "trials", "train", "validation", "labels alone", "majority", "chance"):
         shown.add_column(column, justify="left" if column in ("model", "condition") else "right")

@@ -99,8 +99,8 @@ def test_a_buffer_is_reused_and_batches_may_shrink(tiny_packed, labels):
 
 
 def test_what_does_not_fit_is_named(tiny_packed, labels, tmp_path):
+    nothing = Labels(labels.classes, labels.movie_time, np.full_like(labels.emotion, -1), labels.soft, "x")
     with pytest.raises(UserError, match="no volume of subjects 01 has a label"):
-        nothing = Labels(labels.classes, labels.movie_time, np.full_like(labels.emotion, -1), labels.soft, "x")
         load(tiny_packed, ["01"], nothing, DataSettings())
     with pytest.raises(UserError, match=r"sub-09\.h5"):
         load(tiny_packed, ["09"], labels, DataSettings())

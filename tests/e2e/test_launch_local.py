@@ -1,0 +1,286 @@
+"""The launcher on one machine, as a user runs it: whole commands, real Ray, real interruptions."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from deepemotion.trial_directory import TrialDirectory
+from launcher.run_directory import RunDirectory
+
+pytestmark = pytest.mark.slow
+
+QUICK = ("--set", "train.epochs=2", "--set", "data.drop_overlaps=false")
+LAUNCH = Path(sys.executable).with_name("deepemotion-launch")
+
+
+@pytest.fixture
+def launch(command, tiny_packed, tiny_labels, tmp_path):
+    """Return a function that launches into tmp_path/runs."""
+
+    def run(*words, data=tiny_packed, **options):
+        where = ("--config", "demo", "--data", data, "--labels", tiny_labels, "--runs", tmp_path / "runs")
+        return command("deepemotion-launch", *words, *where, **options)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def finished(command, tiny_packed, tiny_labels, tmp_path_factory):
+    """A finished run of the main job in small: 3 single-subject models and the pooled one, two learning rates."""
+    runs = tmp_path_factory.mktemp("runs")
+    where = ("--config", "demo", "--data", tiny_packed, "--labels", tiny_labels, "--runs", runs, "--name", "main")
+    done = command("deepemotion-launch", "--all-subjects", *where, *QUICK, "--lr", "1e-3,3e-3", "--on", "local")
+    assert done.returncode == 0, done.stderr
+    return runs / "main", done
+
+
+def table(run):
+    return pd.read_parquet(run / "tables" / "trials.parquet")
+
+
+def ray_folders():
+    return set(Path("/tmp").glob("de-ray-*"))
+
+
+def processes_of(folder):
+    """Return the processes whose command line names the folder of a private Ray."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if str(folder) in line:
+                found.append(entry.name)
+    return found
+
+
+def test_every_trial_is_done_and_in_the_tables(finished):
+    run, done = finished
+    trials = table(run)
+    assert len(trials) == 8
+    assert set(trials["state"]) == {"done"}
+    assert set(trials["training_set"]) == {"sub-01", "sub-02", "sub-03", "pooled"}
+    assert set(trials["learning_rate"]) == {1e-3, 3e-3}
+    columns = [
+        *("trial", "training_set", "protocol", "fold", "learning_rate", "seed", "state", "epochs", "accuracy_train"),
+        *("accuracy_validation", "label_only_accuracy", "majority_accuracy", "chance", "duration_s", "reason"),
+    ]
+    assert set(columns) <= set(trials.columns)
+    assert (run / "tables" / "trials.csv").is_file()
+    predictions = pd.read_parquet(run / "tables" / "predictions.parquet")
+    wanted = {"trial", "subject", "run", "index_in_run", "movie_time", "split", "label", "prediction"}
+    assert wanted <= set(predictions.columns)
+    right = predictions["label"].astype(str) == predictions["prediction"].astype(str)
+    for row in trials.itertuples():
+        rows = (predictions["trial"] == row.trial) & (predictions["split"] == "validation")
+        assert right[rows].mean() == pytest.approx(row.accuracy_validation)
+    assert "8 done, 0 failed" in done.stderr
+    assert f"tensorboard --logdir {run}" in done.stderr
+
+
+def test_a_trial_gives_the_same_under_ray_and_without(finished, command, tiny_packed, tiny_labels, tmp_path):
+    run, _ = finished
+    name = next(name for name in table(run)["trial"] if name.startswith("sub-02_lr-0.003"))
+    words = ("--data", tiny_packed, "--labels", tiny_labels, "--config", "demo", "--subjects", "2")
+    done = command("deepemotion", "train", tmp_path / "t", *words, *QUICK, "--set", "train.learning_rate=3e-3")
+    assert done.returncode == 0, done.stderr
+    one, other = TrialDirectory(tmp_path / "t"), RunDirectory(run).trial(name)
+    assert [{**row, "time/epoch": 0} for row in one.read_epochs()] == [
+        {**row, "time/epoch": 0} for row in other.read_epochs()
+    ]
+    pd.testing.assert_frame_equal(pd.read_parquet(one.predictions), pd.read_parquet(other.predictions))
+
+
+def test_the_same_command_again_starts_no_ray_and_trains_nothing(finished, command, tiny_packed, tiny_labels):
+    run, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/result.json")}
+    where = ("--config", "demo", "--data", tiny_packed, "--labels", tiny_labels, "--runs", run.parent, "--name", "main")
+    words = ["--all-subjects", *map(str, where), *QUICK, "--lr", "1e-3,3e-3"]
+    code = (
+        "import sys; from launcher import cli; sys.argv = ['deepemotion-launch', *sys.argv[1:]]\n"
+        "try: cli.main()\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "assert not {'ray', 'torch', 'pandas'} & set(sys.modules), 'a finished run needs none of these'"
+    )
+    again = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stderr
+    assert "8 done, 0 failed" in again.stderr
+    assert {path: path.stat().st_mtime_ns for path in run.glob("trials/*/result.json")} == before
+
+
+def test_tune_directories_open_with_tunes_own_analysis(finished):
+    run, _ = finished
+    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    from ray.tune import ExperimentAnalysis
+
+    (session,) = (run / "tune").iterdir()
+    analysis = ExperimentAnalysis(str(session), default_metric="accuracy_validation", default_mode="max")
+    assert len(analysis.trials) == 8
+    frame = analysis.dataframe()
+    assert frame["accuracy_validation"].between(0, 1).all()
+
+
+def test_tensorboard_shows_trials_and_figure_3(finished):
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+    from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+
+    run, _ = finished
+    multiplexer = EventMultiplexer().AddRunsFromDirectory(str(run))
+    multiplexer.Reload()
+    runs = multiplexer.Runs()
+    assert sum(name.startswith("trials/") for name in runs) == 8
+    for condition in ("tensorboard/lr-0.001", "tensorboard/lr-0.003"):
+        tags = runs[condition]["scalars"]
+        assert {"pooled/accuracy/train", "reference/chance", "reference/label_only"} <= set(tags)
+        mean = multiplexer.Scalars(condition, "single_subject/accuracy/validation/mean")
+        assert [event.step for event in mean] == [1, 2]
+        (content,) = multiplexer.Tensors(condition, metadata.CONFIG_SUMMARY_TAG)
+        layout = layout_pb2.Layout.FromString(content.tensor_proto.string_val[0])
+        charts = [chart for category in layout.category for chart in category.chart]
+        series = [series for chart in charts for series in chart.margin.series]
+        assert {series.value for series in series} <= set(tags)
+        assert {series.lower for series in series} <= set(tags)
+        single = [
+            pd.DataFrame(RunDirectory(run).trial(row.trial).read_epochs())["accuracy/validation"].iloc[-1]
+            for row in table(run).itertuples()
+            if row.training_set != "pooled" and f"lr-{row.learning_rate:g}" in condition
+        ]
+        assert mean[-1].value == pytest.approx(sum(single) / 3, rel=1e-5)
+
+
+def test_results_name_the_best_learning_rate_of_each_model(finished, command):
+    run, _ = finished
+    done = command("deepemotion-launch", "results", run)
+    assert done.returncode == 0, done.stderr
+    trials = table(run)
+    for model, rows in trials.groupby("training_set"):
+        best = rows.loc[rows["accuracy_validation"].idxmax()]
+        line = next(line for line in done.stdout.splitlines() if model in line)
+        assert f"lr-{best['learning_rate']:g}" in line
+        assert f"{100 * best['accuracy_validation']:.1f}" in line
+
+
+def test_the_report_is_one_file_with_the_numbers(finished, command):
+    run, _ = finished
+    done = command("deepemotion-launch", "report", run)
+    assert done.returncode == 0, done.stderr
+    html = Path(done.stdout.strip()).read_text()
+    for accuracy in table(run)["accuracy_validation"]:
+        assert f"{100 * accuracy:.1f}" in html
+    assert html.count("data:image/png;base64,") == 4
+    assert 'src="http' not in html
+    for name in ("figure-3_lr-0.001", "figure-5_lr-0.003"):
+        assert (run / "figures" / f"{name}.png").is_file()
+        assert (run / "figures" / f"{name}.svg").is_file()
+
+
+def test_the_run_directory_says_what_was_run(finished):
+    run, _ = finished
+    assert "learning_rate" in (run / "experiment.yaml").read_text()
+    assert len((run / "plan.tsv").read_text().splitlines()) == 9
+    (launched,) = json.loads((run / "provenance.json").read_text())
+    assert {"command", "host", "versions", "git_commit", "labels_checksum", "subject_checksums"} <= set(launched)
+
+
+def test_more_learning_rates_and_subjects_train_only_what_is_new(launch, tmp_path):
+    first = launch("--subjects", "1,2", "--no-pooled", *QUICK, "--name", "r")
+    assert first.returncode == 0, first.stderr
+    run = tmp_path / "runs" / "r"
+    before = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/result.json")}
+    assert len(before) == 2
+    more = launch("--subjects", "1-3", "--no-pooled", *QUICK, "--name", "r", "--lr", "1e-3,3e-3")
+    assert more.returncode == 0, more.stderr
+    assert "4 trials to run, 2 done already" in more.stderr
+    after = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/result.json")}
+    assert len(after) == 6
+    assert {path: after[path] for path in before} == before
+    assert len(table(run)) == 6
+
+
+def test_one_broken_subject_leaves_the_others_finished(launch, tiny_packed, tmp_path):
+    data = tmp_path / "packed"
+    shutil.copytree(tiny_packed, data)
+    broken = data / "sub-02.h5"
+    broken.write_bytes(broken.read_bytes()[:5000])
+    done = launch("--all-subjects", "--no-pooled", *QUICK, "--name", "r", data=data)
+    assert done.returncode == 1, done.stderr
+    trials = table(tmp_path / "runs" / "r").set_index("training_set")
+    assert trials["state"].to_dict() == {"sub-01": "done", "sub-02": "failed", "sub-03": "done"}
+    assert "sub-02.h5" in trials.loc["sub-02", "reason"]
+    assert "2 done, 1 failed" in done.stderr
+    assert any("failed sub-02" in line and "sub-02.h5" in line for line in done.stderr.splitlines())
+    shutil.copy(tiny_packed / "sub-02.h5", broken)
+    repaired = launch("--all-subjects", "--no-pooled", *QUICK, "--name", "r", data=data)
+    assert "1 trials to run, 2 done already" in repaired.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_launch_goes_on_where_it_was(tiny_packed, tiny_labels, tmp_path, how):
+    runs = tmp_path / "runs"
+    words = [LAUNCH, "--subjects", "1,2", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels]
+    words += ["--runs", runs, "--name", "r", "--set", "train.epochs=40", "--set", "data.drop_overlaps=false"]
+    before = ray_folders()
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        wait_for(lambda: any(len(TrialDirectory(p).read_epochs()) >= 2 for p in runs.glob("r/trials/*")), process)
+        process.send_signal(how)
+        _, said = process.communicate(timeout=120)
+    (folder,) = ray_folders() - before or {None}
+    if how is signal.SIGKILL:
+        assert process.returncode == -signal.SIGKILL
+        wait_for(lambda: not processes_of(folder), None)
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        assert process.returncode == 130, said
+        assert "to go on:" in said
+        assert folder is None
+    stopped = {
+        path.parent.name: len(TrialDirectory(path.parent).read_epochs()) for path in runs.glob("r/trials/*/log.txt")
+    }
+    assert any(0 < epochs < 40 for epochs in stopped.values())
+    again = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+    assert again.returncode == 0, again.stderr
+    for path in runs.glob("r/trials/*"):
+        epochs = [row["epoch"] for row in TrialDirectory(path).read_epochs()]
+        assert epochs == list(range(1, 41))
+        if stopped.get(path.name):
+            assert "resumed after epoch" in (path / "log.txt").read_text()
+
+
+def wait_for(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        assert process is None or process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+
+
+def test_a_second_launch_into_a_run_at_work_is_refused(launch, tmp_path):
+    run = RunDirectory(tmp_path / "runs" / "r")
+    with run.locked():
+        refused = launch("--all-subjects", *QUICK, "--name", "r")
+    assert refused.returncode == 2
+    assert "another launch is working on this run" in refused.stderr
+
+
+def test_a_worker_that_dies_does_not_cost_the_trial(tiny_packed, tiny_labels, tmp_path):
+    runs = tmp_path / "runs"
+    words = [LAUNCH, "--subjects", "1", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels]
+    words += ["--runs", runs, "--name", "r", "--set", "train.epochs=30", "--set", "data.drop_overlaps=false"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: any(len(TrialDirectory(p).read_epochs()) >= 2 for p in runs.glob("r/trials/*")), process)
+        (log,) = runs.glob("r/trials/*/log.txt")
+        worker = int(log.read_text().split("pid ")[1].split()[0])
+        os.kill(worker, signal.SIGKILL)
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "resumed after epoch" in log.read_text()
+    assert len(TrialDirectory(log.parent).read_epochs()) == 30

@@ -1,0 +1,68 @@
+"""--dry-run and the errors of use: no Ray, no torch, nothing written."""
+
+import subprocess
+import sys
+
+import pytest
+
+WORDS = ("--all-subjects", "--config", "demo")
+
+
+def where(packed, labels, runs):
+    return ("--data", packed, "--labels", labels, "--runs", runs)
+
+
+def test_it_shows_every_trial_and_writes_nothing(command, tiny_packed, tiny_labels, tmp_path):
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path / "runs"), "--lr", "1e-3,1e-4", "--dry-run")
+    done = command("deepemotion-launch", *words)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "8 trials"
+    assert "memory" in lines[0]
+    assert all("GiB" in line and line.endswith("pending") for line in lines[1:-1])
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_thousand_trials_are_planned_without_heavy_imports(tiny_packed, tiny_labels, tmp_path):
+    rates = ",".join(f"{i}e-6" for i in range(1, 251))
+    words = [*WORDS, *map(str, where(tiny_packed, tiny_labels, tmp_path)), "--lr", rates, "--dry-run"]
+    code = (
+        "import sys; from launcher import cli; sys.argv = ['deepemotion-launch', *sys.argv[1:]]\n"
+        "try: cli.main()\nexcept SystemExit as end: assert not end.code, end.code\n"
+        "assert not {'ray', 'torch', 'pandas', 'nibabel', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "1000 trials"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "say --all-subjects, or which with --subjects"),
+        (("--all-subjects", "--subjects", "1"), "say --all-subjects, or which with --subjects"),
+        (("--subjects", "1,44"), "subject 44: not packed; there are 01, 02, 03"),
+        (("--all-subjects", "--config", "papers"), "those that do: demo, paper, rigorous"),
+        (("--all-subjects", "--lr", "fast"), "--lr fast"),
+        (("--all-subjects", "--sweep", "train.rate=1,2"), "train.rate: no such setting"),
+        (("--all-subjects", "--set", "train.rate=1"), "train.rate"),
+        (("--all-subjects", "--held-out-folds"), "held-out folds need at least 16 subjects"),
+        (("--all-subjects", "--data", "/nowhere"), "/nowhere: no such folder"),
+        (("--all-subjects", "--labels", "/nowhere.tsv"), "/nowhere.tsv"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp_path, words, message):
+    options = where(tiny_packed, tiny_labels, tmp_path)
+    known = dict(zip(options[::2], options[1::2], strict=True))
+    given = [*words, *(part for pair in known.items() if pair[0] not in words for part in pair), "--dry-run"]
+    done = command("deepemotion-launch", *given)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_that_is_no_run_is_told(command, tmp_path):
+    for name in ("results", "report"):
+        done = command("deepemotion-launch", name, tmp_path)
+        assert done.returncode == 2
+        assert "no run here" in done.stderr
