@@ -1,0 +1,61 @@
+"""The rules of the house that a program can check."""
+
+import ast
+import statistics
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted(path for package in ("deepemotion", "launcher") for path in (ROOT / package).rglob("*.py"))
+# Where the name that is imported is not the name that is installed.
+MODULE_OF = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
+
+
+def test_science_does_not_import_the_launcher():
+    for path in SOURCES:
+        if path.is_relative_to(ROOT / "deepemotion"):
+            assert not {"launcher", "ray", "submitit"} & set(imported(path)), path
+
+
+def test_files_say_their_subject_and_stay_short():
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert max(lengths.values()) <= 300
+    assert statistics.median(lengths.values()) <= 170
+    for path in SOURCES:
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+@pytest.mark.parametrize("program", ["deepemotion.cli", "launcher.cli"])
+def test_help_loads_nothing_heavy(program):
+    heavy = {"torch", "ray", "pandas", "numpy", "nibabel", "h5py", "matplotlib"}
+    code = f"import sys, {program}; print(*({heavy!r} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
+
+
+def test_every_dependency_is_used():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    used = {name for path in SOURCES for name in imported(path)}
+    for requirement in project["dependencies"]:
+        name = requirement.partition(">=")[0].partition("[")[0]
+        assert MODULE_OF.get(name, name) in used, name
+
+
+def test_configurations_are_yaml():
+    files = sorted((ROOT / "configs").rglob("*.yaml"))
+    assert files
+    for path in files:
+        assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict), path
