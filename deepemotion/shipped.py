@@ -35,7 +35,8 @@ def read_yaml(path: Path) -> dict[str, object]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
+        problem = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise UserError(f"{path}{line}: not valid YAML: {problem}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: the top level must be a mapping of keys to values")
     return content

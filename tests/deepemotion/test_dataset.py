@@ -1,81 +1,159 @@
-"""A dataset's description, the files it finds, and what it says of those it does not find."""
+import copy
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deepemotion import shipped
 from deepemotion.dataset import Dataset, parse_subjects
 from deepemotion.errors import UserError
 
-SMALL = {
+DESCRIPTION: dict[str, Any] = {
     "name": "small",
     "tr": 2.0,
     "subjects": ["01", "02"],
-    "segments": [{"run": 1, "start": 0, "end": 40}, {"run": 2, "start": 30, "end": 70}],
-    "files": {"bold": "sub-{subject}/run-{run:02d}.nii.gz", "mask": "mask.nii.gz"},
+    "segments": [{"run": 1, "start": 0, "end": 20}, {"run": 2, "start": 16, "end": 40}],
+    "files": {"bold": "sub-{subject}/run-{run:02d}.nii.gz"},
 }
 
 
-def write(folder, **changes):
-    (folder / "dataset.yaml").write_text(yaml.safe_dump({**SMALL, **changes}))
-    return folder
+def changed(key: str, value: object) -> dict[str, Any]:
+    description = copy.deepcopy(DESCRIPTION)
+    *parents, last = key.split(".")
+    target = description
+    for parent in parents:
+        target = target[int(parent) if parent.isdecimal() else parent]
+    target[last] = value
+    return description
 
 
-def test_studyforrest_ships():
+def written(folder: Path, description: object) -> Path:
+    path = folder / "dataset.yaml"
+    path.write_text(yaml.safe_dump(description))
+    return path
+
+
+def test_studyforrest_is_the_real_dataset() -> None:
     dataset = Dataset.read(shipped.find("studyforrest", "datasets"))
     assert len(dataset.subjects) == 19
     assert "10" not in dataset.subjects
     assert [dataset.volumes(segment) for segment in dataset.segments] == [451, 441, 438, 488, 462, 439, 542, 338]
-    assert "rec-dico7Tad2grpbold7TadNL_run-" in dataset.files.bold
-
-
-def test_a_run_is_found(tmp_path):
-    dataset = Dataset.of_folder(write(tmp_path))
-    (tmp_path / "sub-02").mkdir()
-    (tmp_path / "sub-02" / "run-01.nii.gz").touch()
-    assert dataset.bold(tmp_path, "02", 1) == tmp_path / "sub-02" / "run-01.nii.gz"
-    with pytest.raises(UserError, match=r"run-02\.nii\.gz: no such file"):
-        dataset.bold(tmp_path, "02", 2)
-
-
-def test_a_dangling_annex_link_is_named_with_the_line_that_fetches_it(tmp_path):
-    dataset = Dataset.of_folder(write(tmp_path))
-    link = tmp_path / "mask.nii.gz"
-    link.symlink_to(".git/annex/objects/nowhere")
-    with pytest.raises(UserError) as error:
-        dataset.masks(tmp_path, "01")
-    assert f"datalad get -d {tmp_path} {link}" in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("changes", "key"),
+    ("key", "value", "said"),
     [
-        ({"tr": 0}, "tr"),
-        ({"subjects": []}, "subjects"),
-        ({"segments": [{"run": 1, "start": 10, "end": 10}]}, "segments.0"),
-        ({"segments": SMALL["segments"][::-1]}, "in the order of their start"),
-        ({"files": {"bold": "sub-{subjects}.nii"}}, "files.bold"),
-        ({"colour": "red"}, "colour"),
+        ("tr", 0, "tr: "),
+        ("tr", float("inf"), "tr: "),
+        ("subjects", [], "subjects: "),
+        ("subjects", ["01", "01"], "each subject once"),
+        ("subjects", [1], "subjects.0: "),
+        ("segments", [], "segments: "),
+        ("segments.0.end", 0, "not after its start"),
+        ("segments.0.start", float("nan"), "segments.0.start: "),
+        ("segments.0.start", 17, "in the order of their start"),
+        ("segments.0.end", 41, "in the order of their start and end"),
+        ("segments.1.run", 1, "each run once"),
+        ("segments.1.run", 0, "segments.1.run: "),
+        ("sgements", [], "sgements: Extra inputs"),
+        ("files.bold", "{subjct}.nii.gz", "use {subject} and {run}"),
+        ("files.bold", "{}.nii.gz", "use {subject} and {run}"),
+        ("files.bold", "{subject.nii.gz", "use {subject} and {run}"),
+        ("files.bold", "{subject:02d}.nii.gz", "use {subject} and {run}"),
+        ("files.bold", "{run.x}.nii.gz", "use {subject} and {run}"),
+        ("files.mask", "{0}.nii.gz", "use {subject} and {run}"),
     ],
 )
-def test_a_wrong_description_names_file_and_key(tmp_path, changes, key):
+def test_a_wrong_description_is_refused_in_one_line_with_file_and_key(
+    tmp_path: Path, key: str, value: object, said: str
+) -> None:
+    path = written(tmp_path, changed(key, value))
     with pytest.raises(UserError) as error:
-        Dataset.of_folder(write(tmp_path, **changes))
-    assert "dataset.yaml" in str(error.value)
-    assert key in str(error.value)
+        Dataset.read(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
 
 
-def test_a_folder_without_description_says_what_to_do(tmp_path):
+def test_the_number_of_further_problems_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"\(and 1 more\)"):
+        Dataset.read(written(tmp_path, changed("tr", -1) | {"subjects": []}))
+
+
+def test_a_folder_describes_itself(tmp_path: Path) -> None:
+    written(tmp_path, DESCRIPTION)
+    assert Dataset.of_folder(tmp_path).name == "small"
+    assert Dataset.of_folder(tmp_path, "studyforrest").name == "studyforrest"
+
+
+def test_a_folder_without_description_says_how_to_give_one(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="say --dataset studyforrest"):
         Dataset.of_folder(tmp_path)
-    with pytest.raises(UserError, match="those that do: studyforrest"):
-        Dataset.of_folder(tmp_path, "forrest")
+    with pytest.raises(UserError, match="no such folder"):
+        Dataset.of_folder(tmp_path / "missing")
 
 
-def test_subjects_are_written_as_people_write_them():
-    assert parse_subjects("1,2,5-7") == ["01", "02", "05", "06", "07"]
-    assert parse_subjects("sub-03, 03,11") == ["03", "11"]
-    assert parse_subjects("pilot") == ["pilot"]
-    for wrong in ("1,,2", "5-3"):
-        with pytest.raises(UserError, match="subjects"):
-            parse_subjects(wrong)
+def test_subjects_come_in_the_datasets_order() -> None:
+    dataset = Dataset.model_validate(DESCRIPTION)
+    assert dataset.select_subjects(None) == ["01", "02"]
+    assert dataset.select_subjects(["02", "01", "02"]) == ["01", "02"]
+    with pytest.raises(UserError, match="subject 10: not in dataset small, which has 01, 02"):
+        dataset.select_subjects(["01", "10"])
+
+
+def test_bold_of_a_run(tmp_path: Path) -> None:
+    dataset = Dataset.model_validate(DESCRIPTION)
+    path = tmp_path / "sub-01" / "run-02.nii.gz"
+    with pytest.raises(UserError, match=r"sub-01/run-02\.nii\.gz: no such file"):
+        dataset.bold(tmp_path, "01", 2)
+    path.parent.mkdir()
+    path.symlink_to("../.git/annex/objects/nowhere")
+    with pytest.raises(UserError, match=r"datalad get -d .*sub-01/run-02\.nii\.gz$"):
+        dataset.bold(tmp_path, "01", 2)
+    path.unlink()
+    path.touch()
+    assert dataset.bold(tmp_path, "01", 2) == path
+
+
+def test_the_common_mask_comes_before_the_runs_masks(tmp_path: Path) -> None:
+    for name in ("common.nii.gz", "01-1.nii.gz", "01-2.nii.gz"):
+        (tmp_path / name).touch()
+
+    def masks(**patterns: str) -> list[str]:
+        files = DESCRIPTION["files"] | patterns
+        return [path.name for path in Dataset.model_validate(changed("files", files)).masks(tmp_path, "01")]
+
+    assert masks() == []
+    assert masks(run_mask="{subject}-{run}.nii.gz") == ["01-1.nii.gz", "01-2.nii.gz"]
+    assert masks(run_mask="{subject}-{run}.nii.gz", mask="common.nii.gz") == ["common.nii.gz"]
+    with pytest.raises(UserError, match="no such file"):
+        masks(mask="missing.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("text", "subjects"),
+    [
+        ("1,2,5-9", ["01", "02", "05", "06", "07", "08", "09"]),
+        ("sub-01, sub-20", ["01", "20"]),
+        ("01,1,sub-1", ["01"]),
+        ("pilot,sub-patient-3", ["pilot", "patient-3"]),
+        ("3-3", ["03"]),
+        ("²", ["²"]),
+    ],
+)
+def test_subjects_are_parsed(text: str, subjects: list[str]) -> None:
+    assert parse_subjects(text) == subjects
+
+
+@pytest.mark.parametrize(("text", "said"), [("", "empty entry"), ("1,,2", "empty entry"), ("9-5", "runs backwards")])
+def test_wrong_subjects_are_refused(text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        parse_subjects(text)
+
+
+@given(st.lists(st.integers(1, 99), min_size=1, unique=True))
+def test_subject_numbers_survive_parsing(numbers: list[int]) -> None:
+    assert [int(subject) for subject in parse_subjects(",".join(map(str, numbers)))] == numbers

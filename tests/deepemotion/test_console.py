@@ -1,0 +1,107 @@
+import sys
+from typing import Annotated
+
+import pytest
+import typer
+
+from deepemotion import console
+from deepemotion.errors import UserError
+
+app = console.new_app("Two commands to try what every program does.")
+ENDINGS: dict[str, BaseException] = {
+    "bad": UserError("labels.tsv:3: no such emotion; use JOY"),
+    "interrupted": KeyboardInterrupt(),
+    "failed": typer.Exit(console.EXIT_FAILED),
+    "bug": RuntimeError("a bug"),
+}
+
+
+@app.command()
+def end(how: str, times: Annotated[int, typer.Option(help="How often.")] = 1) -> None:
+    """End in a way."""
+    if how in ENDINGS:
+        raise ENDINGS[how]
+    console.say("on the way")
+    console.answer(how * times)
+
+
+@app.command()
+def other() -> None:
+    """Do nothing."""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run the program with these arguments; return exit code, standard output and standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["try", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            console.run(app)
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+def test_results_go_to_standard_output_and_the_rest_to_standard_error(run) -> None:
+    assert run("end", "well", "--times", "2") == (0, "wellwell\n", "on the way\n")
+
+
+def test_bad_input_ends_in_one_line(run) -> None:
+    assert run("end", "bad") == (2, "", "error: labels.tsv:3: no such emotion; use JOY\n")
+
+
+@pytest.mark.parametrize("where", [("--debug", "end", "bad"), ("end", "--debug", "bad"), ("end", "bad", "--debug")])
+def test_debug_anywhere_shows_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, where: tuple[str, ...]) -> None:
+    monkeypatch.setattr(sys, "argv", ["try", *where])
+    with pytest.raises(UserError):
+        console.run(app)
+
+
+def test_debug_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPEMOTION_DEBUG", "1")
+    monkeypatch.setattr(sys, "argv", ["try", "end", "bad"])
+    with pytest.raises(UserError):
+        console.run(app)
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["try", "end", "bug"])
+    with pytest.raises(RuntimeError):
+        console.run(app)
+
+
+def test_interruption_and_failure_have_their_own_exit_codes(run) -> None:
+    assert run("end", "interrupted")[0] == console.EXIT_INTERRUPTED
+    assert run("end", "failed")[0] == console.EXIT_FAILED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nope"], "No such command 'nope'"),
+        (["end", "x", "--nope"], "--nope"),
+        (["end"], "Missing argument"),
+        (["end", "x", "--times", "many"], "Invalid value for '--times'"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_says_what_is_wrong(run, arguments: list[str], said: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_the_commands_and_debug(run, option: str) -> None:
+    code, out, _ = run(option)
+    assert code == 0
+    assert "Two commands to try" in out
+    assert "End in a way." in out
+    assert "--debug" in out
+
+
+def test_no_arguments_show_the_help(run) -> None:
+    code, out, err = run()
+    assert code in (0, 2)
+    assert "Two commands to try" in out + err
