@@ -26,7 +26,7 @@ $(MINIMUM)/.installed: pyproject.toml tools/minimum_constraints.py
 	@tools/check_python $(PYTHON)
 	$(PYTHON) -m venv --clear $(MINIMUM)
 	$(PYTHON) tools/minimum_constraints.py > $(MINIMUM)/constraints.txt
-	$(MINIMUM)/bin/python $(PIP_INSTALL) -c $(MINIMUM)/constraints.txt -e '.[test]'
+	$(MINIMUM)/bin/python $(PIP_INSTALL) -c $(MINIMUM)/constraints.txt -e '.[compression,test]'
 	@touch $@
 
 demo: $(VENV)/.installed

@@ -5,6 +5,7 @@ import statistics
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,31 @@ def test_configurations_are_yaml():
     assert files
     for path in files:
         assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict), path
+
+
+@pytest.mark.slow
+def test_a_wheel_carries_what_commands_read(tmp_path):
+    build = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run([sys.executable, "-m", *build], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    for folder, where in (("configs", "deepemotion/configs"), ("launcher/templates", "launcher/templates")):
+        files = {path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        assert files
+        assert files == {
+            path.relative_to(installed / where) for path in (installed / where).rglob("*") if path.is_file()
+        }
+    find = "from deepemotion import shipped; print(shipped.find('studyforrest', 'datasets'))"
+    found = subprocess.run([sys.executable, "-c", find], cwd=installed, capture_output=True, text=True, check=True)
+    assert Path(found.stdout.strip()) == installed / "deepemotion" / "configs" / "datasets" / "studyforrest.yaml"
+
+
+@pytest.mark.parametrize("script", ["freeze.py", "minimum_constraints.py"])
+def test_constraints_can_be_made(script):
+    made = subprocess.run([sys.executable, ROOT / "tools" / script], capture_output=True, text=True, check=True).stdout
+    pins = dict(line.split("==") for line in made.splitlines() if not line.startswith("#"))
+    assert {"torch", "numpy", "pytest"} <= set(pins)
+    # A local version such as +cpu is one machine's; the project itself is not a dependency.
+    assert not any("+" in version for version in pins.values())
+    assert "deepemotion" not in pins

@@ -3,12 +3,15 @@
 import importlib.metadata
 
 # Not of the project: what every environment has, and the project itself.
-LEFT_OUT = {"deepemotion", "pip", "setuptools", "wheel"}
+LEFT_OUT = ("deepemotion", "pip", "setuptools", "wheel")
+# torch chooses its CUDA packages by platform, and pins them itself.
+LEFT_TO_TORCH = ("cuda-", "nvidia-", "triton")
 
-print("# The versions that are tested together. Made with `make constraints`.")  # noqa: T201
 versions = {
     distribution.metadata["Name"].lower().replace("_", "-"): distribution.version.partition("+")[0]
     for distribution in importlib.metadata.distributions()
 }
-for name in sorted(set(versions) - LEFT_OUT):
-    print(f"{name}=={versions[name]}")  # noqa: T201
+print("# The versions that are tested together. Made with `make constraints`.")
+for name, version in sorted(versions.items()):
+    if name not in LEFT_OUT and not name.startswith(LEFT_TO_TORCH):
+        print(f"{name}=={version}")

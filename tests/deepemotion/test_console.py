@@ -1,3 +1,5 @@
+"""How programs end, and what they print where."""
+
 import sys
 from typing import Annotated
 

@@ -1,3 +1,5 @@
+"""A dataset's description, the files it finds, and what it says of those it does not find."""
+
 import copy
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,8 @@ def test_studyforrest_is_the_real_dataset() -> None:
     assert len(dataset.subjects) == 19
     assert "10" not in dataset.subjects
     assert [dataset.volumes(segment) for segment in dataset.segments] == [451, 441, 438, 488, 462, 439, 542, 338]
+    # Masks and warps end alike: the whole rec- entity is what selects the BOLD files.
+    assert "_rec-dico7Tad2grpbold7TadNL_run-" in dataset.files.bold
 
 
 @pytest.mark.parametrize(
@@ -94,6 +98,8 @@ def test_a_folder_without_description_says_how_to_give_one(tmp_path: Path) -> No
         Dataset.of_folder(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         Dataset.of_folder(tmp_path / "missing")
+    with pytest.raises(UserError, match="those that do: studyforrest"):
+        Dataset.of_folder(tmp_path, "forrest")
 
 
 def test_subjects_come_in_the_datasets_order() -> None:
@@ -131,6 +137,9 @@ def test_the_common_mask_comes_before_the_runs_masks(tmp_path: Path) -> None:
     assert masks(run_mask="{subject}-{run}.nii.gz", mask="common.nii.gz") == ["common.nii.gz"]
     with pytest.raises(UserError, match="no such file"):
         masks(mask="missing.nii.gz")
+    (tmp_path / "link.nii.gz").symlink_to(".git/annex/objects/nowhere")
+    with pytest.raises(UserError, match=r"datalad get -d .*link\.nii\.gz$"):
+        masks(mask="link.nii.gz")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Files that are either whole or not there."""
+
 import os
 import stat
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Which configuration a name or a path means."""
+
 from pathlib import Path
 
 import pytest
