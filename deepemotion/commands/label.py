@@ -61,7 +61,10 @@ def label(
     decided = consensus.vote(given, final)
     counts = consensus.count_labelled(decided, final.classes)
     if counts[labels.NONE] == grid.count:
-        raise UserError(f"{annotations}: no emotion has {final.votes_needed(len(events))} votes; lower --threshold")
+        needed = final.votes_needed(len(events))
+        if decided.votes.max() < needed:
+            raise UserError(f"{annotations}: no emotion has {needed} votes; lower --threshold")
+        raise UserError(f"{annotations}: every emotion with {needed} votes is tied with another; say --ties first")
 
     if clusters == "auto":
         import yaml

@@ -102,6 +102,7 @@ def test_proposed_clusters_can_be_used_again(
         (["--rule", "interval", "--clusters", "missing.yaml"], "missing.yaml: cannot read"),
         (["--rule", "interval", "--clusters", "movie.yaml"], "movie.yaml: clusters"),
         (["--rule", "interval", "--observers", "all", "--threshold", "3"], "no emotion has 3 votes; lower --threshold"),
+        (["--rule", "interval", "--dataset", "tied.yaml", "--observers", "av", "--threshold", "1"], "say --ties first"),
         (["--rule", "interval", "--dataset", "late.yaml"], "no label falls into the movie"),
         (["--rule", "interval", "--statistics", "movie.yaml/s"], "movie.yaml/s.*cannot write"),
     ],
@@ -114,6 +115,7 @@ def test_bad_input_ends_with_one_line_and_writes_nothing(
     message: str,
 ) -> None:
     (folder / "late.yaml").write_text(MOVIE.replace("start: 0, end: 20", "start: 100, end: 120"))
+    (folder / "tied.yaml").write_text(MOVIE.replace("start: 0, end: 20", "start: 10, end: 12"))
     before = sorted(folder.rglob("*"))
     assert run(monkeypatch, *options) == 2
     captured = capsys.readouterr()
