@@ -117,7 +117,7 @@ def parse_value(text: str) -> Any:
     try:
         return float(text) if _is_exponent(text) else yaml.safe_load(text)
     except (ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{text!r}: not a value ({error})") from error
+        raise UserError(f"{text!r}: not a value; write it as in YAML: 3, 1e-4, zscore, [1, 2]") from error
 
 
 def _is_exponent(text: str) -> bool:

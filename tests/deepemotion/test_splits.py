@@ -35,8 +35,8 @@ def test_random_split_of_the_published_labels(paper_labels):
         "ANGER": 18,
     }
     assert len(training) == 639
-    # 158 of 160: what copying the nearest label scores on the published split, without brain data.
-    assert audit(samples, training, validation, 5).label_only == 0.9875
+    # 157 of 160 without brain data, the earlier of two equally near labels winning (155 to 159 as those ties fall).
+    assert audit(samples, training, validation, 5).label_only == 157 / 160
 
 
 @given(
