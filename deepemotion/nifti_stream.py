@@ -23,8 +23,8 @@ from deepemotion.errors import UserError
 # isal's type hints declare the class as an instance.
 _IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 
-# Volumes decompressed ahead of the one in use: enough to ride out a slow write, little enough to forget about memory.
-_AHEAD = 3
+# Volumes decompressed ahead of the one in use: enough to ride out the statistics of a block, and 35 MB in float32.
+_AHEAD = 8
 
 
 @dataclass(frozen=True)

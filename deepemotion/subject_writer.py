@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ from deepemotion.subject_format import (
     content_checksum,
 )
 
+# Volumes between two syncs, which run beside the packing: left to the end, they would take a fifth of its time.
+_SYNC_EVERY = 32
 _PACKAGES = ("deepemotion", "h5py", "isal", "nibabel", "numpy")
 
 
@@ -52,8 +55,11 @@ class Layout:
 class SubjectWriter:
     """Takes the volumes of all runs in order, and after those of each run its record; gathers its statistics."""
 
-    def __init__(self, file: h5py.File, layout: Layout) -> None:
+    def __init__(self, file: h5py.File, layout: Layout, syncer: ThreadPoolExecutor) -> None:
         self._file = file
+        self._descriptor = file.id.get_vfd_handle()
+        self._syncer = syncer
+        self._synced = syncer.submit(os.fsync, self._descriptor)
         self._layout = layout
         self.voxels = int(layout.mask.sum())
         total = sum(layout.runs.values())
@@ -78,6 +84,9 @@ class SubjectWriter:
         self._scale[self._row] = slope, intercept
         self._run.add(data, slope, intercept)
         self._row += 1
+        if self._row % _SYNC_EVERY == 0 and self._synced.done():
+            self._synced.result()  # the system tells a failed write once only
+            self._synced = self._syncer.submit(os.fsync, self._descriptor)
 
     def end_run(self, record: RunRecord) -> None:
         """Close a run: `record` says where its volumes came from."""
@@ -88,6 +97,7 @@ class SubjectWriter:
 
     def finish(self) -> Header:
         """Write everything but the volumes, and return the header."""
+        self._synced.result()
         layout, dataset = self._layout, self._layout.dataset
         starts = {segment.run: segment.start for segment in dataset.segments}
         run = np.repeat(list(layout.runs), list(layout.runs.values()))
@@ -135,8 +145,11 @@ def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
     with ExitStack() as held, atomic_path(path) as temporary:
         _lock(held.enter_context(temporary.open("rb")))
         try:
-            with h5py.File(temporary, "w", libver="v110", locking=False, rdcc_nbytes=0) as file:
-                yield SubjectWriter(file, layout)
+            with (
+                h5py.File(temporary, "w", libver="v110", locking=False, rdcc_nbytes=0) as file,
+                ThreadPoolExecutor(1) as syncer,
+            ):
+                yield SubjectWriter(file, layout, syncer)
         except (OSError, RuntimeError) as error:
             raise UserError(f"{path}: cannot write: {_cause(error)}") from error
 

@@ -125,6 +125,19 @@ def test_statistics_are_numpys(
         np.testing.assert_allclose(file.statistics("trend")[0], trend, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("first", [1e-300, 1e-3, 1e6])
+def test_statistics_over_volumes_of_very_different_ranges(tmp_path: Path, first: float) -> None:
+    small = SmallDataset(tmp_path, runs=1)
+    data = np.random.default_rng(0).normal(0, 1, (*SHAPE, 20))
+    data[..., 0] *= first
+    small.write_run(1, data)
+    small.pack()
+    values = physical(small.packed)
+    with SubjectFile(small.packed) as file:
+        for name, expected in (("mean", values.mean(axis=0)), ("std", values.std(axis=0))):
+            np.testing.assert_allclose(file.statistics(name)[0], expected, rtol=1e-5, atol=1e-6 * max(first, 1))
+
+
 @pytest.mark.parametrize("with_mask", [False, True])
 @pytest.mark.parametrize(
     "source",
