@@ -2,16 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 MINIMUM := .venv-minimum
+BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-fast test-minimum lint constraints clean
+.PHONY: help demo test test-fast test-minimum bench lint constraints clean
 
 help:
 	@echo "make demo          the main job on simulated data: label, pack, train 19 + 1, sweep, report"
 	@echo "make test          the whole test suite"
 	@echo "make test-fast     the tests that need seconds"
 	@echo "make test-minimum  the fast tests with the oldest packages that pyproject.toml allows"
+	@echo "make bench         measure speed and memory (QUICK=1: in small; STAGES=\"pack load\": only those)"
 	@echo "make lint          ruff, mypy, import-linter"
 	@echo "make constraints   write constraints.txt from what is installed"
 	@echo "make clean         remove the virtual environments and the demo"
@@ -29,6 +31,14 @@ $(MINIMUM)/.installed: pyproject.toml tools/minimum_constraints.py
 	$(MINIMUM)/bin/python $(PIP_INSTALL) -c $(MINIMUM)/constraints.txt -e '.[compression,test]'
 	@touch $@
 
+# An environment of its own, since `make constraints` writes down whatever is in $(VENV), and zarr is only the baseline's.
+# It sees the packages of $(VENV), so that torch need not be installed twice.
+$(BENCH)/.installed: $(VENV)/.installed benchmarks/requirements.txt
+	$(BIN)/python -m venv --clear $(BENCH)
+	$(BENCH)/bin/python benchmarks/see_packages.py $(VENV)
+	$(BENCH)/bin/python $(PIP_INSTALL) -c constraints.txt -r benchmarks/requirements.txt
+	@touch $@
+
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo demo
 
@@ -41,6 +51,9 @@ test-fast: $(VENV)/.installed
 test-minimum: $(MINIMUM)/.installed
 	$(MINIMUM)/bin/python -m pytest -m "not slow"
 
+bench: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks $(if $(QUICK),--quick) $(STAGES)
+
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +65,4 @@ constraints: $(VENV)/.installed
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(MINIMUM) demo
+	rm -rf $(VENV) $(MINIMUM) $(BENCH) demo

@@ -1,4 +1,4 @@
-"""What a trained model predicts for labelled volumes, as a table, and the accuracies that follow from it."""
+"""What a trained model predicts for labelled volumes, as a table, and what it scores."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from deepemotion import metrics
 from deepemotion.files import atomic_path
-from deepemotion.samples import Samples
+from deepemotion.movie_blocks import label_blocks
+from deepemotion.samples import Samples, SampleTable
 
 Rows = NDArray[np.int64]
 
@@ -30,16 +32,60 @@ def predict(
     return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, len(samples.classes)), np.float32)
 
 
-def accuracy(label: NDArray[np.int64], prediction: NDArray[np.int64]) -> float:
-    """Return the share of volumes predicted right, nan for none."""
-    return float(np.mean(label == prediction)) if len(label) else float("nan")
-
-
-def accuracy_per_class(
-    label: NDArray[np.int64], prediction: NDArray[np.int64], classes: Sequence[str]
+def epoch_metrics(
+    table: SampleTable, classes: Sequence[str], rows: Rows, probability: NDArray[np.float32]
 ) -> dict[str, float]:
-    """Return for each class the share of its volumes predicted right (recall), nan where the class does not occur."""
-    return {name: accuracy(label[label == i], prediction[label == i]) for i, name in enumerate(classes)}
+    """Return an epoch's validation metrics of `rows`, whose `probability` is (len(rows), C).
+
+    `loss/validation` is the mean negative log-likelihood, `emotion/<name>` the recall of a class that occurs.
+    """
+    label = table.label[rows]
+    of_label = probability[np.arange(len(rows)), label].astype(np.float64)
+    sums = metrics.tally(label, probability.argmax(axis=1), None, len(classes)).total()
+    recall = zip(classes, metrics.recall(sums).tolist(), strict=True)
+    return {
+        "loss/validation": float(-np.log(np.maximum(of_label, np.finfo(np.float32).tiny)).mean()),
+        "accuracy/validation": float(metrics.accuracy(sums)),
+        **{f"emotion/{name.lower()}": value for name, value in recall if not np.isnan(value)},
+    }
+
+
+def scores(
+    table: SampleTable, classes: Sequence[str], sides: Mapping[str, Rows], probability: NDArray[np.float32]
+) -> dict[str, float]:
+    """Return what the final model scores on each side; `sides` and `probability` as in `predictions_table`.
+
+    `accuracy_SIDE` and, but for training, `METRIC_SIDE` of every metric, `accuracy_SIDE_CLASS` (recall), the 95 %
+    interval `accuracy_SIDE_low` and `_high`, and `classes_missing_SIDE`, how many classes have no volume there. What
+    is undefined is nan.
+    """
+    result: dict[str, float] = {}
+    for side, rows in sides.items():
+        label = table.label[rows]
+        counts = metrics.tally(label, probability[rows].argmax(axis=1), probability[rows], len(classes))
+        sums = counts.total()
+        result[f"accuracy_{side}"] = float(metrics.accuracy(sums))
+        if len(rows):
+            result[f"classes_missing_{side}"] = len(_missing(label, classes))
+        if side == "train":
+            continue
+        result |= {f"{name}_{side}": float(metric(sums)) for name, metric in metrics.METRICS.items()}
+        block = label_blocks(table.run[rows], table.movie_time[rows], label)
+        limits = metrics.interval(metrics.accuracy(metrics.block_bootstrap(counts, block)))
+        result |= {f"accuracy_{side}_{end}": limit for end, limit in zip(("low", "high"), limits, strict=True)}
+        for name, value in zip(classes, metrics.recall(sums).tolist(), strict=True):
+            result[f"accuracy_{side}_{name}"] = value
+    return result
+
+
+def missing_classes(table: SampleTable, classes: Sequence[str], sides: Mapping[str, Rows]) -> str:
+    """Return which classes have no volume on which side, to be read: `train: LOVE; validation: ANGER LOVE`."""
+    missing = {side: _missing(table.label[rows], classes) for side, rows in sides.items() if len(rows)}
+    return "; ".join(f"{side}: {' '.join(names)}" for side, names in missing.items() if names)
+
+
+def _missing(label: Rows, classes: Sequence[str]) -> list[str]:
+    return [name for i, name in enumerate(classes) if not (label == i).any()]
 
 
 def predictions_table(samples: Samples, sides: Mapping[str, Rows], probability: NDArray[np.float32]) -> pa.Table:

@@ -1,22 +1,17 @@
 """Draws figure 1: how often observers gave each label, and which labels go together."""
 
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from deepemotion.files import atomic_path
+from deepemotion.figures.style import OKABE_ITO, save
 from deepemotion.label_statistics import LabelStatistics
 from deepemotion.labels import NONE
 
-# Okabe & Ito's palette (jfly.uni-koeln.de/color), which stays distinct under colour blindness; grey is kept for NONE.
-_COLOURS = ("#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "#F0E442", "#000000")
+__all__ = ["draw", "save"]
+
+# For NONE.
 _GREY = "#BBBBBB"
 
 
@@ -36,13 +31,6 @@ def draw(statistics: LabelStatistics, class_of: dict[str, str], caption: str) ->
         fontsize=9,
     )
     return figure
-
-
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """Save `figure` as NAME.png and NAME.svg in `folder`, each atomically."""
-    for suffix in ("png", "svg"):
-        with atomic_path(folder / f"{name}.{suffix}") as temporary:
-            figure.savefig(temporary, dpi=150)
 
 
 def _draw_bars(axes: Axes, statistics: LabelStatistics, class_of: dict[str, str]) -> None:
@@ -84,4 +72,4 @@ def _draw_matrix(axes: Axes, statistics: LabelStatistics, class_of: dict[str, st
 
 def _colour_of_class(class_of: dict[str, str]) -> dict[str, str]:
     classes = sorted(set(class_of.values()) - {NONE})
-    return {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(classes)} | {NONE: _GREY}
+    return {name: OKABE_ITO[i % len(OKABE_ITO)] for i, name in enumerate(classes)} | {NONE: _GREY}

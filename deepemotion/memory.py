@@ -16,10 +16,10 @@ def trial_bytes(settings: TrialSettings, shape: tuple[int, int, int], voxels: in
     `shape` is the dense volume's, `voxels` those in the mask, `volumes` the labelled ones of all its subjects and
     `runs` the runs that they come from. Parameters count four times (values, gradients, Adam's two moments).
     """
-    model = entry(settings.model.name)
+    model = entry(settings.model)
     dense = math.prod(shape)
     samples = 2 * volumes * voxels
     statistics = 4 * _STATISTICS[settings.data.normalisation] * runs * voxels
     step = 4 * settings.train.batch_size * (dense * model.activations_per_voxel + 4 * voxels)
-    parameters = 4 * 4 * dense * model.parameters_per_voxel
+    parameters = 4 * 4 * (model.parameters + dense * model.parameters_per_voxel)
     return round(PROCESS_BYTES + samples + statistics + step + parameters)

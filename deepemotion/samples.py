@@ -4,7 +4,7 @@ Shape suffixes: N labelled volumes, V voxels in the mask, G (subject, run) group
 NIfTI's own byte order (x fastest), in which in-mask voxels are already sorted.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ class SampleTable:
     index_in_run: NDArray[np.int64]
     movie_time: NDArray[np.float64]  # seconds at acquisition, as `timing` places it
     label: NDArray[np.int64]  # class index
+    soft: NDArray[np.float32]  # (N, C) share of observers that gave each class, as in labels.tsv
 
     def __len__(self) -> int:
         return len(self.label)
@@ -115,7 +116,7 @@ def _load(packed: Path, files: dict[str, SubjectFile], labels: Labels, settings:
     volumes_NV = np.empty((total, int(common.sum())), dtype=np.int16)
     columns, normalisers, end, groups = [], [], 0, 0
     for subject, file in files.items():
-        rows, label, movie_time = kept[subject]
+        rows, grid_row, movie_time = kept[subject]
         start, end = end, end + len(rows)
         inside = common[file.mask.ravel(order="F")]
         if inside.all():
@@ -133,7 +134,8 @@ def _load(packed: Path, files: dict[str, SubjectFile], labels: Labels, settings:
                 "run": run,
                 "index_in_run": file.index_in_run[rows].astype(np.int64),
                 "movie_time": movie_time,
-                "label": label,
+                "label": labels.emotion[grid_row],
+                "soft": labels.soft[grid_row],
                 "scale": file.scale[rows].astype(np.float32),
                 "group": run_row + groups,
                 "position": (file.index_in_run[rows] - (length[run_row] - 1) / 2).astype(np.float32),
@@ -145,7 +147,7 @@ def _load(packed: Path, files: dict[str, SubjectFile], labels: Labels, settings:
     whole = {key: np.concatenate([column[key] for column in columns]) for key in columns[0]}
     offset, gain, trend = (_stack([normaliser[i] for normaliser in normalisers]) for i in range(3))
     return Samples(
-        SampleTable(*(whole[key] for key in ("subject", "run", "index_in_run", "movie_time", "label"))),
+        SampleTable(**{column.name: whole[column.name] for column in fields(SampleTable)}),
         labels.classes,
         first.shape,
         torch.from_numpy(np.flatnonzero(common)),
@@ -162,14 +164,14 @@ def _load(packed: Path, files: dict[str, SubjectFile], labels: Labels, settings:
 def _labelled_rows(
     file: SubjectFile, labels: Labels, settings: DataSettings
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return the labelled rows of the file, and of each the row in the labels and the movie time in seconds."""
     movie_time = timing.movie_times(file.segments, file.tr, file.run, file.index_in_run, settings.timing)
-    row = labels.at(movie_time - settings.lag_s)
-    label = np.where(row >= 0, labels.emotion[np.maximum(row, 0)], -1)
-    keep = label >= 0
+    grid_row = labels.at(movie_time - settings.lag_s)
+    keep = (grid_row >= 0) & (labels.emotion[np.maximum(grid_row, 0)] >= 0)
     if settings.drop_overlaps:
         keep &= timing.outside_overlaps(file.segments, file.run, file.movie_time)
     rows = np.flatnonzero(keep)
-    return rows, label[rows], movie_time[rows]
+    return rows, grid_row[rows], movie_time[rows]
 
 
 def _normaliser(

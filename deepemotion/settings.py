@@ -18,31 +18,70 @@ class Section(BaseModel):
 
 
 class DataSettings(Section):
-    """Which volumes carry which label, and in which unit a network sees them."""
+    """Which volumes carry which label, and in which unit a network sees them.
+
+    `permutation` 0 keeps the labels. A number from 1 on is the seed of a permutation that breaks their tie to the
+    brain: `shift` moves the labels of each run circularly, `block` shuffles its blocks of equal labels.
+    """
 
     timing: Literal["true", "cumulative"] = "true"
     lag_s: Annotated[float, Field(ge=0, le=30)] = 4.0
     drop_overlaps: bool = True
     normalisation: Literal["none", "zscore", "zscore+detrend", "psc"] = "zscore+detrend"
+    permutation: Annotated[int, Field(ge=0)] = 0
+    permute: Literal["shift", "block"] = "shift"
 
 
 class SplitSettings(Section):
-    """Which labelled volumes are for training and which for validation."""
+    """Which moments of the movie are for training and which for validation.
 
-    protocol: Literal["random", "run"] = "random"
+    `random` draws volumes by `seed` and `validation_share`. `run` leaves the run `fold` out. `block` cuts the movie
+    into blocks of `block_s` seconds and leaves every `folds`-th out, from the `fold`-th on, with the `gap_s` seconds
+    around each. Subjects that are not trained on are tested at validation moments (`random`: at all).
+    """
+
+    protocol: Literal["random", "block", "run"] = "random"
     seed: int = 42
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     fold: Annotated[int, Field(ge=1)] | None = None
+    folds: Annotated[int, Field(ge=2)] = 5
+    block_s: Annotated[float, Field(gt=0)] = 120.0
+    gap_s: Annotated[float, Field(ge=0)] = 20.0
 
 
 class ModelSettings(Section):
-    """The network, by its name in the registry."""
+    """The model, by its name in the registry. `atlas` is a NIfTI label image, for models on region means."""
 
     name: str = "cnn3d"
+    atlas: str | None = None
+
+
+class AugmentSettings(Section):
+    """Random changes of training volumes; 0 leaves one out.
+
+    `shift_voxels`: the largest shift along each axis. `intensity`: SD of a factor a volume, about 1. `noise`: SD of
+    noise a voxel, in units of the normalised volume. `mixup`: alpha of the Beta distribution that pairs are mixed by.
+    """
+
+    shift_voxels: Annotated[int, Field(ge=0)] = 0
+    intensity: Annotated[float, Field(ge=0)] = 0.0
+    noise: Annotated[float, Field(ge=0)] = 0.0
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+
+
+class AlignSettings(Section):
+    """Functional alignment across subjects, estimated on training runs only; `features` is the model space's size."""
+
+    method: Literal["none", "procrustes", "srm"] = "none"
+    features: Annotated[int, Field(ge=2)] = 50
 
 
 class TrainSettings(Section):
-    """Optimisation. `threads` is here since the order of CPU summation decides a result's last bits."""
+    """Optimisation. `threads` is here since the order of CPU summation decides a result's last bits.
+
+    `loss` `soft` compares with the share of observers a class; `class_weights` `balanced` weighs each class by the
+    inverse of its frequency among the training volumes.
+    """
 
     epochs: Annotated[int, Field(ge=1)] = 50
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
@@ -51,15 +90,20 @@ class TrainSettings(Section):
     precision: Literal["auto", "float32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
+    loss: Literal["cross-entropy", "soft"] = "cross-entropy"
+    class_weights: Literal["none", "balanced"] = "none"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
 
 class TrialSettings(Section):
-    """The four sections that an experiment's YAML and a single training share."""
+    """The sections that an experiment's YAML and a single training share."""
 
     data: DataSettings = DataSettings()
     split: SplitSettings = SplitSettings()
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
+    augment: AugmentSettings = AugmentSettings()
+    align: AlignSettings = AlignSettings()
 
 
 class Trial(TrialSettings):

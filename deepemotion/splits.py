@@ -27,20 +27,50 @@ def split(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
 
     `random` is the published protocol: per subject a permutation from a torch generator with the split's seed, of
     which the last share validates. With one labelling all subjects get the same permutation of movie moments.
-    `run` validates on the run `fold`. Raises UserError where a side would be empty.
+    `run` validates on the run `fold`. `block` validates on every `folds`-th block of the movie and trains on what is
+    more than `gap_s` seconds from it, whichever run or subject it was recorded in: with a gap wider than the
+    haemodynamic response no response reaches from one side to the other.
+    Raises UserError where a side would be empty.
     """
     if settings.protocol == "random":
         training, validation = _random(table, settings)
     else:
-        if settings.fold is None:
-            raise UserError("split.protocol=run needs split.fold, the run to validate on")
-        held_out = table.run == settings.fold
-        training, validation = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        training, validation = (np.flatnonzero(side) for side in moments(table, settings))
     for side, rows in (("training", training), ("validation", validation)):
         if len(rows) == 0:
             fold = "" if settings.fold is None else f" of fold {settings.fold}"
             raise UserError(f"split.protocol={settings.protocol}: no labelled volume on the {side} side{fold}")
     return training, validation
+
+
+def moments(table: SampleTable, settings: SplitSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return (N,) which volumes are of training moments and which of validation moments, for any subject's volumes.
+
+    Under `random` moments are on neither side in particular, and all are both.
+    """
+    if settings.protocol == "random":
+        return np.ones(len(table), bool), np.ones(len(table), bool)
+    if settings.fold is None:
+        raise UserError(f"split.protocol={settings.protocol} needs split.fold, the part to validate on")
+    if settings.protocol == "run":
+        validation = table.run == settings.fold
+        return ~validation, validation
+    if settings.fold > settings.folds:
+        raise UserError(f"split.fold={settings.fold}: there are {settings.folds} folds")
+    return _blocks(table.movie_time, settings.fold, settings.folds, settings.block_s, settings.gap_s)
+
+
+def _blocks(
+    movie_time: NDArray[np.float64], fold: int, folds: int, block_s: float, gap_s: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    validation = (movie_time // block_s).astype(np.int64) % folds == fold - 1
+    held_out = np.unique(movie_time[validation])
+    if not held_out.size:
+        return ~validation, validation
+    after = np.clip(np.searchsorted(held_out, movie_time), 0, len(held_out) - 1)
+    before = np.maximum(after - 1, 0)
+    distance = np.minimum(np.abs(movie_time - held_out[before]), np.abs(held_out[after] - movie_time))
+    return distance > gap_s, validation
 
 
 def _random(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -10,13 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from deepemotion import __version__, allocator, checkpoints, evaluation, models, splits
+from deepemotion import __version__, allocator, atlas, checkpoints, evaluation, models, optimisers, splits
+from deepemotion.alignment import align
+from deepemotion.augmentation import Augmentation
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.event_file import EventFile
 from deepemotion.files import write_text
 from deepemotion.labels import Labels
+from deepemotion.losses import Loss
+from deepemotion.models.linear import LinearModel
+from deepemotion.permutation import permuted
 from deepemotion.samples import Samples, SampleTable, load
 from deepemotion.settings import TrainSettings, Trial
 from deepemotion.subject_file import SubjectFile, subject_path
@@ -31,9 +37,10 @@ def train(
     """Train one model, or go on from its last checkpoint, and return its result.
 
     `on_epoch` is called with each new epoch's metrics after its checkpoint is on disk: `loss/train`, `accuracy/train`
-    (running, in training mode), `loss/validation`, `accuracy/validation`, `emotion/<name>` (validation accuracy of one
-    class, left out where the class does not occur), `learning_rate`, `time/epoch` (s). The result's accuracies are the
-    final model's. Bad input raises UserError. Equal trials give equal metrics on one kind of hardware.
+    (running, in training mode; the loss is the settings' own), `loss/validation` (cross-entropy with the labels,
+    whatever was trained on), `accuracy/validation`, `emotion/<name>` (validation accuracy of one class, left out where
+    the class does not occur), `learning_rate`, `time/epoch` (s). The result's accuracies are the final model's. Bad
+    input raises UserError. Equal trials give equal metrics on one kind of hardware.
     """
     allocator.keep_pages()
     started = time.monotonic()
@@ -48,36 +55,44 @@ def train(
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
 
-    samples = load(packed, [*trial.subjects, *trial.unseen_subjects], labels, trial.data).to(device)
+    samples = load(packed, [*trial.subjects, *trial.unseen_subjects], labels, trial.data)
+    samples = align(samples, packed, trial, device, directory.log).to(device)
+    if trial.data.permutation:
+        samples.table = permuted(samples.table, trial.data)
     seen, unseen = _sides(samples, trial)
     training, validation = splits.split(seen, trial.split)
     audit = splits.audit(seen, training, validation, len(labels.classes))
-    label_N = torch.from_numpy(samples.table.label).to(device)
+    loss_of = Loss(samples.table, training, settings, device)
 
     x, y, z = samples.shape
-    model = models.build(trial.model.name, (z, y, x), len(labels.classes))
+    model = models.build(trial.model, (z, y, x), len(labels.classes))
     model = model.to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+    optimiser = optimisers.build(model, settings)
     files = Checkpoints(directory.checkpoints)
     state = files.load()
     history = checkpoints.restore(state, model, optimiser) if state else []
     directory.log(
-        f"{'resumed after epoch ' + str(len(history)) if history else 'started'} on {device}, pid {os.getpid()}"
+        f"{'resumed after epoch ' + str(len(history)) if history else 'started'} on {device}, host"
+        f" {socket.gethostname()}, GPUs {os.environ.get('CUDA_VISIBLE_DEVICES') or 'none'}, pid {os.getpid()}"
     )
 
     events = EventFile(directory.path, _hyperparameters(trial))
+    if not history and isinstance(model, LinearModel):
+        batches = torch.from_numpy(training).to(device).split(settings.batch_size)
+        directory.log(f"{trial.model.name}: {model.standardise(map(samples.dense, batches))}")
     for metrics in history:
         events.epoch(metrics)
     for epoch in range(len(history) + 1, settings.epochs + 1):
         epoch_started = time.monotonic()
-        loss, accuracy = _train_epoch(model, optimiser, samples, label_N, training, epoch, settings, precision)
+        augment = Augmentation(trial.augment, settings.seed, epoch, samples.voxels_V)
+        loss, accuracy = _train_epoch(model, optimiser, loss_of, samples, training, epoch, settings, precision, augment)
         probability = evaluation.predict(model, samples, validation, settings.batch_size, precision)
         metrics = {
             "epoch": epoch,
             "loss/train": loss,
             "accuracy/train": accuracy,
-            **_validation_metrics(samples, validation, probability),
+            **evaluation.epoch_metrics(samples.table, labels.classes, validation, probability),
             "learning_rate": settings.learning_rate,
             "time/epoch": time.monotonic() - epoch_started,
         }
@@ -92,8 +107,9 @@ def train(
     probability = evaluation.predict(model, samples, np.arange(len(samples)), settings.batch_size, precision)
     evaluation.write_predictions(directory.predictions, evaluation.predictions_table(samples, sides, probability))
     result = {
-        **_accuracies(samples, sides, probability),
+        **evaluation.scores(samples.table, labels.classes, sides, probability),
         **{f"{name}_accuracy" if name != "chance" else name: value for name, value in asdict(audit).items()},
+        **_audit_of_unseen(samples.table, training, unseen, len(labels.classes)),
         "best_epoch": 1 + int(np.argmax([metrics["accuracy/validation"] for metrics in history])),
         "epochs": settings.epochs,
         "n_train": len(training),
@@ -107,6 +123,7 @@ def train(
     events.close()
     provenance = {
         "classes": list(labels.classes),
+        "missing": evaluation.missing_classes(samples.table, labels.classes, sides),
         "labels_checksum": labels.checksum,
         "deepemotion": __version__,
         "torch": torch.__version__,
@@ -118,11 +135,18 @@ def train(
 
 
 def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]:
-    """Return the checksums of everything a trial reads: its labels and its subjects' files."""
+    """Return the checksums of everything a trial reads: its labels, its atlas and its subjects' files.
+
+    Raises UserError where one cannot be read, or the atlas lies on another grid than a subject.
+    """
     checksums = {"labels": labels.checksum}
+    if trial.model.atlas is not None:
+        checksums["atlas"] = atlas.checksum(Path(trial.model.atlas))
     for subject in (*trial.subjects, *trial.unseen_subjects):
         with SubjectFile(subject_path(packed, subject)) as file:
             checksums[f"sub-{subject}"] = file.checksum
+            if trial.model.atlas is not None:
+                atlas.require_grid(Path(trial.model.atlas), file)
     return checksums
 
 
@@ -143,12 +167,13 @@ def choose_precision(settings: TrainSettings, device: torch.device) -> torch.dty
 def _train_epoch(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
+    loss_of: Loss,
     samples: Samples,
-    label_N: Tensor,
     rows: NDArray[np.int64],
     epoch: int,
     settings: TrainSettings,
     precision: torch.dtype,
+    augment: Augmentation,
 ) -> tuple[float, float]:
     """Train once over `rows` in an order that (seed, epoch) decides; return the mean loss and accuracy."""
     model.train()
@@ -158,46 +183,38 @@ def _train_epoch(
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
     for rows_B in order.split(settings.batch_size):
-        label_B = label_N[rows_B]
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            logits_BC = model(samples.dense(rows_B))
-        loss = nn.functional.cross_entropy(logits_BC.float(), label_B)
+            x_B1ZYX, mix = augment(samples.dense(rows_B))
+            logits_BC = model(x_B1ZYX)
+        loss = mix.loss(loss_of, logits_BC.float(), rows_B)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         # Sums stay on the device: reading them here would wait for the GPU at every step.
         loss_sum += loss.detach() * len(rows_B)
-        correct += (logits_BC.detach().argmax(dim=1) == label_B).sum()
+        correct += (logits_BC.detach().argmax(dim=1) == loss_of.label_N[rows_B]).sum()
     return loss_sum.item() / len(rows), correct.item() / len(rows)
 
 
 def _sides(samples: Samples, trial: Trial) -> tuple[SampleTable, NDArray[np.int64]]:
-    """Return the table of the subjects trained on, which come first, and the rows of the unseen ones."""
+    """Return the table of the subjects trained on, which come first, and the rows that test the unseen ones.
+
+    Those are of validation moments: else a model could be right by having learned the moment from other subjects.
+    """
     n_seen = int(np.isin(samples.table.subject, trial.subjects).sum())
     table = SampleTable(*(getattr(samples.table, name)[:n_seen] for name in vars(samples.table)))
-    return table, np.arange(n_seen, len(samples))
+    _, held_out = splits.moments(samples.table, trial.split)
+    return table, n_seen + np.flatnonzero(held_out[n_seen:])
 
 
-def _validation_metrics(samples: Samples, rows: NDArray[np.int64], probability: NDArray[np.float32]) -> Metrics:
-    label, prediction = samples.table.label[rows], probability.argmax(axis=1)
-    of_label = probability[np.arange(len(rows)), label].astype(np.float64)
-    per_class = evaluation.accuracy_per_class(label, prediction, samples.classes)
-    return {
-        "loss/validation": float(-np.log(np.maximum(of_label, np.finfo(np.float32).tiny)).mean()),
-        "accuracy/validation": evaluation.accuracy(label, prediction),
-        **{f"emotion/{name.lower()}": value for name, value in per_class.items() if not np.isnan(value)},
-    }
-
-
-def _accuracies(samples: Samples, sides: dict[str, NDArray[np.int64]], probability: NDArray[np.float32]) -> Metrics:
-    result = {}
-    for name, rows in sides.items():
-        label, prediction = samples.table.label[rows], probability[rows].argmax(axis=1)
-        result[f"accuracy_{name}"] = evaluation.accuracy(label, prediction)
-        if name != "train":
-            for emotion, value in evaluation.accuracy_per_class(label, prediction, samples.classes).items():
-                result[f"accuracy_{name}_{emotion}"] = value
-    return result
+def _audit_of_unseen(
+    table: SampleTable, training: NDArray[np.int64], unseen: NDArray[np.int64], classes: int
+) -> Metrics:
+    """Return what labels alone score on the unseen subjects: other subjects' labels of the moment may give it away."""
+    if not len(unseen):
+        return {}
+    audit = splits.audit(table, training, unseen, classes)
+    return {"label_only_accuracy_unseen": audit.label_only, "majority_accuracy_unseen": audit.majority}
 
 
 def _hyperparameters(trial: Trial) -> dict[str, float | str]:

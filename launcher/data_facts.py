@@ -5,14 +5,15 @@ from pathlib import Path
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
 from deepemotion.subject_file import SubjectFile, find_subjects
-from launcher.plan import DataFacts, SubjectFacts
+from launcher.experiment import Experiment
+from launcher.plan import AtlasFacts, DataFacts, SubjectFacts
 
 
-def read(packed: Path, labels_file: Path) -> tuple[DataFacts, dict[str, str]]:
+def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataFacts, dict[str, str]]:
     """Return the facts, and for each subject file that cannot be read the reason.
 
     Such a subject is planned all the same: its trials fail with that reason, the others do not wait for a repair.
-    Raises UserError where there are no files, no readable one, or no labels.
+    Raises UserError where there are no files, no readable one, no labels, or an atlas that is missing or does not fit.
     """
     labels = Labels.read(labels_file)
     subjects: dict[str, SubjectFacts] = {}
@@ -29,10 +30,28 @@ def read(packed: Path, labels_file: Path) -> tuple[DataFacts, dict[str, str]]:
             broken[subject] = str(error)
     if not subjects:
         raise UserError(next(iter(broken.values())))
-    typical = next(iter(subjects.values()))
+    readable, typical = next(iter(subjects.items()))
     for subject in broken:
         size = paths[subject].stat()
         unread = f"unreadable-{size.st_size}-{size.st_mtime_ns}"
         subjects[subject] = SubjectFacts(unread, typical.shape, typical.voxels, typical.volumes, typical.runs)
     share = float((labels.emotion >= 0).mean())
-    return DataFacts(dict(sorted(subjects.items())), labels.checksum, share, len(labels.classes)), broken
+    atlases = {name: _atlas_facts(name, paths[readable]) for name in _atlases(experiment)}
+    return DataFacts(dict(sorted(subjects.items())), labels.checksum, share, len(labels.classes), atlases), broken
+
+
+def _atlases(experiment: Experiment) -> list[str]:
+    """Return the atlases that any trial of the experiment names."""
+    named = experiment.plan.sweep.get("model.atlas", [experiment.model.atlas])
+    return [name for name in named if isinstance(name, str)]
+
+
+def _atlas_facts(name: str, subject: Path) -> AtlasFacts:
+    # Reading NIfTI files takes imports that a plan without an atlas need not wait for.
+    from deepemotion import atlas
+
+    path = Path(name).absolute()
+    facts = AtlasFacts(str(path), atlas.checksum(path))
+    with SubjectFile(subject) as file:
+        atlas.require_grid(path, file)
+    return facts

@@ -1,4 +1,4 @@
-"""The experiment's schema: a trial's four sections, what to multiply them by, and what a trial may use."""
+"""The experiment's schema: a trial's sections, what to multiply them by, and what a trial may use."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,12 +13,17 @@ from deepemotion.settings import Section, TrialSettings, apply_overrides, parse_
 
 
 class PlanSettings(Section):
-    """Which training sets there are, and the swept settings (`section.key: [values]`)."""
+    """Which training sets there are, and the swept settings (`section.key: [values]`).
+
+    `permutations` adds as many trainings on permuted labels to each trial, for its permutation test.
+    """
 
     subjects: Literal["all"] | list[str] = "all"
     single_subject: bool = True
     pooled: bool = True
     held_out_folds: bool = False
+    leave_one_subject_out: bool = False
+    permutations: Annotated[int, Field(ge=0)] = 0
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={})
 
 
@@ -36,7 +41,7 @@ class Experiment(TrialSettings):
     resources: ResourceSettings = ResourceSettings()
 
     def trial_settings(self, values: dict[str, Any]) -> TrialSettings:
-        """Return the four sections with `section.key: value` replaced. Raises UserError naming an unknown key."""
+        """Return the trial's sections with `section.key: value` replaced. Raises UserError naming an unknown key."""
         sections = self.model_dump(include=set(TrialSettings.model_fields))
         for key, value in values.items():
             section, _, name = key.partition(".")
@@ -81,6 +86,21 @@ def parse_learning_rates(text: str) -> list[float]:
         return [float(value) for value in text.split(",")]
     except ValueError:
         raise UserError(f"--lr {text}: write numbers, for instance 1e-4,3e-4,1e-3") from None
+
+
+def plan_of_protocol(protocol: str, held_out_folds: bool) -> dict[str, Any]:
+    """Return the plan's change for `--protocol`: those with `subject` train held-out sets instead of the usual ones.
+
+    They leave one subject out at a time, unless the paper's four folds are asked for.
+    """
+    if "subject" not in protocol:
+        return {}
+    return {"single_subject": False, "pooled": False, "leave_one_subject_out": not held_out_folds}
+
+
+def split_of_protocol(protocol: str) -> str:
+    """Return `split.protocol` for `--protocol`: subjects are held out together with moments of the movie."""
+    return {"subject": "block", "run-subject": "run"}.get(protocol, protocol)
 
 
 def parse_plan_subjects(text: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One launch: plan, skip what is done, run the rest, tabulate. The same launch again goes on where it stopped."""
+"""A launch: plan, skip what is done, run the rest, tabulate. The same launch again goes on where it stopped."""
 
 import shlex
 import sys
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say
+from deepemotion.errors import UserError
 from launcher.experiment import Experiment
 from launcher.plan import DataFacts, PlannedTrial
 from launcher.run_directory import RunDirectory
@@ -23,44 +24,55 @@ class Launch:
     labels: Path
 
 
-def launch(job: Launch) -> int:
-    """Run what is not done yet; return the exit code: 0 all done, 1 some failed, 130 interrupted."""
+def launch_here(job: Launch) -> int:
+    """Run what is not done yet here; return the exit code: 0 all done, 1 some failed, 130 interrupted."""
     with job.run.locked():
+        unfinished = plan_run(job)
+        if unfinished:
+            _refuse_queued(job)
+            from launcher.backends import local
+
+            local.run(job.run, unfinished, len(job.trials) - len(unfinished))
+    # The lock is given back first: states read while it is held would be those of a launch at work.
+    if not unfinished and not (job.run.tables / "trials.parquet").exists():
+        from launcher.work import tabulate
+
+        tabulate(job.run)
+    return conclude(job)
+
+
+def _refuse_queued(job: Launch) -> None:
+    """Raise UserError where SLURM holds jobs that will train trials of this launch."""
+    if not job.run.slurm.is_dir():
+        return
+    from launcher.backends.slurm import queued_trials
+
+    both = {trial.name for trial in job.trials} & queued_trials(job.run).keys()
+    if both:
+        raise UserError(
+            f"{job.run.path}: {len(both)} trials are with SLURM; deepemotion-launch cancel {job.run.path} first"
+        )
+
+
+def plan_run(job: Launch) -> list[PlannedTrial]:
+    """Write the plan and everything that sessions need into the run's directory; return what is not done yet."""
+    with job.run.planning():
         done = {trial.name for trial in job.trials if job.run.trial(trial.name).result.exists()}
         unfinished = [trial for trial in job.trials if trial.name not in done]
         job.run.add_to_plan(job.trials)
         if unfinished or not job.run.experiment_file.exists():
+            from launcher import provenance
+
             job.run.write_experiment(job.experiment)
-        if unfinished:
+            job.run.write_sources(job.packed, job.labels)
+            job.run.add_provenance(provenance.collect(job.data))
             say(f"{job.run.path}: {len(unfinished)} trials to run, {len(done)} done already")
-            _run(job, unfinished, len(done))
-    # The lock is given back first: states read while it is held would be those of a launch at work.
-    if unfinished or not (job.run.tables / "trials.parquet").exists():
-        _tabulate(job.run)
-    return _conclude(job)
+        return unfinished
 
 
-def _run(job: Launch, trials: list[PlannedTrial], already_done: int) -> None:
-    from launcher import provenance
-    from launcher.backends import local
-    from launcher.progress import SessionProgress
-    from launcher.tensorboard import write_aggregates
-
-    job.run.add_provenance(provenance.collect(job.data))
-    with SessionProgress(trials, already_done, refresh=lambda: write_aggregates(job.run)) as watcher:
-        local.run(job.run, job.experiment, trials, job.packed, job.labels, watcher)
-
-
-def _tabulate(run: RunDirectory) -> None:
-    from launcher.results import write_tables
-    from launcher.tensorboard import write_aggregates
-
-    write_tables(run)
-    write_aggregates(run)
-
-
-def _conclude(job: Launch) -> int:
-    states = {trial.name: job.run.state(trial.name, held=False) for trial in job.trials}
+def conclude(job: Launch) -> int:
+    """Tell how the trials of a launch ended; return the exit code as `launch_here` does."""
+    states = {trial.name: job.run.state(trial.name, running=()) for trial in job.trials}
     counts = {state: list(states.values()).count(state) for state in ("done", "failed", "pending")}
     say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} to go")
     for name, state in states.items():

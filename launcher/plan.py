@@ -1,11 +1,11 @@
-"""Experiment -> list of trials: {training set} x {swept values} x {fold}. Pure: no files, no Ray, no torch."""
+"""Experiment -> trials: {training set} x {swept values} x {fold} x {permutation}. Pure: no files, Ray or torch."""
 
 import hashlib
 import itertools
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deepemotion import __version__, memory
@@ -32,13 +32,22 @@ class SubjectFacts:
 
 
 @dataclass(frozen=True)
+class AtlasFacts:
+    """Where an atlas lies, as an absolute path that any worker finds; `checksum` identifies its content."""
+
+    path: str
+    checksum: str
+
+
+@dataclass(frozen=True)
 class DataFacts:
-    """The packed subjects, in order, and the labels."""
+    """The packed subjects, in order, the labels, and the atlases by the paths that the experiment gives."""
 
     subjects: dict[str, SubjectFacts]
     labels_checksum: str
     labelled_share: float
     classes: int
+    atlases: dict[str, AtlasFacts] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,7 @@ class PlannedTrial:
     condition: str
     protocol: str
     fold: int | None
+    permutation: int
     learning_rate: float
     seed: int
     memory_bytes: int
@@ -74,20 +84,29 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
         chosen = dict(zip(sweep, values, strict=True))
         settings = experiment.trial_settings(chosen)
         sections = settings.model_dump(mode="json")
+        atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
+        if atlas is not None:
+            sections["model"]["atlas"] = atlas.path
         condition = _condition(settings, chosen)
-        for (name, subjects, unseen), fold in itertools.product(sets, _folds(settings, data)):
+        permutations = range(experiment.plan.permutations + 1)
+        for (name, subjects, unseen), fold, permutation in itertools.product(
+            sets, _folds(settings, data), permutations
+        ):
             trial = {**sections, "subjects": list(subjects), "unseen_subjects": list(unseen)}
             trial["split"] = {**sections["split"], "fold": fold}
+            trial["data"] = {**sections["data"], "permutation": permutation}
             everybody = (*subjects, *unseen)
             replicate = "".join(f"_{key.partition('.')[2]}-{chosen[key]}" for key in _REPLICATED if key in chosen)
-            readable = f"{name}_{condition}" + (f"_run-{fold}" if fold is not None else "") + replicate
+            part = "" if fold is None else f"_{'run' if settings.split.protocol == 'run' else 'fold'}-{fold}"
+            readable = f"{name}_{condition}{part}{replicate}" + (f"_perm-{permutation}" if permutation else "")
             trials.append(
                 PlannedTrial(
-                    name=f"{_safe(readable)}_{_identity(trial, everybody, data)}",
+                    name=f"{_safe(readable)}_{_identity(trial, everybody, data, atlas)}",
                     training_set=name,
                     condition=condition,
-                    protocol=settings.split.protocol,
+                    protocol=_protocol(settings.split.protocol, held_out=bool(unseen)),
                     fold=fold,
+                    permutation=permutation,
                     learning_rate=settings.train.learning_rate,
                     seed=settings.train.seed,
                     memory_bytes=_memory(settings, everybody, data),
@@ -119,14 +138,27 @@ def training_sets(experiment: Experiment, packed: Sequence[str]) -> list[Trainin
             unseen = subjects[first - 1 : last]
             seen = tuple(subject for subject in subjects if subject not in unseen)
             sets.append((f"held-out-{first}-{last}", seen, unseen))
+    if experiment.plan.leave_one_subject_out:
+        if len(subjects) < 2:
+            raise UserError("leaving a subject out needs at least 2 subjects")
+        sets += [(f"without-{one}", tuple(s for s in subjects if s != one), (one,)) for one in subjects]
     return sets
 
 
+def _protocol(split: str, held_out: bool) -> str:
+    """Return the protocol's name in tables: what is held out, of the movie and of the subjects."""
+    if split == "random" or not held_out:
+        return split
+    return {"block": "subject", "run": "run x subject"}[split]
+
+
 def _folds(settings: TrialSettings, data: DataFacts) -> Sequence[int | None]:
-    if settings.split.protocol != "run":
+    if settings.split.protocol == "random":
         return [None]
     if settings.split.fold is not None:
         return [settings.split.fold]
+    if settings.split.protocol == "block":
+        return range(1, settings.split.folds + 1)
     return sorted({run for subject in data.subjects.values() for run in subject.runs})
 
 
@@ -143,8 +175,10 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name)
 
 
-def _identity(trial: dict[str, Any], subjects: Sequence[str], data: DataFacts) -> str:
-    """Return a hash of everything that determines the trial's result."""
+def _identity(trial: dict[str, Any], subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None) -> str:
+    """Return a hash of everything that determines the trial's result: of an atlas its content, not where it lies."""
+    if atlas is not None:
+        trial = {**trial, "model": {**trial["model"], "atlas": atlas.checksum}}
     content = {
         "trial": trial,
         "subjects": {subject: data.subjects[subject].checksum for subject in subjects},

@@ -1,7 +1,7 @@
 """What a person sees while a session runs: counts, the best accuracy so far, and the time left."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -13,9 +13,18 @@ _REFRESH_EVERY_S = 15
 
 
 class SessionProgress:
-    """A live line on a terminal; elsewhere a line for each trial that ends. Calls `refresh` now and then."""
+    """A live line on a terminal; elsewhere a line for each trial that ends.
 
-    def __init__(self, trials: Sequence[PlannedTrial], already_done: int, refresh: Callable[[], None]) -> None:
+    Passes the running trials on to `beat` at every event, and calls `refresh` now and then.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[PlannedTrial],
+        already_done: int,
+        beat: Callable[[Iterable[str]], None],
+        refresh: Callable[[], None],
+    ) -> None:
         self.failures: list[str] = []
         self._trials = {trial.name: trial for trial in trials}
         self._epochs = dict.fromkeys(self._trials, 0)
@@ -25,6 +34,7 @@ class SessionProgress:
         self._total = already_done + len(trials)
         self._best: tuple[float, str] | None = None
         self._started = self._refreshed = time.monotonic()
+        self._beat = beat
         self._refresh = refresh
         self._console = Console(stderr=True)
         self._bar = Progress(
@@ -67,6 +77,7 @@ class SessionProgress:
 
     def tick(self) -> None:
         """Redraw, and refresh what is due."""
+        self._beat(self._running)
         self._bar.update(self._task, description=self.summary(), completed=self._share())
         if time.monotonic() - self._refreshed > _REFRESH_EVERY_S:
             self._refresh()
@@ -81,6 +92,11 @@ class SessionProgress:
         if left is not None:
             parts.append(f"{left // 60:.0f}:{left % 60:02.0f} left")
         return " · ".join(parts)
+
+    @property
+    def progressed(self) -> bool:
+        """Say whether any trial has finished an epoch in this session."""
+        return bool(self._first_epoch)
 
     def _line(self, text: str) -> None:
         if not self._console.is_terminal:

@@ -32,8 +32,7 @@ class Share:
 
 def this_machine() -> Machine:
     """Return this machine as far as this process may use it (CPU affinity, memory limit of its cgroup)."""
-    gpus, gpu_memory = _gpus()
-    return Machine(len(os.sched_getaffinity(0)), gpus, _available_memory(), gpu_memory)
+    return Machine(len(os.sched_getaffinity(0)), _gpu_count(), available_memory(), gpu_memory())
 
 
 def share_of(trial: PlannedTrial, settings: ResourceSettings, machine: Machine) -> Share:
@@ -56,7 +55,7 @@ def share_of(trial: PlannedTrial, settings: ResourceSettings, machine: Machine) 
     return Share(cpus, gpus, memory)
 
 
-def _available_memory() -> int:
+def available_memory() -> int:
     """Return the bytes that new processes may use: the host's available memory, or less where a cgroup says so."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -66,11 +65,20 @@ def _available_memory() -> int:
     return available
 
 
-def _gpus() -> tuple[int, int]:
+def gpu_memory() -> int:
+    """Return the memory of the smallest GPU that this process sees (bytes), 0 where there is none."""
     # Importing torch takes over a second, which machines without a GPU need not pay here.
     if not Path("/dev/nvidiactl").exists():
-        return 0, 0
+        return 0
     import torch
 
     count = torch.cuda.device_count()
-    return count, min((torch.cuda.get_device_properties(i).total_memory for i in range(count)), default=0)
+    return min((torch.cuda.get_device_properties(i).total_memory for i in range(count)), default=0)
+
+
+def _gpu_count() -> int:
+    if not Path("/dev/nvidiactl").exists():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

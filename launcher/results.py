@@ -1,5 +1,8 @@
 """A run's trials as pandas tables: one row a trial, an epoch, a predicted volume; and the best learning rates."""
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deepemotion.evaluation import write_predictions
 from deepemotion.files import atomic_path
+from launcher.answers import SPLITS
 from launcher.plan import PlannedTrial
 from launcher.run_directory import RunDirectory
 
@@ -18,44 +21,53 @@ _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 def trials_table(run: RunDirectory) -> pd.DataFrame:
     """Return one row a planned trial, in the order of training set and learning rate; accuracies in [0, 1].
 
-    Columns: trial, training_set, protocol, fold, learning_rate, seed, condition, state, epochs (finished ones),
-    accuracy_train, accuracy_validation, label_only_accuracy, majority_accuracy, chance, duration_s, reason (of a
-    failure), beats_labels, then the counts of volumes, accuracies on unseen subjects, and accuracy_SPLIT_EMOTION.
+    Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition, state,
+    epochs (finished ones), accuracy_train, accuracy_validation, label_only_accuracy, majority_accuracy, chance,
+    duration_s, reason (of a failure), beats_labels, missing (which classes have no volume on which side), setup (equal
+    for trials that differ in subjects, fold, permutation and seed only; a condition names what is swept, and a later
+    launch into the run may have changed other settings), then counts of volumes, further metrics, those on unseen
+    subjects, and accuracy_SPLIT_EMOTION.
     """
-    held = run.is_held()
-    rows = [_row(run, trial, held) for trial in run.read_plan()]
+    running = run.running()
+    rows = [_row(run, trial, running) for trial in run.read_plan()]
     table = pd.DataFrame(rows)
     for column in ("accuracy_train", "accuracy_validation", *_AUDIT, "duration_s"):
         if column not in table:
             table[column] = float("nan")
     table["beats_labels"] = table["accuracy_validation"] > table[list(_AUDIT)].max(axis=1)
     first = [
-        *("trial", "training_set", "protocol", "fold", "learning_rate", "seed", "condition", "state", "epochs"),
+        *("trial", "training_set", "protocol", "fold", "permutation", "learning_rate", "seed", "condition", "state"),
+        "epochs",
         *("accuracy_train", "accuracy_validation", *_AUDIT, "duration_s", "reason", "beats_labels"),
+        *("missing", "setup"),
     ]
     rest = sorted(set(table.columns) - set(first))
     table = table[[*first, *rest]].astype({"fold": "Int64"})
-    return table.sort_values(["training_set", "condition", "fold", "seed"], ignore_index=True)
+    return table.sort_values(["training_set", "condition", "fold", "seed", "permutation"], ignore_index=True)
 
 
-def _row(run: RunDirectory, trial: PlannedTrial, held: bool) -> dict[str, Any]:
+def _row(run: RunDirectory, trial: PlannedTrial, running: set[str]) -> dict[str, Any]:
     directory = run.trial(trial.name)
-    state = run.state(trial.name, held)
+    state = run.state(trial.name, running)
     row: dict[str, Any] = {
         "trial": trial.name,
         "training_set": trial.training_set,
         "protocol": trial.protocol,
         "fold": trial.fold,
+        "permutation": trial.permutation,
         "learning_rate": trial.learning_rate,
         "seed": trial.seed,
         "condition": trial.condition,
         "state": state,
         "epochs": 0,
         "reason": "",
+        "missing": "",
+        "setup": _setup(trial),
     }
     if state == "done":
         result = directory.read_json(directory.result) or {}
         row |= {key: value for key, value in result.items() if isinstance(value, int | float)}
+        row["missing"] = result.get("missing", "")
     else:
         row["epochs"] = len(directory.read_epochs())
     if state == "failed":
@@ -63,8 +75,17 @@ def _row(run: RunDirectory, trial: PlannedTrial, held: bool) -> dict[str, Any]:
     return row
 
 
+def _setup(trial: PlannedTrial) -> str:
+    """Return eight hexadecimal digits for the settings that folds, permutations and seeds of one model share."""
+    settings = json.loads(json.dumps(trial.settings))
+    for section, key in (("split", "fold"), ("data", "permutation"), ("train", "seed")):
+        del settings[section][key]
+    del settings["subjects"], settings["unseen_subjects"]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+
+
 def epochs_table(run: RunDirectory) -> pd.DataFrame:
-    """Return one row an epoch of every trial: trial, training_set, condition, fold, seed, and the epoch's metrics."""
+    """Return one row an epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics."""
     rows = [
         {
             "trial": trial.name,
@@ -75,6 +96,7 @@ def epochs_table(run: RunDirectory) -> pd.DataFrame:
             **metrics,
         }
         for trial in run.read_plan()
+        if trial.permutation == 0
         for metrics in run.trial(trial.name).read_epochs()
     ]
     columns = ["trial", "training_set", "condition", "fold", "seed", "epoch"]
@@ -82,13 +104,18 @@ def epochs_table(run: RunDirectory) -> pd.DataFrame:
 
 
 def write_tables(run: RunDirectory) -> pd.DataFrame:
-    """Write tables/trials.{parquet,csv}, epochs.parquet and predictions.parquet; return the trials' table."""
+    """Write tables/trials.{parquet,csv}, epochs.parquet and predictions.parquet; return the trials' table.
+
+    Of permuted trials the predictions of volumes that test are kept: nothing is made of the others, and they would be
+    most of the file.
+    """
     trials = trials_table(run)
     _write_parquet(trials, run.tables / "trials.parquet")
     with atomic_path(run.tables / "trials.csv") as temporary:
         trials.to_csv(temporary, index=False)
     _write_parquet(epochs_table(run), run.tables / "epochs.parquet")
-    _write_all_predictions(run, trials.loc[trials["state"] == "done", "trial"].tolist())
+    done = trials[trials["state"] == "done"]
+    _write_all_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
     return trials
 
 
@@ -97,15 +124,22 @@ def _write_parquet(table: pd.DataFrame, path: Path) -> None:
         table.to_parquet(temporary, index=False)
 
 
-def _write_all_predictions(run: RunDirectory, done: list[str]) -> None:
-    parts = []
-    for name in done:
-        part = pq.read_table(run.trial(name).predictions)
-        column = pa.array([name] * len(part)).dictionary_encode()
-        parts.append(part.add_column(0, "trial", column))
-    if parts:
-        table = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
-        write_predictions(run.tables / "predictions.parquet", table)
+def _write_all_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
+    """Write the predictions of the trials done, each with whether it is permuted, one after the other."""
+    if not done:
+        return
+    paths = {name: run.trial(name).predictions for name in done}
+    schema = pa.unify_schemas([pq.read_schema(path) for path in paths.values()], promote_options="permissive")
+    schema = schema.insert(0, pa.field("trial", pa.dictionary(pa.int32(), pa.string()))).remove_metadata()
+    with (
+        atomic_path(run.tables / "predictions.parquet") as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for name, path in paths.items():
+            part = pq.read_table(path, filters=[("split", "in", SPLITS)] if done[name] else None)
+            part = part.add_column(0, "trial", pa.array([name] * len(part)).dictionary_encode())
+            # Runs whose labels were changed have other classes: a probability that a trial has not is null.
+            writer.write_table(pa.concat_tables([schema.empty_table(), part], promote_options="permissive"))
 
 
 def best_learning_rates(trials: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +147,7 @@ def best_learning_rates(trials: pd.DataFrame) -> pd.DataFrame:
 
     Choosing by validation accuracy flatters the chosen one; the table is for choosing, not for claiming.
     """
-    done = trials[trials["state"] == "done"]
+    done = trials[(trials["state"] == "done") & (trials["permutation"] == 0)]
     if done.empty:
         return done
     keys = ["training_set", "condition"]

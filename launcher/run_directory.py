@@ -3,22 +3,26 @@
 experiment.yaml  the last launch's experiment, resolved      tune/       Tune's sessions
 plan.tsv         every trial ever planned here               tensorboard/ aggregates
 provenance.json  each launch: code, versions, host, data     tables/ report.html
-trials/TRIAL/    see deepemotion.trial_directory
+sources.json     where its data lies                         sessions/   who worked on it, and who does now
+trials/TRIAL/    see deepemotion.trial_directory             slurm/      submissions, job scripts, logs
 """
 
+import errno
 import fcntl
 import json
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from deepemotion.errors import UserError
 from deepemotion.files import write_text
 from deepemotion.trial_directory import TrialDirectory
+from launcher import experiment, sessions
 from launcher.experiment import Experiment
 from launcher.plan import PlannedTrial
 
@@ -35,7 +39,9 @@ class RunDirectory:
         self.tables = path / "tables"
         self.tune = path / "tune"
         self.report = path / "report.html"
-        self._lock_file = path / ".lock"
+        self.sources_file = path / "sources.json"
+        self.sessions = path / "sessions"
+        self.slurm = path / "slurm"
 
     @classmethod
     def existing(cls, path: Path) -> "RunDirectory":
@@ -50,43 +56,89 @@ class RunDirectory:
         return TrialDirectory(self.path / "trials" / name)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run for one launcher. Raises UserError where another one holds it."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = self._lock_file.open("a+", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot write: {error.strerror}; choose another --runs folder") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(f"{self.path}: another launch is working on this run; wait for it or stop it") from None
+    def planning(self) -> Iterator[None]:
+        """Hold the plan for one writer, for as long as it takes to write; others wait."""
+        with self._lock(".planning", fcntl.LOCK_EX):
             yield
 
-    def is_held(self) -> bool:
-        """Say whether a launcher is working on the run now."""
-        try:
-            with self._lock_file.open("r", encoding="utf-8") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True
-        return False
+    @contextmanager
+    def locked(self, shared: bool = False) -> Iterator[None]:
+        """Hold the run while its trials train: for one launcher alone, or `shared` between jobs with disjoint trials.
 
-    def state(self, name: str, held: bool) -> str:
-        """Return `done`, `failed`, `running` or `pending`; `held` as `is_held` says, read once for many trials."""
+        Raises UserError where somebody else holds it.
+        """
+        try:
+            lock = self._lock(".lock", (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{self.path}: another launch is working on this run; wait for it or stop it") from None
+        with lock:
+            yield
+
+    @contextmanager
+    def only_one(self, name: str, every_s: float) -> Iterator[bool]:
+        """Give True to one process at a time, and at most once in `every_s` seconds over all of them."""
+        try:
+            file = self._lock(f".{name}", fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        with file:
+            file.seek(0)
+            due = time.time() - float(file.read() or 0) > every_s
+            yield due
+            if due:
+                file.truncate(0)
+                file.write(str(time.time()))
+
+    def _lock(self, name: str, how: int) -> IO[str]:
+        """Return the file that holds the lock until it is closed."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = (self.path / name).open("a+", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot write: {error.strerror}; choose another --runs folder") from error
+        try:
+            fcntl.flock(file, how)
+        except OSError as error:
+            # Lustre without its flock option knows no locks; SLURM's own bookkeeping has to do there.
+            if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                file.close()
+                raise
+        return file
+
+    def running(self) -> set[str]:
+        """Return the names of the trials that are being trained now."""
+        return sessions.running(self.sessions)
+
+    def state(self, name: str, running: Container[str]) -> str:
+        """Return `done`, `failed`, `running` or `pending`; `running` as the method says, read once for many trials."""
         trial = self.trial(name)
         if trial.result.exists():
             return "done"
-        if trial.failure.exists():
-            return "failed"
-        return "running" if held and trial.settings.exists() else "pending"
+        if name in running:
+            return "running"
+        return "failed" if trial.failure.exists() else "pending"
 
-    def write_experiment(self, experiment: Experiment) -> None:
+    def write_sources(self, packed: Path, labels: Path) -> None:
+        """Record where the data is, for jobs that start later and elsewhere."""
+        paths = {"packed": str(packed.resolve()), "labels": str(labels.resolve())}
+        write_text(self.sources_file, json.dumps(paths, indent=1) + "\n")
+
+    def read_sources(self) -> tuple[Path, Path]:
+        """Return the folder of packed subjects and the labels' file of the last launch."""
+        try:
+            paths = json.loads(self.sources_file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{self.sources_file}: missing; launch into this run again") from None
+        return Path(paths["packed"]), Path(paths["labels"])
+
+    def read_experiment(self) -> Experiment:
+        """Return the last launch's experiment. Raises UserError where there is none."""
+        return experiment.read(self.experiment_file, [], {}, {})
+
+    def write_experiment(self, resolved: Experiment) -> None:
         """Write the resolved experiment."""
-        write_text(self.experiment_file, yaml.safe_dump(experiment.model_dump(mode="json"), sort_keys=False))
+        write_text(self.experiment_file, yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False))
 
     def add_to_plan(self, trials: Iterable[PlannedTrial]) -> None:
         """Add trials to the run's plan; those of earlier launches stay in it."""
@@ -116,14 +168,10 @@ class RunDirectory:
         launches = json.loads(self.provenance_file.read_text()) if self.provenance_file.exists() else []
         write_text(self.provenance_file, json.dumps([*launches, launch], indent=1) + "\n")
 
-    def new_session(self) -> str:
-        """Return an unused name for a Tune session of this run."""
-        taken = [int(path.name.removeprefix("session-")) for path in self.tune.glob("session-*")]
-        return f"session-{max(taken, default=0) + 1:03d}"
-
 
 _READ: dict[str, Callable[[str], Any]] = {
     "fold": lambda cell: int(cell) if cell else None,
+    "permutation": int,
     "learning_rate": float,
     "seed": int,
     "memory_bytes": int,

@@ -15,6 +15,8 @@ from launcher.results import epochs_table, trials_table
 from launcher.run_directory import RunDirectory
 
 _SIDES = ("train", "validation")
+# How old the aggregates may be while trials run, in seconds.
+_REFRESH_EVERY_S = 15
 _REFERENCES = {"chance": "chance", "label_only": "label_only_accuracy", "majority": "majority_accuracy"}
 
 
@@ -50,7 +52,7 @@ def _long(values: pd.Series, tag: str) -> pd.DataFrame:
 
 
 def _references(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    done = trials[trials["state"] == "done"]
+    done = trials[(trials["state"] == "done") & (trials["permutation"] == 0)]
     single = done[done["training_set"].str.startswith("sub-")]
     means = (single if len(single) else done).groupby("condition")[list(_REFERENCES.values())].mean()
     steps = curves[["condition", "epoch"]].drop_duplicates()
@@ -114,6 +116,13 @@ def write_aggregates(run: RunDirectory) -> None:
             writer.add_event(Event(wall_time=now, step=int(epoch), summary=summary))
         writer.close()
         _remove(old)
+
+
+def refresh_aggregates(run: RunDirectory) -> None:
+    """Write the aggregates unless another session of the run is doing so or has just done so."""
+    with run.only_one("aggregates", every_s=_REFRESH_EVERY_S) as chosen:
+        if chosen:
+            write_aggregates(run)
 
 
 def _layout_summary() -> Summary:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from ray import tune
@@ -11,6 +10,7 @@ from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from launcher.plan import PlannedTrial
 from launcher.resources import Share
 from launcher.run_directory import RunDirectory
+from launcher.sessions import Session
 from launcher.trainable import run_trial
 
 # A trial's worker or node may die this often before the trial counts as failed; its own errors count at once.
@@ -40,17 +40,16 @@ def run_session(
     run: RunDirectory,
     trials: Sequence[PlannedTrial],
     shares: dict[str, Share],
-    packed: Path,
-    labels: Path,
+    session: Session,
     watcher: Watcher,
 ) -> None:
     """Run the trials under Ray Tune, in the Ray that this process is connected to, until all ended or Ctrl-C.
 
-    How each ended is in its directory. Ctrl-C (SIGINT) or SIGUSR1 ends the session with the checkpoints that there are.
+    How each ended is in its directory. Ctrl-C (SIGINT) ends the session with the checkpoints that there are.
     """
     # Tune's own TensorBoard logger would write every metric a second time, under prefixed tags.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    session = run.new_session()
+    packed, labels = run.read_sources()
     param_space = {
         "trial": tune.grid_search(
             [
@@ -62,9 +61,9 @@ def run_session(
                 for trial in trials
             ]
         ),
-        "packed": str(packed.resolve()),
-        "labels": str(labels.resolve()),
-        "session": session,
+        "packed": str(packed),
+        "labels": str(labels),
+        "session": session.group,
     }
 
     def resources(config: dict[str, Any]) -> Any:
@@ -76,7 +75,7 @@ def run_session(
         param_space=param_space,
         tune_config=tune.TuneConfig(reuse_actors=True, trial_name_creator=_name, trial_dirname_creator=_name),
         run_config=tune.RunConfig(
-            name=session,
+            name=session.name,
             storage_path=str(run.tune.resolve()),
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), Relay(watcher)],

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from deepemotion.errors import UserError
+from deepemotion.models import sides
 
 WIDTHS = (16, 32, 64)
 HIDDEN = 128
@@ -19,8 +19,7 @@ class CNN3D(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
-        if min(shape) < 2 ** len(WIDTHS):
-            raise UserError(f"cnn3d: a volume of {shape} is too small; each side must have {2 ** len(WIDTHS)} voxels")
+        sides.require("cnn3d", shape, 2 ** len(WIDTHS))
         blocks: list[nn.Module] = []
         for width_in, width_out in zip((1, *WIDTHS[:-1]), WIDTHS, strict=True):
             blocks += [

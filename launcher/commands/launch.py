@@ -1,5 +1,6 @@
 """`deepemotion-launch --all-subjects ...`: plan an experiment and run it."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,18 @@ class Backend(StrEnum):
     """Where trials run."""
 
     local = "local"
+    slurm = "slurm"
+    slurm_array = "slurm-array"
+
+
+class Protocol(StrEnum):
+    """What of the movie and of the subjects is held out."""
+
+    random = "random"
+    block = "block"
+    run = "run"
+    subject = "subject"
+    run_subject = "run-subject"
 
 
 def launch(
@@ -38,11 +51,31 @@ def launch(
     pooled: Annotated[
         bool | None, typer.Option("--pooled/--no-pooled", help="Whether to train the pooled model.")
     ] = None,
+    model: Annotated[str | None, typer.Option(help="Models to compare: cnn3d,linear.")] = None,
+    protocol: Annotated[
+        Protocol | None, typer.Option(help="What is held out; subject leaves one subject out at a time.")
+    ] = None,
+    permutations: Annotated[
+        int | None, typer.Option(help="Trainings on permuted labels for each trial, for its permutation test.")
+    ] = None,
     held_out_folds: Annotated[
         bool, typer.Option("--held-out-folds", help="The paper's four folds of unseen subjects.")
     ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, e.g. train.epochs=10.")] = None,
     on: Annotated[Backend, typer.Option(help="Where to run.")] = Backend.local,
+    cluster: Annotated[
+        str | None, typer.Option(help="SLURM: a cluster profile that ships (example) or a path.")
+    ] = None,
+    trials_per_task: Annotated[int, typer.Option(help="slurm-array: trials that an array task trains.")] = 1,
+    max_parallel: Annotated[int | None, typer.Option(help="slurm-array: tasks that run at a time.")] = None,
+    after: Annotated[str | None, typer.Option(help="SLURM: wait for these jobs to end well: 12,13.")] = None,
+    snapshot: Annotated[bool, typer.Option("--snapshot", help="SLURM: the jobs run a copy of the code.")] = False,
+    follow: Annotated[
+        bool | None, typer.Option("--follow/--detach", help="SLURM: stay and watch (default on a terminal), or return.")
+    ] = None,
+    plan_only: Annotated[
+        bool, typer.Option("--plan-only", help="Write the run's folder for slurm/*.sbatch, and run nothing.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")] = False,
 ) -> None:
     """Train the single-subject models, the pooled one, folds and sweeps; the same command again goes on."""
@@ -50,37 +83,67 @@ def launch(
         return
     if all_subjects == (subjects is not None):
         raise UserError("say --all-subjects, or which with --subjects 1,2,5-9")
+    if on is not Backend.local and cluster is None:
+        raise UserError(
+            f"--on {on.value}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml"
+        )
     from deepemotion import shipped
-    from launcher import data_facts, experiment, plan
-    from launcher.launch import Launch
-    from launcher.launch import launch as run_launch
     from launcher.run_directory import RunDirectory
 
     path = shipped.find(config)
+    run = RunDirectory(runs / (name or path.stem))
+    if after is not None and not dry_run:
+        from launcher import later
+
+        # What is planned depends on data that the other jobs are still to write.
+        raise typer.Exit(later.submit(run, after, str(cluster)))
+    from launcher import data_facts, experiment, plan
+    from launcher.launch import Launch, launch_here, plan_run
+
     changes: dict[str, Any] = {"subjects": "all"} if all_subjects else experiment.parse_plan_subjects(subjects)
     changes |= {} if pooled is None else {"pooled": pooled}
     changes |= {"held_out_folds": True} if held_out_folds else {}
+    changes |= {} if permutations is None else {"permutations": permutations}
+    overrides = set_ or []
+    if protocol is not None:
+        changes |= experiment.plan_of_protocol(protocol.value, held_out_folds)
+        overrides = [*overrides, f"split.protocol={experiment.split_of_protocol(protocol.value)}"]
     sweeps = dict(experiment.parse_sweep(text) for text in sweep or [])
+    if model is not None:
+        sweeps["model.name"] = model.split(",")
     if lr is not None:
         sweeps["train.learning_rate"] = experiment.parse_learning_rates(lr)
-    wanted = experiment.read(path, set_ or [], changes, sweeps)
-    facts, _ = data_facts.read(data, labels)
-    trials = plan.make_plan(wanted, facts)
-    run = RunDirectory(runs / (name or path.stem))
-    if dry_run:
-        answer(_table(trials, run))
+    wanted = experiment.read(path, overrides, changes, sweeps)
+    facts, _ = data_facts.read(data, labels, wanted)
+    job = Launch(run, wanted, facts, plan.make_plan(wanted, facts), data, labels)
+    if on is Backend.local:
+        if dry_run:
+            answer(_table(job.trials, run))
+        elif plan_only:
+            plan_run(job)
+        else:
+            raise typer.Exit(launch_here(job))
         return
-    raise typer.Exit(run_launch(Launch(run, wanted, facts, trials, data, labels)))
+    from launcher.backends import slurm
+    from launcher.follow import launch_on_slurm
+
+    options = slurm.Options(
+        "slurm" if on is Backend.slurm else "slurm-array", str(cluster), trials_per_task, max_parallel, snapshot
+    )
+    if dry_run:
+        answer(f"{_table(job.trials, run)}\n\n{slurm.preview(run, job.trials, options)}")
+        return
+    raise typer.Exit(launch_on_slurm(job, options, sys.stderr.isatty() if follow is None else follow))
 
 
 def _table(trials: list["PlannedTrial"], run: "RunDirectory") -> str:
-    held = run.is_held()
+    running = run.running()
     rows = [("trial", "training set", "fold", "learning rate", "epochs", "memory", "state")]
     for trial in trials:
         fold = "" if trial.fold is None else str(trial.fold)
         epochs = str(trial.settings["train"]["epochs"])
         memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
-        state = run.state(trial.name, held)
+        state = run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,7 +1,9 @@
 """Estimated memory against what a training really keeps."""
 
+import numpy as np
 import pytest
 import torch
+from atlas_image import settings_of
 
 from deepemotion import models
 from deepemotion.memory import trial_bytes
@@ -9,17 +11,21 @@ from deepemotion.settings import TrialSettings
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)
-def test_the_registry_states_the_parameters_a_voxel(name):
+@pytest.mark.parametrize("shape", [(48, 176, 136), (16, 48, 40)])
+def test_the_registry_states_the_parameters(name, shape, tmp_path):
     with torch.device("meta"):
-        model = models.build(name, (48, 176, 136), 5)
+        model = models.build(settings_of(name, shape, tmp_path), shape, 5)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    assert models.entry(name).parameters_per_voxel * 48 * 176 * 136 == pytest.approx(parameters, rel=0.05)
+    entry = models.REGISTRY[name]
+    # Fewer than the 1000 of a few regions' weights are nothing beside a worker's memory.
+    stated = entry.parameters + entry.parameters_per_voxel * np.prod(shape)
+    assert stated == pytest.approx(parameters, rel=0.05, abs=1000)
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)
-def test_the_registry_states_what_a_step_keeps(name):
+def test_the_registry_states_what_a_step_keeps(name, tmp_path):
     shape = (16, 48, 40)
-    model = models.build(name, shape, 5)
+    model = models.build(settings_of(name, shape, tmp_path), shape, 5)
     kept = 0
 
     def count(tensor):
@@ -32,8 +38,8 @@ def test_the_registry_states_what_a_step_keeps(name):
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         model(torch.randn(4, 1, *shape))
     a_voxel = kept / (4 * 4 * 16 * 48 * 40)
-    # Between what the graph holds and twice that: gradients of the largest maps live beside it.
-    assert a_voxel < models.entry(name).activations_per_voxel < 2.5 * a_voxel
+    # Between what the graph holds and twice that: gradients of the largest maps live beside it, and the batch itself.
+    assert a_voxel < models.REGISTRY[name].activations_per_voxel < 2.5 * (a_voxel + 1)
 
 
 def test_each_part_is_counted_once():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from deepemotion.errors import UserError
 from deepemotion.samples import SampleTable
 from deepemotion.settings import SplitSettings
-from deepemotion.splits import audit, split
+from deepemotion.splits import audit, moments, split
 
 
 def table(labels, runs=None, subjects=None, times=None):
@@ -19,6 +19,7 @@ def table(labels, runs=None, subjects=None, times=None):
         index_in_run=np.arange(n),
         movie_time=np.array(times if times is not None else 2.0 * np.arange(n)),
         label=np.array(labels, dtype=np.int64),
+        soft=np.eye(5, dtype=np.float32)[np.array(labels, dtype=np.int64)],
     )
 
 
@@ -94,3 +95,40 @@ def test_majority_is_the_share_of_the_commonest_training_label(labels, cut):
     training, validation = np.arange(cut, len(labels)), np.arange(cut)
     commonest = np.bincount(samples.label[training]).argmax()
     assert audit(samples, training, validation, 5).majority == np.mean(samples.label[validation] == commonest)
+
+
+@given(
+    starts=st.lists(st.floats(0, 900), min_size=1, max_size=4),
+    folds=st.integers(2, 6),
+    block_s=st.floats(10, 200),
+    gap_s=st.floats(0, 40),
+)
+def test_blocks_keep_their_distance_in_every_run_and_subject(starts, folds, block_s, gap_s):
+    times = np.concatenate([start + 2.0 * np.arange(100) for start in starts])
+    samples = table(np.zeros(len(times)), runs=np.repeat(np.arange(len(starts)), 100), times=times)
+    validated = np.zeros(len(times), int)
+    for fold in range(1, folds + 1):
+        settings = SplitSettings(protocol="block", folds=folds, fold=fold, block_s=block_s, gap_s=gap_s)
+        training, validation = moments(samples, settings)
+        validated += validation
+        assert not (training & validation).any()
+        if training.any() and validation.any():
+            assert np.abs(times[training][:, None] - times[validation][None]).min() > gap_s
+        # Of one moment, all recordings are on one side.
+        for time in np.unique(times):
+            assert len(np.unique(validation[times == time])) == 1
+    assert (validated == 1).all()
+
+
+def test_a_block_split_takes_contiguous_blocks_of_the_movie():
+    samples = table([0] * 60, times=2.0 * np.arange(60))
+    training, validation = split(samples, SplitSettings(protocol="block", folds=3, fold=2, block_s=20, gap_s=4))
+    assert samples.movie_time[validation].tolist() == [*range(20, 40, 2), *range(80, 100, 2)]
+    assert samples.movie_time[training].tolist() == [*range(0, 16, 2), *range(44, 76, 2), *range(104, 120, 2)]
+
+
+def test_a_fold_that_is_not_there_is_named():
+    with pytest.raises(UserError, match="there are 5 folds"):
+        split(table([0] * 10), SplitSettings(protocol="block", fold=6))
+    with pytest.raises(UserError, match=r"needs split\.fold"):
+        split(table([0] * 10), SplitSettings(protocol="block"))

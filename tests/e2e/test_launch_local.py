@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pandas as pd
@@ -157,6 +159,20 @@ def test_tensorboard_shows_trials_and_figure_3(finished):
         assert mean[-1].value == pytest.approx(sum(single) / 3, rel=1e-5)
 
 
+def test_the_tensorboard_command_serves_the_run_on_this_machine_only(finished):
+    run, _ = finished
+    words = [LAUNCH, "tensorboard", run, "--port", "0"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            line = next(line for line in process.stderr if "http://localhost:" in line)
+            address = re.search(r"http://localhost:\d+/", line).group()
+            with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:
+                assert answer.status == 200
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+
+
 def test_results_name_the_best_learning_rate_of_each_model(finished, command):
     run, _ = finished
     done = command("deepemotion-launch", "results", run)
@@ -176,7 +192,7 @@ def test_the_report_is_one_file_with_the_numbers(finished, command):
     html = Path(done.stdout.strip()).read_text()
     for accuracy in table(run)["accuracy_validation"]:
         assert f"{100 * accuracy:.1f}" in html
-    assert html.count("data:image/png;base64,") == 4
+    assert html.count("data:image/png;base64,") == len(list((run / "figures").glob("*.png"))) >= 4
     assert 'src="http' not in html
     for name in ("figure-3_lr-0.001", "figure-5_lr-0.003"):
         assert (run / "figures" / f"{name}.png").is_file()

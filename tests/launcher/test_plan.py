@@ -123,3 +123,36 @@ def test_bad_plans_say_what_is_wrong(changes, message):
 def test_held_out_folds_need_the_papers_subjects():
     with pytest.raises(UserError, match="at least 16 subjects"):
         plan(data=facts(SUBJECTS[:5]), held_out_folds=True)
+
+
+def test_permutations_are_trials_beside_the_true_one():
+    trials = plan(permutations=3, subjects=["01", "02"])
+    assert len(trials) == 3 * 4
+    assert {trial.condition for trial in trials} == {"lr-0.001"}
+    for trial in trials:
+        assert trial.settings["data"]["permutation"] == trial.permutation
+        assert trial.name.count(f"_perm-{trial.permutation}_") == bool(trial.permutation)
+    assert sorted(trial.permutation for trial in trials) == sorted([0, 1, 2, 3] * 3)
+    fewer = {trial.name for trial in plan(permutations=1, subjects=["01", "02"])}
+    assert fewer < {trial.name for trial in trials}
+
+
+@pytest.mark.parametrize(
+    ("asked", "folds", "sets", "parts", "named"),
+    [
+        ("block", False, 20, 5, "block"),
+        ("subject", False, 19, 5, "subject"),
+        ("subject", True, 4, 5, "subject"),
+        ("run-subject", False, 19, 8, "run x subject"),
+    ],
+)
+def test_protocols(asked, folds, sets, parts, named):
+    changes = {**experiment.plan_of_protocol(asked, folds), "held_out_folds": folds}
+    trials = plan("rigorous", overrides=[f"split.protocol={experiment.split_of_protocol(asked)}"], **changes)
+    assert len(trials) == sets * parts
+    assert {trial.protocol for trial in trials} == {named}
+    for trial in trials:
+        assert not set(trial.settings["subjects"]) & set(trial.settings["unseen_subjects"])
+        assert len(trial.settings["subjects"]) + len(trial.settings["unseen_subjects"]) in (
+            {1, 19} if sets == 20 else {19}
+        )

@@ -1,0 +1,101 @@
+"""A subject's volumes at the moments that alignment may be estimated on, taken block by block of voxels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deepemotion import splits
+from deepemotion.labels import Labels
+from deepemotion.samples import Samples, load
+from deepemotion.settings import Trial
+
+# Of a whole film, a block takes about 60 MB, four times over while it is normalised.
+BLOCK_VOXELS = 4096
+
+# One number a moment, the same in every subject: its run times this, plus the index in the run.
+_A_RUN = 1_000_000
+Moments = NDArray[np.int64]
+
+# Alignment needs no emotion: here every moment of any film carries one label.
+_EVERY_MOMENT = Labels(
+    classes=("ANY",),
+    movie_time=np.array([-1e9, 1e9]),
+    emotion=np.zeros(2, np.int64),
+    soft=np.ones((2, 1), np.float32),
+    checksum="",
+)
+
+
+@dataclass(frozen=True)
+class AlignedMoments:
+    """The T training moments of one subject, labelled or not, in the order of the film.
+
+    Where adjacent runs overlap, both sides are left out, whatever the trial trains on: else a moment of the validation
+    run would be here as its neighbour's.
+    """
+
+    moment_T: Moments
+    _rows_T: Tensor
+    _series: Samples
+    _columns_V: Tensor
+
+    @classmethod
+    def of(cls, subject: str, samples: Samples, packed: Path, trial: Trial) -> Self:
+        """Load a subject's volumes in the unit and the voxels of `samples`. Raises UserError where there is no fold."""
+        series = load(packed, [subject], _EVERY_MOMENT, trial.data.model_copy(update={"drop_overlaps": True}))
+        rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0])
+        moment_T = series.table.run[rows_T].astype(np.int64) * _A_RUN + series.table.index_in_run[rows_T]
+        # The subject's own mask may be larger than what all subjects share.
+        columns_V = torch.searchsorted(series.voxels_V, samples.voxels_V)
+        return cls(moment_T, torch.from_numpy(rows_T), series, columns_V)
+
+    def only(self, moment_T: Moments) -> Self:
+        """Return these of the moments; they must be here."""
+        rows_T = self._rows_T[torch.from_numpy(np.searchsorted(self.moment_T, moment_T))]
+        return replace(self, moment_T=moment_T, _rows_T=rows_T)
+
+    def gram(self, device: torch.device) -> Tensor:
+        """Return the Gram matrix (T, T) of the volumes: float64, on the CPU; products within a block are float32."""
+        total_TT = torch.zeros(len(self.moment_T), len(self.moment_T), dtype=torch.float64, device=device)
+        for _, x_TB in self.blocks(device):
+            total_TT += x_TB @ x_TB.T
+        return total_TT.cpu()
+
+    def blocks(self, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+        """Yield, as `blocks` does, the volumes (T, B)."""
+        return blocks(self._series, self._rows_T, self._columns_V, device)
+
+
+def runs_of(moment_T: Moments) -> NDArray[np.int64]:
+    """Return the run (T,) of each moment."""
+    return moment_T // _A_RUN
+
+
+def blocks(samples: Samples, rows: Tensor, columns_V: Tensor, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    """Yield, block by block of the V voxels at `columns_V`, which of them it holds, and their values in all `rows`.
+
+    The values are in the unit of `samples`, on `device`.
+    """
+    for start in range(0, len(columns_V), BLOCK_VOXELS):
+        chosen = columns_V[start : start + BLOCK_VOXELS]
+        block = replace(
+            samples,
+            shape=(len(chosen), 1, 1),
+            voxels_V=torch.arange(len(chosen)),
+            volumes_NV=samples.volumes_NV[:, chosen],
+            offset_GV=_columns(samples.offset_GV, chosen),
+            gain_GV=_columns(samples.gain_GV, chosen),
+            trend_GV=_columns(samples.trend_GV, chosen),
+            _buffer=None,
+        ).to(device)
+        yield slice(start, start + len(chosen)), block.dense(rows.to(device)).view(len(rows), -1)
+
+
+def _columns(statistic_GV: Tensor | None, chosen: Tensor) -> Tensor | None:
+    return None if statistic_GV is None else statistic_GV[:, chosen]

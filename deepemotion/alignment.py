@@ -1,0 +1,160 @@
+"""Functional alignment: each subject's volumes as a common space sees them, back in voxels that every model can use.
+
+A template is made of what the subjects trained on did at training moments. Each subject, also one that is only tested
+on, gets its own map into it, from its own volumes of training moments: no label, no validation moment and no unseen
+subject has a part in the template, and no label and no validation moment in any map. docs/alignment.md says more.
+
+Suffixes beyond those of samples.py: T training moments, K features, M maps of one subject.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deepemotion import hyperalignment, splits
+from deepemotion.aligned_moments import AlignedMoments, Moments, blocks, runs_of
+from deepemotion.errors import UserError
+from deepemotion.samples import Samples
+from deepemotion.settings import Trial
+
+_ROWS_AT_ONCE = 32
+_LARGEST = 32767
+
+
+def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, log: Callable[[str], None]) -> Samples:
+    """Return the samples with aligned volumes, as int16 again; those given, on the CPU, must not be used any more.
+
+    `device` does the work. What was done is told to `log`, also that one subject alone has nobody to be aligned with.
+    Raises UserError under a split or a unit that alignment cannot work with, and for too many features.
+    """
+    method, features = trial.align.method, trial.align.features
+    subjects = (*trial.subjects, *trial.unseen_subjects)
+    if method == "none":
+        return samples
+    if len(subjects) == 1:
+        log(f"align.method={method} has no effect on a single subject")
+        return samples
+    _refuse(trial)
+
+    moments, grams = {}, {}
+    for subject in subjects:
+        own = AlignedMoments.of(subject, samples, packed, trial)
+        moments[subject], grams[subject] = own.moment_T, own.gram(device)
+    template_T = reduce(np.intersect1d, [moments[subject] for subject in trial.subjects])
+    # A run may be shorter in an unseen subject.
+    used = {subject: np.intersect1d(template_T, moments[subject]) for subject in subjects}
+    for subject in subjects:
+        _refuse_features(features, subject, used[subject])
+        at = torch.from_numpy(np.searchsorted(moments[subject], used[subject]))
+        grams[subject] = grams[subject][at][:, at]
+    in_template = [grams[subject] for subject in trial.subjects]
+    template_KT = hyperalignment.template(method, in_template, features, len(samples.voxels_V))
+    log(f"{method}: {features} features of {len(template_T)} volumes common to {len(trial.subjects)} subjects")
+
+    training_N = splits.moments(samples.table, trial.split)[0]
+    features_NK = torch.empty(len(samples), features, device=device)
+    basis_VK = torch.zeros(len(samples.voxels_V), features, dtype=torch.float64, device=device)
+    mean_power = 0.0
+    for subject in subjects:
+        response_KT = template_KT[:, torch.from_numpy(np.searchsorted(template_T, used[subject]))]
+        weights_TMK, runs, power = _weights(method, response_KT, grams[subject], used[subject])
+        rows = np.flatnonzero(samples.table.subject == subject)
+        own = AlignedMoments.of(subject, samples, packed, trial).only(used[subject])
+        map_VK, projected_NMK = _project(own, weights_TMK.to(device), samples, torch.from_numpy(rows))
+        which_N = torch.from_numpy(_which_map(samples.table.run[rows], training_N[rows], runs)).to(device)
+        features_NK[rows] = projected_NMK[torch.arange(len(rows), device=device), which_N]
+        if subject in trial.subjects:
+            basis_VK += map_VK
+            mean_power += power / len(trial.subjects)
+    return _in_voxels(samples, features_NK, basis_VK, mean_power)
+
+
+def _refuse(trial: Trial) -> None:
+    where = f"align.method={trial.align.method}"
+    if trial.split.protocol == "random":
+        raise UserError(
+            f"{where}: under split.protocol=random every moment is on both sides, and alignment would leak;"
+            " use run or block"
+        )
+    if trial.data.normalisation == "none":
+        raise UserError(
+            f"{where}: with data.normalisation=none it would fit the anatomy; use zscore, zscore+detrend or psc"
+        )
+
+
+def _refuse_features(features: int, subject: str, moment_T: Moments) -> None:
+    """Refuse more features than there are moments to fit a map to, which is done without each run too."""
+    in_largest_run = int(np.unique(runs_of(moment_T), return_counts=True)[1].max(initial=0))
+    most = max(0, len(moment_T) - in_largest_run - 1)
+    if features > most:
+        raise UserError(
+            f"align.features={features}: the training volumes that subject {subject} shares with the others allow at"
+            f" most {most}; lower it"
+        )
+
+
+def _weights(
+    method: hyperalignment.Method, response_KT: Tensor, gram_TT: Tensor, moment_T: Moments
+) -> tuple[Tensor, NDArray[np.int64], float]:
+    """Return a subject's maps as weights (T, M, K) of its moments, the runs (M - 1,), and a moment's mean power.
+
+    The first map is of all moments; each further one leaves a run out, to give that run's volumes features. Features of
+    the moments that a map was fitted to agree with the template better than any others do: a model trained on them
+    would meet weaker ones at validation moments. The power (sum of squared features) is that of runs left out.
+    """
+    runs = np.unique(runs_of(moment_T))
+    weights_TMK = torch.zeros(len(moment_T), 1 + len(runs), len(response_KT), dtype=torch.float64)
+    power = 0.0
+    for i, kept in enumerate([np.ones(len(moment_T), bool), *(runs_of(moment_T) != run for run in runs)]):
+        at, left_out = torch.from_numpy(np.flatnonzero(kept)), torch.from_numpy(np.flatnonzero(~kept))
+        fitted_TK = hyperalignment.fit(method, response_KT[:, at], gram_TT[at][:, at])
+        weights_TMK[at, i] = fitted_TK
+        power += float((fitted_TK.T @ gram_TT[at][:, left_out]).square().sum()) / len(moment_T)
+    return weights_TMK.float(), runs, power
+
+
+def _which_map(run_N: NDArray[np.int8], training_N: NDArray[np.bool_], runs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the map of each volume: the one without its run for training moments, that of all for the others."""
+    fitted = training_N & np.isin(run_N, runs)
+    return np.where(fitted, 1 + np.searchsorted(runs, run_N), 0)
+
+
+def _project(own: AlignedMoments, weights_TMK: Tensor, samples: Samples, rows_N: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a subject's map of all moments (V, K), and the features (N, M, K) of the volumes `rows_N` by each map."""
+    weights_TF = weights_TMK.flatten(1)
+    features_NF = torch.zeros(len(rows_N), weights_TF.shape[1], device=weights_TF.device)
+    map_VK = torch.empty(len(samples.voxels_V), weights_TMK.shape[2], device=weights_TF.device)
+    everything = torch.arange(len(samples.voxels_V))
+    for (block, x_TB), (_, y_NB) in zip(
+        own.blocks(weights_TF.device), blocks(samples, rows_N, everything, weights_TF.device), strict=True
+    ):
+        maps_BF = x_TB.T @ weights_TF
+        map_VK[block] = maps_BF[:, : map_VK.shape[1]]
+        features_NF += y_NB @ maps_BF
+    return map_VK, features_NF.view(len(rows_N), *weights_TMK.shape[1:])
+
+
+def _in_voxels(samples: Samples, features_NK: Tensor, basis_VK: Tensor, power: float) -> Samples:
+    """Return samples whose volumes are the features in the orthonormal basis nearest to the mean of the subjects' maps.
+
+    So a feature lies where it lies on average, nothing of it is lost, and whatever rotation of the features a method
+    ends with makes no difference. One factor for all makes the mean square of a voxel 1 where `power` is the volume's.
+    """
+    values_K, vectors_KK = torch.linalg.eigh(basis_VK.T @ basis_VK)
+    basis_VK = (basis_VK @ (vectors_KK * values_K.rsqrt()) @ vectors_KK.T).float()
+    factor = math.sqrt(len(basis_VK) / power)
+    scale_N2 = torch.zeros_like(samples.scale_N2)
+    for rows_B in torch.arange(len(samples)).split(_ROWS_AT_ONCE):
+        x_BV = factor * features_NK[rows_B.to(features_NK.device)] @ basis_VK.T
+        slope_B = x_BV.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / _LARGEST
+        # In place: for all subjects of a study, a second array of volumes might not fit.
+        samples.volumes_NV[rows_B] = (x_BV / slope_B[:, None]).round().to(torch.int16).cpu()
+        scale_N2[rows_B, 0] = slope_B.cpu()
+    return replace(samples, scale_N2=scale_N2, offset_GV=None, gain_GV=None, trend_GV=None, _buffer=None)

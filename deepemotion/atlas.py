@@ -1,0 +1,56 @@
+"""An atlas: a NIfTI label image on the data's grid, 0 for background and one whole number a region."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepemotion.errors import UserError
+from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
+from deepemotion.subject_file import SubjectFile
+
+# Programs write affines in single precision, some through a quaternion: mm.
+_AFFINE_TOLERANCE = 1e-3
+_RESAMPLE = "resample it to the data without interpolation (nilearn.image.resample_to_img, interpolation='nearest')"
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of the atlas's file, in hex. Raises UserError where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the atlas (model.atlas): {error.strerror}") from error
+
+
+def read(path: Path, shape: tuple[int, int, int]) -> NDArray[np.int64]:
+    """Return the region of each voxel (Z * Y * X,), x fastest as in a dense volume; `shape` is Z, Y, X.
+
+    Raises UserError where the file is no label image of that shape.
+    """
+    header = read_header(path)
+    if header.volumes != 1:
+        raise UserError(
+            f"{path}: {header.volumes} volumes; an atlas (model.atlas) is one, with a number for each region"
+        )
+    _require_shape(header, shape[::-1])
+    (volume,) = VolumeStream(header)
+    region = volume.astype(np.float64) * header.slope + header.intercept
+    if not np.isfinite(region).all() or (region < 0).any() or (region != np.round(region)).any():
+        raise UserError(f"{path}: values that are no whole numbers from 0 on; model.atlas takes a label image")
+    if not region.any():
+        raise UserError(f"{path}: 0 everywhere; an atlas (model.atlas) has a number above 0 for each region")
+    return region.astype(np.int64)
+
+
+def require_grid(path: Path, file: SubjectFile) -> None:
+    """Raise UserError where the atlas lies on another grid than the packed subject."""
+    header = read_header(path)
+    _require_shape(header, file.shape)
+    if not np.allclose(header.affine, file.affine, atol=_AFFINE_TOLERANCE):
+        raise UserError(f"{path}: another affine than that of {file.path}; {_RESAMPLE}")
+
+
+def _require_shape(header: NiftiHeader, shape: tuple[int, ...]) -> None:
+    if tuple(header.shape) != tuple(shape):
+        raise UserError(f"{header.path}: shape {tuple(header.shape)}, but the data has {tuple(shape)}; {_RESAMPLE}")

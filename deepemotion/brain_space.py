@@ -1,0 +1,60 @@
+"""The space that a subject's voxels lie in: where they are in mm, what is bright there, how far it is from MNI."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import apply_affine
+from numpy.typing import NDArray
+
+from deepemotion.files import atomic_path
+from deepemotion.subject_file import SubjectFile, subject_path
+
+# The box around the MNI152 brain, in mm; x, y, z. From the mask that nilearn ships (load_mni152_brain_mask).
+_MNI_LOW, _MNI_HIGH = np.array([-73.0, -107.0, -73.0]), np.array([73.0, 73.0, 83.0])
+# What a brain in another template of about MNI's place may stick out of that box, and least fill of its sides x and y.
+_MNI_SLACK_MM, _MNI_LEAST = 15.0, 0.6
+
+
+@dataclass(frozen=True)
+class BrainSpace:
+    """The affine (4, 4) from voxels to mm, the mask and the mean image (X, Y, Z) of a packed subject."""
+
+    affine: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+    mean: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, packed: Path, subject: str) -> "BrainSpace":
+        """Read it from the subject's packed file; the mean is over all runs."""
+        with SubjectFile(subject_path(packed, subject)) as file:
+            mean = np.zeros(file.mask.shape, np.float32, order="F")
+            mean.T[file.mask.T] = file.statistics("mean").mean(axis=0)
+            return cls(file.affine, file.mask, mean)
+
+    def image(self, volume: NDArray[np.float32]) -> nib.Nifti1Image:
+        """Return a volume (X, Y, Z) as an image of this space."""
+        image = nib.Nifti1Image(np.asarray(volume, dtype=np.float32), self.affine)
+        image.header.set_xyzt_units("mm")
+        return image
+
+    def write(self, path: Path, volume: NDArray[np.float32]) -> None:
+        """Write a volume as .nii.gz in this space, atomically."""
+        with atomic_path(path) as temporary:
+            nib.save(self.image(volume), temporary)
+
+    def far_from_mni(self) -> str:
+        """Say in a few words why outlines of the MNI brain do not fit, nothing where they do roughly.
+
+        The slices of partial coverage may end early in z, so that only x and y have to be filled.
+        """
+        corners = np.argwhere(self.mask)[:, None] + np.array([[-0.5], [0.5]])
+        in_mm = apply_affine(self.affine, corners.reshape(-1, 3))
+        low, high = in_mm.min(axis=0), in_mm.max(axis=0)
+        size = " × ".join(f"{side:.0f}" for side in high - low)
+        if ((high - low)[:2] < _MNI_LEAST * (_MNI_HIGH - _MNI_LOW)[:2]).any():
+            return f"the mask measures {size} mm, less than an MNI brain"
+        if (low < _MNI_LOW - _MNI_SLACK_MM).any() or (high > _MNI_HIGH + _MNI_SLACK_MM).any():
+            return f"the mask ({size} mm) sticks out of the MNI brain"
+        return ""

@@ -1,0 +1,165 @@
+"""Explains a finished training: maps of what it looks at, and its hidden representation, as files of one folder.
+
+maps.tsv                          a row a method and emotion: n, completeness error, overlap with a known network
+METHOD_EMOTION.nii.gz             a map in the space of the packed subject
+METHOD_slices, METHOD_glass       the maps drawn, .png and .svg
+hidden.parquet, hidden.csv        a row a labelled volume, with its principal components
+hidden_components.csv             a row a component: variance, correlation with arousal and valence
+hidden.png, hidden.svg            the volumes by their components
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deepemotion import affect, files, hidden, saliency
+from deepemotion.brain_space import BrainSpace
+from deepemotion.console import say
+from deepemotion.errors import UserError
+from deepemotion.figures import brain, style
+from deepemotion.figures.hidden import hidden as draw_hidden
+from deepemotion.labels import Labels
+from deepemotion.saliency import EmotionMap
+from deepemotion.trained import Trained, load_trained
+from deepemotion.trial_directory import TrialDirectory
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to explain with: see `deepemotion explain --help`."""
+
+    all_volumes: bool = False
+    most: int | None = None
+    steps: int = 32
+    annotations: Path | None = None
+    truth: Path | None = None
+
+
+def explain(directory: TrialDirectory, packed: Path, labels_file: Path, out: Path, options: Options) -> pd.DataFrame:
+    """Write everything that the module names into `out`, and return the table of maps.
+
+    Raises UserError where the training is not done, its data has changed, or the annotations or truth do not fit.
+    """
+    trained = load_trained(directory, packed, labels_file)
+    space = BrainSpace.of(packed, trained.trial.subjects[0])
+    heard = None
+    if options.annotations is not None:
+        heard = affect.read(options.annotations, Labels.read(labels_file).movie_time)
+    mark = "" if trained.beats_labels else style.DAGGER
+    model = f"{trained.trial.model.name} trained on {_named(trained.trial.subjects)}"
+    note = f"{model}: validation accuracy {100 * trained.result['accuracy_validation']:.1f} %{mark}"
+    note += f" (n = {trained.result['n_validation']}). {style.DAGGER_MEANS if mark else ''}".rstrip()
+    rows = []
+    for name, found in maps(trained, options):
+        key = name.lower().replace(" ", "-")
+        for one in found:
+            space.write(out / f"{key}_{one.emotion}.nii.gz", one.volume)
+            rows.append({"method": name, "emotion": one.emotion, "n": one.n, "completeness_error": one.error})
+            if options.truth is not None:
+                rows[-1]["overlap"] = overlap(one, trained, options.truth)
+        signs = "Purple speaks for the emotion, orange against it. " if name == saliency.INTEGRATED_GRADIENTS else ""
+        style.save(brain.slices(found, space, signs + note), out, f"{key}_slices")
+        style.save(brain.glass(found, space, signs + note), out, f"{key}_glass")
+    table = pd.DataFrame(rows)
+    files.write_text(out / "maps.tsv", table.to_csv(sep="\t", index=False))
+    _explain_hidden(trained, heard, labels_file, out, f"{model}: last hidden layer", note)
+    return table
+
+
+def describe(maps: pd.DataFrame, out: Path) -> str:
+    """Return what was written, and how far each method's maps can be trusted, for people."""
+    lines = [f"{out}: {len(maps)} maps"]
+    for name, rows in maps.groupby("method", sort=False):
+        said = f"  {name}: {int(rows['n'].sum())} volumes"
+        if rows["completeness_error"].notna().any():
+            said += f", completeness error {100 * rows['completeness_error'].mean():.1f} %"
+        if "overlap" in rows:
+            said += f", overlap with the planted networks {rows['overlap'].mean():.2f} (0.5 is chance)"
+        lines.append(said)
+    return "\n".join(lines)
+
+
+def maps(trained: Trained, options: Options) -> Iterator[tuple[str, list[EmotionMap]]]:
+    """Compute each method's maps, one an emotion that has volumes; says what it does, and what it leaves out."""
+    for name, method in _methods(trained, options.steps):
+        yield name, list(_maps(trained, name, method, options))
+
+
+def overlap(one: EmotionMap, trained: Trained, truth: Path) -> float:
+    """Return how well a map finds the planted network of the only subject trained on, else the template's.
+
+    `truth` is that folder of a simulated dataset. Raises UserError where it has no such network.
+    """
+    subjects = trained.trial.subjects
+    path = truth / f"{f'sub-{subjects[0]}_' if len(subjects) == 1 else ''}{one.emotion}.nii.gz"
+    try:
+        network = np.asarray(nib.load(path).dataobj, dtype=np.float32)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot read the planted network: {error}; give a simulation's truth folder"
+        ) from error
+    if network.shape != trained.samples.shape:
+        raise UserError(f"{path}: shape {network.shape}, but the data has {trained.samples.shape}")
+    inside = saliency.to_volume(trained.samples, np.ones(len(trained.samples.voxels_V), np.float32)) > 0
+    return saliency.overlap(one.volume, network, inside)
+
+
+def _methods(trained: Trained, steps: int) -> Iterator[tuple[str, saliency.Method]]:
+    camera = saliency.grad_cam(trained.model)
+    if camera is None:
+        say(f"Grad-CAM is left out: {trained.trial.model.name} has no convolution")
+    else:
+        yield saliency.GRAD_CAM, camera
+    baseline = saliency.mean_volume(trained.samples, np.flatnonzero(trained.predictions["split"] == "train"))
+    yield saliency.INTEGRATED_GRADIENTS, saliency.integrated_gradients(trained.model, baseline, steps)
+
+
+def _maps(trained: Trained, name: str, method: saliency.Method, options: Options) -> Iterator[EmotionMap]:
+    splits = ("train", "validation", "unseen", "") if options.all_volumes else ("validation",)
+    for index, emotion in enumerate(trained.samples.classes):
+        chosen = _spread(trained.rows(emotion, splits), options.most)
+        if len(chosen):
+            say(f"{name}: {emotion}, {len(chosen)} volumes")
+            yield saliency.average(trained.samples, chosen, name, method, index)
+        else:
+            say(f"{name}: {emotion} is left out: no such volume was validated on")
+
+
+def _spread(rows: NDArray[np.int64], most: int | None) -> NDArray[np.int64]:
+    """Return at most `most` of the rows, evenly spread over them."""
+    if most is None or len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
+
+
+def _explain_hidden(
+    trained: Trained, heard: affect.Affect | None, labels_file: Path, out: Path, title: str, note: str
+) -> None:
+    activation = hidden.activations(trained)
+    if activation is None:
+        say(f"the hidden representation is left out: {trained.trial.model.name} has no hidden layer")
+        return
+    found = hidden.principal_components(activation)
+    volumes = hidden.table(trained, found)
+    if heard is not None:
+        volumes = hidden.add_affect(volumes, heard, Labels.read(labels_file), trained.trial.data.lag_s)
+        note += f" Arousal and valence: means of {heard.observers} observers."
+    components = hidden.components_table(volumes, found)
+    writers: dict[str, Callable[[Path], object]] = {
+        "hidden.parquet": lambda path: volumes.to_parquet(path, index=False),
+        "hidden.csv": lambda path: volumes.to_csv(path, index=False),
+        "hidden_components.csv": lambda path: components.to_csv(path, index=False),
+    }
+    for name, write in writers.items():
+        with files.atomic_path(out / name) as temporary:
+            write(temporary)
+    style.save(draw_hidden(volumes, components, f"{title}, {activation.shape[1]} units", note), out, "hidden")
+
+
+def _named(subjects: list[str]) -> str:
+    return f"sub-{', sub-'.join(subjects)}" if len(subjects) <= 3 else f"{len(subjects)} subjects"

@@ -1,0 +1,52 @@
+"""Scores of a model over its folds and seeds: counts of its answers, and what needs no brain data."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deepemotion import metrics
+
+AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
+
+
+def tally(rows: pd.DataFrame, classes: Sequence[str]) -> metrics.Tally:
+    """Return the sums over volumes that metrics follow from, classes in this order.
+
+    `rows` has label and prediction, and a probability p_CLASS a class for what is not counted alone.
+    """
+    columns = [f"p_{name}" for name in classes]
+    known = set(columns) <= set(rows.columns)
+    # A class that a trial's labels did not have was given no probability.
+    probability = rows[columns].fillna(0).to_numpy(dtype=np.float64) if known else None
+    label, prediction = (_index(rows[column], classes) for column in ("label", "prediction"))
+    return metrics.tally(label, prediction, probability, len(classes)).total()
+
+
+def over_folds(trials: pd.DataFrame, column: str, split: str) -> float:
+    """Return the mean of a score over trials (folds, seeds) of a model, weighed by their volumes of `split`."""
+    if column not in trials or f"n_{split}" not in trials:
+        return float("nan")
+    weight = trials[f"n_{split}"]
+    return float((trials[column] * weight).sum(skipna=False) / weight.sum())
+
+
+def without_brain(trials: pd.DataFrame, split: str = "validation") -> dict[str, float]:
+    """Return what labels alone, the majority class and chance score on the volumes of `split`, in [0, 1].
+
+    For unseen subjects this is what knowing the movie from other subjects is worth.
+    """
+    suffix = "" if split == "validation" else f"_{split}"
+    columns = {name: f"{name}{suffix if name != 'chance' else ''}" for name in AUDIT}
+    return {name: over_folds(trials, column, split) for name, column in columns.items()}
+
+
+def beats(accuracy: float, audit: Mapping[str, float]) -> bool:
+    """Return whether an accuracy exceeds all that needs no brain data; not where some of that is unknown (nan)."""
+    return all(accuracy > score for score in audit.values())
+
+
+def _index(names: pd.Series, classes: Sequence[str]) -> NDArray[np.int64]:
+    index = {name: i for i, name in enumerate(classes)}
+    return np.array([index[name] for name in names], dtype=np.int64)

@@ -1,0 +1,96 @@
+"""What a trained model makes of each volume before it decides: its last hidden layer, in principal components."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from deepemotion.affect import Affect
+from deepemotion.labels import Labels
+from deepemotion.models.linear import LinearModel
+from deepemotion.trained import Trained
+
+COMPONENTS = 5
+
+
+@dataclass(frozen=True)
+class Components:
+    """The leading principal components of N volumes' activations: scores (N, K), and the shares (K,) of variance."""
+
+    scores: NDArray[np.float64]
+    explained: NDArray[np.float64]
+
+
+@torch.inference_mode()
+def activations(trained: Trained) -> NDArray[np.float32] | None:
+    """Return what goes into the model's last fully connected layer, (N, units), for every labelled volume.
+
+    None where there is no hidden layer: what goes into a linear model's is the volume itself.
+    """
+    last = [module for module in trained.model.modules() if isinstance(module, nn.Linear)]
+    if not last or isinstance(trained.model, LinearModel):
+        return None
+    caught: list[Tensor] = []
+    handle = last[-1].register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0].float().cpu()))
+    samples = trained.samples
+    try:
+        for rows_B in torch.arange(len(samples), device=samples.device).split(trained.trial.train.batch_size):
+            trained.model(samples.dense(rows_B))
+    finally:
+        handle.remove()
+    return torch.cat(caught).numpy()
+
+
+def principal_components(activation_NH: NDArray[np.floating], count: int = COMPONENTS) -> Components:
+    """Return the `count` leading components, fewer where there are fewer dimensions.
+
+    The sign of a component is arbitrary; it is set so that its largest loading is positive.
+    """
+    centred = activation_NH.astype(np.float64) - activation_NH.mean(axis=0, dtype=np.float64)
+    left, singular, right = np.linalg.svd(centred, full_matrices=False)
+    count = min(count, len(singular))
+    total = float((singular**2).sum())
+    sign = np.sign(right[np.arange(count), np.abs(right[:count]).argmax(axis=1)])
+    scores = left[:, :count] * singular[:count] * np.where(sign == 0, 1, sign)
+    return Components(scores, singular[:count] ** 2 / total if total else np.zeros(count))
+
+
+def table(trained: Trained, found: Components) -> pd.DataFrame:
+    """Return a row a labelled volume: where it is from, its split, label, prediction, and its scores pc1, pc2, ..."""
+    columns = ["subject", "run", "index_in_run", "movie_time", "split", "label", "prediction"]
+    scores = {f"pc{i + 1}": found.scores[:, i] for i in range(found.scores.shape[1])}
+    return trained.predictions[columns].assign(**scores)
+
+
+def add_affect(volumes: pd.DataFrame, affect: Affect, labels: Labels, lag_s: float) -> pd.DataFrame:
+    """Add arousal and valence of each volume, at its movie time minus the lag; nan where nobody said anything."""
+    row = labels.at(volumes["movie_time"].to_numpy(dtype=np.float64) - lag_s)
+    values = {name: np.where(row >= 0, getattr(affect, name)[row], np.nan) for name in ("arousal", "valence")}
+    return volumes.assign(**values)
+
+
+def components_table(volumes: pd.DataFrame, found: Components) -> pd.DataFrame:
+    """Return a row a component: explained_variance (share), and with affect r_arousal, n_arousal, and so for valence.
+
+    r is Pearson's over the n volumes that have a value. Neighbouring volumes are alike, so that n overstates what is
+    known: there is no p-value here. nan where either does not vary.
+    """
+    rows = []
+    for i, share in enumerate(found.explained):
+        row: dict[str, float | str] = {"component": f"pc{i + 1}", "explained_variance": float(share)}
+        for name in ("arousal", "valence"):
+            if name in volumes:
+                there = volumes[[f"pc{i + 1}", name]].dropna()
+                row |= {f"r_{name}": _pearson(there.to_numpy(dtype=np.float64)), f"n_{name}": len(there)}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _pearson(pairs_N2: NDArray[np.float64]) -> float:
+    if len(pairs_N2) < 2 or not (pairs_N2.std(axis=0) > 0).all():
+        return float("nan")
+    matrix: NDArray[np.float64] = np.asarray(np.corrcoef(pairs_N2.T))
+    return float(matrix[0, 1])

@@ -1,0 +1,117 @@
+"""Multinomial logistic regression, on voxels or on the means of an atlas's regions."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from deepemotion import atlas
+
+# A feature whose SD is a smaller part of its mean does not vary: what is left is single precision's rounding.
+_LEAST_VARIATION = 1e-5
+
+
+class LinearModel(nn.Module):
+    """Logits W z + b of standardised features z, with W and b zero at first; what the features are, a subclass says.
+
+    z is (feature - mean) / (SD * sqrt(F)), F the number of features that vary over the training volumes; the others
+    are left out. Dividing by sqrt(F) keeps a step of Adam, which moves each weight alike, about as large for a
+    million features as for a hundred, and the meaning of a weight decay independent of their number: a decay of d is
+    scikit-learn's `C = 1 / (d * n)` on z with n training volumes. `standardise` must have seen the training volumes.
+    """
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.mean_F: Tensor
+        self.gain_F: Tensor
+        self.register_buffer("mean_F", torch.zeros(features))
+        self.register_buffer("gain_F", torch.full((features,), features**-0.5))
+        self.logits = nn.Linear(features, classes)
+        nn.init.zeros_(self.logits.weight)
+        nn.init.zeros_(self.logits.bias)
+
+    def features(self, x_B1ZYX: Tensor) -> Tensor:
+        """Return the features (B, F) of dense volumes."""
+        raise NotImplementedError
+
+    def forward(self, x_B1ZYX: Tensor) -> Tensor:
+        """Return logits (B, classes)."""
+        logits: Tensor = self.logits((self.features(x_B1ZYX) - self.mean_F).mul_(self.gain_F))
+        return logits
+
+    @torch.no_grad()
+    def standardise(self, batches_B1ZYX: Iterable[Tensor]) -> str:
+        """Set mean and SD to those of the volumes in all batches; return in a sentence which features vary."""
+        count = 0
+        origin_F = sum_F = squares_F = torch.zeros(0)
+        for x_B1ZYX in batches_B1ZYX:
+            x_BF = self.features(x_B1ZYX)
+            if count == 0:
+                # Sums of differences from any one volume keep the digits that raw intensities would use up.
+                origin_F = x_BF[0].clone()
+                sum_F = torch.zeros_like(origin_F, dtype=torch.float64)
+                squares_F = torch.zeros_like(sum_F)
+            difference_BF = x_BF - origin_F
+            sum_F += difference_BF.sum(dim=0, dtype=torch.float64)
+            squares_F += difference_BF.square_().sum(dim=0, dtype=torch.float64)
+            count += len(x_BF)
+        shift_F = sum_F / count
+        mean_F = origin_F + shift_F
+        sd_F = (squares_F / count - shift_F**2).clamp_(min=0).sqrt_()
+        varies_F = sd_F > _LEAST_VARIATION * mean_F.abs()
+        total = max(1, int(varies_F.sum()))
+        self.mean_F.copy_(mean_F)
+        self.gain_F.copy_(torch.where(varies_F, 1 / (sd_F * total**0.5), 0))
+        return self.describe(varies_F.cpu().numpy())
+
+    def describe(self, varies_F: NDArray[np.bool_]) -> str:
+        """Say which features vary, and so are used."""
+        raise NotImplementedError
+
+
+class VoxelRegression(LinearModel):
+    """Logistic regression on every voxel of the dense volume; those outside the mask do not vary, and are left out."""
+
+    def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
+        super().__init__(math.prod(shape), classes)
+
+    def features(self, x_B1ZYX: Tensor) -> Tensor:
+        """Return the voxels (B, Z * Y * X)."""
+        return x_B1ZYX.flatten(1)
+
+    def describe(self, varies_F: NDArray[np.bool_]) -> str:
+        """Say how many voxels vary, and so are used."""
+        return f"{int(varies_F.sum())} of {len(varies_F)} voxels vary"
+
+
+class RegionRegression(LinearModel):
+    """Logistic regression on the mean of each region of an atlas.
+
+    Voxels outside the mask are 0 in every volume, so that they scale a region's mean and standardising takes the scale
+    away: nothing here has to know the mask. A region with no voxel inside it does not vary, and is left out.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], classes: int, atlas_file: Path) -> None:
+        region_V = atlas.read(atlas_file, shape)
+        self.regions = np.unique(region_V[region_V > 0])
+        super().__init__(len(self.regions), classes)
+        order_V = np.argsort(region_V, kind="stable")[np.count_nonzero(region_V == 0) :]
+        # Voxels in the order of regions, to sum slices: a scatter on a GPU would add in another order each time.
+        self.sizes: list[int] = np.unique(region_V[order_V], return_counts=True)[1].tolist()
+        self.order_V: Tensor
+        self.register_buffer("order_V", torch.from_numpy(order_V), persistent=False)
+
+    def features(self, x_B1ZYX: Tensor) -> Tensor:
+        """Return the mean (B, R) of each region, in the order of their numbers."""
+        parts = x_B1ZYX.flatten(1)[:, self.order_V].split(self.sizes, dim=1)
+        return torch.stack([part.mean(dim=1) for part in parts], dim=1)
+
+    def describe(self, varies_F: NDArray[np.bool_]) -> str:
+        """Say how many regions are used, and name those left out."""
+        left_out = ", ".join(map(str, self.regions[~varies_F]))
+        said = f"{int(varies_F.sum())} of {len(self.regions)} regions"
+        return f"{said}; left out, since no voxel in the mask varies: {left_out}" if left_out else said

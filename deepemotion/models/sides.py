@@ -1,0 +1,27 @@
+"""How networks made for one size of input halve the sides of any volume."""
+
+from deepemotion.errors import UserError
+
+Shape = tuple[int, int, int]
+
+
+def require(model: str, shape: Shape, smallest: int) -> None:
+    """Raise UserError where a side of the volume has fewer than `smallest` voxels."""
+    if min(shape) < smallest:
+        raise UserError(f"{model}: a volume of {shape} is too small; each side must have {smallest} voxels")
+
+
+def strides(shape: Shape) -> Shape:
+    """Return 2 for each side that can be halved and keep two positions, else 1.
+
+    Sides of a volume differ by a factor of four, and the shortest would otherwise be gone long before the last stage;
+    and batch normalisation cannot train on a single position of a single volume.
+    """
+    z, y, x = (2 if side >= 4 else 1 for side in shape)
+    return z, y, x
+
+
+def halved(shape: Shape, *, up: bool) -> Shape:
+    """Return the shape after those strides; convolutions that pad round `up`, pooling rounds down."""
+    z, y, x = ((side + (step - 1 if up else 0)) // step for side, step in zip(shape, strides(shape), strict=True))
+    return z, y, x

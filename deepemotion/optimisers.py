@@ -1,0 +1,27 @@
+"""The optimiser of a training: Adam, with the weight decay that suits the model."""
+
+import torch
+from torch import nn
+
+from deepemotion.models.linear import LinearModel
+from deepemotion.settings import TrainSettings
+
+
+def build(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
+    """Return Adam over the model's parameters, at the learning rate of the settings.
+
+    Without weight decay it is plain Adam. With a decay d, networks get AdamW's decoupled one, weight -= rate * d *
+    weight at each step, since Adam would divide a penalty's gradient by the gradients' size and so hardly shrink the
+    weights with large gradients (Loshchilov & Hutter, ICLR 2019). Linear models get d / 2 * |weight|^2 added to the
+    loss: its minimum is that of a penalised regression, which AdamW's is not. Biases and the scales and shifts of
+    normalisations (vectors) never decay.
+    """
+    decay, rate = settings.weight_decay, settings.learning_rate
+    if decay == 0:
+        return torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    kind = torch.optim.Adam if isinstance(model, LinearModel) else torch.optim.AdamW
+    return kind(groups, lr=rate, fused=True)

@@ -1,0 +1,79 @@
+"""A trained model as it was at the end, with the volumes it was trained and tested on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import nn
+
+from deepemotion import models
+from deepemotion.alignment import align
+from deepemotion.checkpoints import Checkpoints
+from deepemotion.errors import UserError
+from deepemotion.labels import Labels
+from deepemotion.samples import Samples, load
+from deepemotion.settings import Trial
+from deepemotion.training import choose_device, data_checksums
+from deepemotion.trial_directory import TrialDirectory
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished trial's model, in evaluation mode, beside its N labelled volumes on the same device.
+
+    `predictions` is the trial's predictions.parquet, row i that of sample i: its labels are those trained on, which
+    are not the samples' own where they were permuted. `result` is the trial's result.json.
+    """
+
+    trial: Trial
+    model: nn.Module
+    samples: Samples
+    predictions: pd.DataFrame
+    result: dict[str, Any]
+
+    @property
+    def beats_labels(self) -> bool:
+        """Whether its validation accuracy exceeds what labels alone, the majority class and chance score."""
+        audit = max(float(self.result[key]) for key in ("label_only_accuracy", "majority_accuracy", "chance"))
+        return float(self.result["accuracy_validation"]) > audit
+
+    def rows(self, emotion: str, splits: tuple[str, ...]) -> NDArray[np.int64]:
+        """Return the volumes of these splits that carry the emotion's label."""
+        chosen = (self.predictions["label"] == emotion) & self.predictions["split"].isin(splits)
+        return np.flatnonzero(chosen)
+
+
+def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> Trained:
+    """Build a finished trial's model again, and load its volumes.
+
+    Raises UserError where there is no finished training, or its data is not what it was trained on.
+    """
+    settings = directory.read_json(directory.settings)
+    if settings is None:
+        raise UserError(f"{directory.path}: no training here (trial.json is missing)")
+    result = directory.read_json(directory.result)
+    if result is None:
+        raise UserError(f"{directory.path}: this training is not done; finish it first")
+    trial = Trial.model_validate(settings["trial"])
+    labels = Labels.read(labels_file)
+    found = data_checksums(trial, packed, labels)
+    for name, checksum in settings["data"].items():
+        if found.get(name) != checksum:
+            raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same packed and labels")
+    state = Checkpoints(directory.checkpoints).load()
+    if state is None:
+        raise UserError(f"{directory.checkpoints}: no readable checkpoint; train it again")
+    device = choose_device(trial.train.model_copy(update={"device": "auto"}))
+    samples = load(packed, [*trial.subjects, *trial.unseen_subjects], labels, trial.data)
+    # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
+    samples = align(samples, packed, trial, device, lambda line: None).to(device)
+    x, y, z = samples.shape
+    model = models.build(trial.model, (z, y, x), len(labels.classes))
+    model.load_state_dict(state["model"])
+    predictions = pd.read_parquet(directory.predictions)
+    for column in predictions.select_dtypes("category"):
+        predictions[column] = predictions[column].astype(str)
+    return Trained(trial, model.to(device).eval(), samples, predictions, result)

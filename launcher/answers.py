@@ -1,0 +1,67 @@
+"""What models answered for volumes that they were not trained on, read from a run's predictions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+SPLITS = ("validation", "unseen")
+
+_COUNTED = ["trial", "split", "label", "prediction"]
+_LOCATED = [*_COUNTED, "subject", "run", "movie_time"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Predictions of trials, of the splits `validation` and `unseen`.
+
+    `true`: of trials on true labels, a row a volume, columns as in tables/predictions.parquet. `permuted`: of trials on
+    permuted labels, columns trial, split, label, prediction, and n, how many volumes.
+    """
+
+    true: pd.DataFrame
+    permuted: pd.DataFrame
+
+    @property
+    def classes(self) -> list[str]:
+        """Return the classes in the order of the table's probabilities."""
+        return [column.removeprefix("p_") for column in self.true.columns if column.startswith("p_")]
+
+    def codes(self, names: pd.Series) -> NDArray[np.int64]:
+        """Return the class index of each name."""
+        codes: NDArray[np.int64] = pd.Categorical(names, categories=self.classes).codes.astype(np.int64)
+        return codes
+
+    def confusions(self) -> dict[tuple[str, str], NDArray[np.float64]]:
+        """Return the confusion matrix (C, C), rows labels, of each permuted trial and split."""
+        if self.permuted.empty:
+            return {}
+        place, keys = pd.MultiIndex.from_frame(self.permuted[["trial", "split"]]).factorize()
+        matrices = np.zeros((len(keys), len(self.classes), len(self.classes)))
+        cells = (place, self.codes(self.permuted["label"]), self.codes(self.permuted["prediction"]))
+        np.add.at(matrices, cells, self.permuted["n"].to_numpy())
+        return dict(zip(keys, matrices, strict=True))
+
+
+def read_answers(path: Path, trials: pd.DataFrame) -> Answers:
+    """Read tables/predictions.parquet; `trials` is the trials' table.
+
+    Of the many permuted trials only labels and predictions are read, as codes, and counted.
+    """
+    done = trials[trials["state"] == "done"]
+    true, permuted = (done.loc[rows, "trial"].tolist() for rows in (done["permutation"] == 0, done["permutation"] > 0))
+    columns = [name for name in pq.read_schema(path).names if name in _LOCATED or name.startswith("p_")]
+    file = ds.dataset(path)
+    table = file.to_table(columns=columns, filter=_of(true)).to_pandas()
+    counted = file.to_table(columns=_COUNTED, filter=_of(permuted)).unify_dictionaries()
+    n = counted.to_pandas().groupby(_COUNTED, observed=True).size()
+    return Answers(table, n.rename("n").reset_index())
+
+
+def _of(trials: list[str]) -> ds.Expression:
+    return ds.field("trial").isin(pa.array(trials, pa.string())) & ds.field("split").isin(list(SPLITS))

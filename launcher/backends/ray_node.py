@@ -1,0 +1,107 @@
+"""A further node of a session's Ray: joins the head, and leaves nothing behind when either of them ends."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Never
+
+import psutil
+
+from deepemotion.console import EXIT_FAILED, say
+from launcher.backends import allocation
+from launcher.backends.private_ray import OBJECT_STORE_BYTES, private_folder
+
+# What the head's process writes to this one's standard input at the end of the session.
+LEAVE = b"leave\n"
+_PR_SET_CHILD_SUBREAPER = 36
+_LOG_LINES = 10
+_ANSWER_S = 10
+# SLURM gives the processes of a step that is cancelled as little as its KillWait, 5 s here and there.
+_LEAVE_S = 2
+
+
+def serve(head: str, folder: Path) -> int:
+    """Give this node's share of the job to the Ray at `head` (IP:port) until told to stop; return the exit code.
+
+    Ray's processes leave when the head is gone. Then the job has lost the node that it is controlled from, which SLURM
+    takes for a loss like any other and lets the job idle: so it is requeued from here. A node that cannot join while
+    the head is there is missing from the session, no more.
+    """
+    # The warning before a time limit reaches every process of the job, and ends those that do not know it.
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_leave_when_told, daemon=True).start()
+    # Ray's processes whose parent died become children of this one, so that they can be found and ended.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if not _answers(head):
+        say(f"the session's head does not answer at {head}: is traffic between nodes blocked? Leaving this node out")
+        return EXIT_FAILED
+    machine = allocation.granted_machine(os.environ)
+    words = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats"),
+        f"--address={head}",
+        f"--node-ip-address={allocation.address_towards(head.rpartition(':')[0])}",
+        f"--num-cpus={machine.cpus}",
+        f"--num-gpus={machine.gpus}",
+        f"--memory={machine.memory_bytes}",
+        f"--object-store-memory={OBJECT_STORE_BYTES}",
+        # Ports from a fixed range would clash with those of another session on the same node.
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+    ]
+    with private_folder(folder):
+        log = folder / "ray-node.log"
+        try:
+            with log.open("wb") as output:
+                ray = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            ray.wait()
+            # Not reached where the session ends as it should: what Ray says then is of no interest.
+            say("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]))
+        finally:
+            _end_children()
+    if _answers(head):
+        say("this node's Ray has ended early; the session goes on without it")
+        return EXIT_FAILED
+    say(f"the head of the session at {head} is gone; requeueing the job")
+    return subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False).returncode
+
+
+def _answers(head: str) -> bool:
+    host, _, port = head.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def _leave_when_told() -> None:
+    # The end of the input without a word says nothing: the head's node may have crashed.
+    if sys.stdin.buffer.readline() == LEAVE:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _leave(*_: object) -> Never:
+    raise SystemExit(0)
+
+
+def _end_children() -> None:
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        _signal(child, signal.SIGTERM)
+    _, alive = psutil.wait_procs(children, timeout=_LEAVE_S)
+    # Those that were started in the meantime are ended as well.
+    for child in [*alive, *psutil.Process().children(recursive=True)]:
+        _signal(child, signal.SIGKILL)
+
+
+def _signal(process: psutil.Process, which: int) -> None:
+    try:
+        process.send_signal(which)
+    except psutil.NoSuchProcess:
+        return

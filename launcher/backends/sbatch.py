@@ -1,0 +1,119 @@
+"""Job scripts: their text, and handing them to sbatch. submitit writes the directives and submits."""
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import submitit
+
+from deepemotion.errors import UserError
+from launcher.cluster_profile import ClusterProfile
+
+# One step on the first node, with all that the job has there: SLURM's warnings reach steps, not the batch script.
+_STEP = 'srun --nodes=1 --ntasks=1 --relative=0 --overlap --cpus-per-task="$SLURM_CPUS_PER_TASK" --unbuffered'
+_AFTERWARDS = [
+    "code=$?",
+    "# 75: the time limit is near and epochs were won. Above 128: killed, but not by SLURM's own SIGTERM (143).",
+    'if [ "$code" -eq 75 ] || { [ "$code" -gt 128 ] && [ "$code" -ne 143 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; }',
+    "then",
+    '    scontrol requeue "$SLURM_JOB_ID"',
+    "fi",
+    'exit "$code"',
+]
+
+
+@dataclass(frozen=True)
+class Script:
+    """A job script that is not submitted yet.
+
+    `command` is shell text; `setup` are lines before the profile's own. `array` are sbatch's words for the indices,
+    such as `0-19%4`, empty where a person will give them; `after` are ids of jobs that have to end well first.
+    `folder` takes logs and scripts; None is for scripts submitted by hand.
+    """
+
+    name: str
+    command: str
+    profile: ClusterProfile
+    folder: Path | None
+    setup: Sequence[str] = ()
+    array: str | None = None
+    after: Sequence[str] = ()
+
+    def text(self) -> str:
+        """Return the script, as `submit` hands it to sbatch."""
+        return self._executor().script(self._step())
+
+    def submit(self) -> str:
+        """Submit the script and return the job's id. Raises UserError with what sbatch says."""
+        try:
+            # submitit prints what sbatch says, which is in the error too.
+            with _outside_of_jobs(), redirect_stderr(io.StringIO()):
+                return self._executor().send(self._step())
+        except submitit.core.utils.FailedJobError as error:
+            said = str(error).strip() or "no reason given"
+            reason = next((line for line in said.splitlines() if "error:" in line), said.splitlines()[-1])
+            raise UserError(f"sbatch refuses the job: {reason.removeprefix('sbatch: error: ')}") from error
+        except FileNotFoundError:
+            raise UserError("sbatch is not here: submit from a login node of the cluster") from None
+
+    def _step(self) -> str:
+        return f"{_STEP} {self.command}"
+
+    def _executor(self) -> "_Executor":
+        executor = _Executor(self.folder or Path())
+        profile: dict[str, Any] = self.profile.parameters()
+        further: dict[str, Any] = {"no-kill": True}
+        if self.array:
+            further["array"] = self.array
+        log = "%j.log" if self.array is None else "%A_%a.log"
+        further["output"] = f"slurm-{log}" if self.folder is None else str(self.folder / log)
+        if self.after:
+            further["dependency"] = f"afterok:{':'.join(self.after)}"
+            # A job whose packing failed could never start; it would wait in the queue for ever.
+            further["kill-on-invalid-dep"] = "yes"
+        executor.update_parameters(
+            **{
+                **profile,
+                "job_name": self.name,
+                "setup": [*self.setup, *self.profile.setup_lines()],
+                "teardown": _AFTERWARDS,
+                "use_srun": False,
+                "stderr_to_stdout": True,
+                "additional_parameters": {**profile["additional_parameters"], **further},
+            }
+        )
+        return executor
+
+
+@contextmanager
+def _outside_of_jobs() -> Iterator[None]:
+    """Hide the job that this process may run in: the new one would take over what SLURM's variables say of it."""
+    hidden = {name: value for name, value in os.environ.items() if name.startswith("SLURM_") and name != "SLURM_CONF"}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+class _Executor(submitit.SlurmExecutor):  # type: ignore[misc]
+    """submitit's executor for a command of our own in place of a pickled function: scripts that a person can read."""
+
+    @classmethod
+    def affinity(cls) -> int:
+        """Say that SLURM is here: scripts are shown (`--dry-run`) on machines without it too."""
+        return 1
+
+    def script(self, command: str) -> str:
+        text: str = self._make_submission_file_text(command, uid="")
+        return text
+
+    def send(self, command: str) -> str:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        job_id: str = self._submit_command(command).job_id
+        return job_id

@@ -1,0 +1,145 @@
+"""Hands a run's trials to SLURM: one job with Ray over its nodes, or a job array with a private Ray a task."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import deepemotion
+from deepemotion.console import say
+from deepemotion.errors import UserError
+from launcher import cluster_profile, site, slurm_queue, submissions
+from launcher.backends.private_ray import write_token
+from launcher.backends.sbatch import Script
+from launcher.cluster_profile import ClusterProfile
+from launcher.plan import PlannedTrial
+from launcher.run_directory import RunDirectory
+from launcher.submissions import Submission
+
+Mode = Literal["slurm", "slurm-array"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to submit. `cluster` is a profile's name or path; `max_parallel` limits an array's running tasks."""
+
+    mode: Mode
+    cluster: str
+    trials_per_task: int = 1
+    max_parallel: int | None = None
+    snapshot: bool = False
+
+
+def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) -> Submission | None:
+    """Submit the trials that no job of the run holds yet, and return the submission; None where there are none.
+
+    Raises UserError where the profile does not fit the site, or sbatch refuses; nothing is submitted then.
+    """
+    profile, max_array_size = _checked_profile(options)
+    with run.planning():
+        queued = queued_trials(run)
+        wanted = [trial.name for trial in trials if trial.name not in queued]
+        if queued:
+            say(f"{run.path}: {len(queued)} trials are with SLURM already: deepemotion-launch status {run.path}")
+        if not wanted:
+            return None
+        submission = _new(run, wanted, options)
+        submissions.write(run, submission)
+        write_token(submissions.token_file(run))
+        try:
+            for first, script in scripts(run, submission, profile, max_array_size):
+                submission.jobs[script.submit()] = first
+                # Written after each: whatever happens to this process, what SLURM has is known.
+                submissions.write(run, submission)
+        finally:
+            if not submission.jobs:
+                submissions.remove(run, submission)
+    return submission
+
+
+def preview(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) -> str:
+    """Return the scripts that `submit` would submit. Raises UserError as `submit` does."""
+    profile, max_array_size = _checked_profile(options)
+    submission = _new(run, [trial.name for trial in trials], options, copy_code=False)
+    return "\n\n".join(script.text() for _, script in scripts(run, submission, profile, max_array_size))
+
+
+def _checked_profile(options: Options) -> tuple[ClusterProfile, int | None]:
+    """Return the profile of one job, and the site's MaxArraySize, None where this machine knows no SLURM."""
+    profile = cluster_profile.read(options.cluster)
+    if options.mode == "slurm-array":
+        profile = profile.model_copy(update={"nodes": 1})
+    there = site.read_site()
+    if there is None:
+        return profile, None
+    site.check(profile, there)
+    return profile, there.max_array_size
+
+
+def queued_trials(run: RunDirectory) -> dict[str, str]:
+    """Return the trials that a job in SLURM's queue holds, with the job's id; none where no job was ever submitted."""
+    history = submissions.read(run)
+    if not history:
+        return {}
+    states = slurm_queue.read_queue()
+    held: dict[str, str] = {}
+    for submission in history:
+        for names in submission.tasks:
+            job = submission.job_of(names[0])
+            if job is not None and job in states and states[job].active:
+                held |= dict.fromkeys((name for name in names if not run.trial(name).result.exists()), job)
+    return held
+
+
+def scripts(
+    run: RunDirectory, submission: Submission, profile: ClusterProfile, max_array_size: int | None
+) -> list[tuple[int, Script]]:
+    """Return the submission's job scripts, each with its first task: more than one where an array exceeds the limit."""
+    name, folder = f"de-{run.path.name}", run.slurm.resolve()
+    words = ["deepemotion-launch", "work", str(run.path.resolve()), "--submission", str(submission.number)]
+    setup = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
+    if submission.snapshot:
+        setup.append(f"export PYTHONPATH={shlex.quote(submission.snapshot)}")
+    if submission.mode == "slurm":
+        return [(0, Script(name, shlex.join(words), profile, folder, setup))]
+    count = len(submission.tasks)
+    limit = max_array_size or count
+    made = []
+    for first in range(0, count, limit):
+        last = min(count - first, limit) - 1
+        parallel = f"%{submission.max_parallel}" if submission.max_parallel else ""
+        command = shlex.join([*words, *(["--first-task", str(first)] if first else [])])
+        made.append((first, Script(name, command, profile, folder, setup, array=f"0-{last}{parallel}")))
+    return made
+
+
+def _new(run: RunDirectory, names: list[str], options: Options, copy_code: bool = True) -> Submission:
+    if options.trials_per_task < 1 or (options.max_parallel is not None and options.max_parallel < 1):
+        raise UserError("--trials-per-task and --max-parallel: give at least 1")
+    size = options.trials_per_task
+    return Submission(
+        number=max((earlier.number for earlier in submissions.read(run)), default=0) + 1,
+        mode=options.mode,
+        tasks=[names] if options.mode == "slurm" else [names[i : i + size] for i in range(0, len(names), size)],
+        cluster=str(Path(options.cluster).resolve()) if Path(options.cluster).is_file() else options.cluster,
+        code=submissions.code_checksum(),
+        snapshot=_snapshot(run) if options.snapshot and copy_code else None,
+        max_parallel=options.max_parallel,
+    )
+
+
+def _snapshot(run: RunDirectory) -> str:
+    """Copy the code to RUN/slurm/code-HASH and return that folder, which jobs put on their PYTHONPATH."""
+    folder = (run.slurm / f"code-{submissions.code_checksum()}").resolve()
+    if not folder.is_dir():
+        source = Path(deepemotion.__file__).resolve().parent.parent
+        partial = folder.with_name(f".{folder.name}-{os.getpid()}")
+        for name in ("deepemotion", "launcher", "configs"):
+            if (source / name).is_dir():
+                shutil.copytree(source / name, partial / name, ignore=shutil.ignore_patterns("__pycache__"))
+        partial.rename(folder)
+    return str(folder)

@@ -1,0 +1,130 @@
+"""What runs inside a SLURM job: a session over the job's share of the plan, with Ray over the job's nodes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO, cast
+
+from deepemotion.console import EXIT_FAILED, say
+from launcher import submissions, work
+from launcher.backends import allocation, ray_node
+from launcher.backends.allocation import Allocation
+from launcher.backends.private_ray import private_ray
+from launcher.plan import PlannedTrial
+from launcher.run_directory import RunDirectory
+
+# sysexits.h: EX_TEMPFAIL. The job's script requeues the job for it.
+EXIT_REQUEUE = 75
+# As a shell reports a process that SIGTERM ended: SLURM preempts or cancels, and requeues by itself if it wants to.
+EXIT_TERMINATED = 128 + signal.SIGTERM
+# How long the other nodes may take to leave, in seconds; SLURM ends them with the job.
+_LEAVE_S = 20
+
+
+def run(run_directory: RunDirectory, submission: int | None, first_task: int) -> int:
+    """Train this job's unfinished trials; return the exit code.
+
+    0 all have ended well, 1 some failed, EXIT_REQUEUE the time limit is near and epochs were won, EXIT_TERMINATED.
+    """
+    # Ray's processes inherit this: the warning before a time limit reaches them too, and would end them.
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+    granted = allocation.current()
+    share = _share(run_directory, granted, submission, first_task)
+    with run_directory.locked(shared=True):
+        unfinished = [trial for trial in share if not _has_ended(run_directory, trial, granted.group)]
+        say(f"job {granted.job} on {granted.node}: {len(unfinished)} of {len(share)} trials to run")
+        if unfinished:
+            code = _train(run_directory, unfinished, len(share) - len(unfinished), granted)
+            if code:
+                return code
+    states = [run_directory.state(trial.name, running=()) for trial in share]
+    return EXIT_FAILED if "failed" in states else 0
+
+
+def _share(
+    run_directory: RunDirectory, granted: Allocation, submission: int | None, first_task: int
+) -> list[PlannedTrial]:
+    plan = {trial.name: trial for trial in run_directory.read_plan()}
+    if submission is None:
+        return list(plan.values())[granted.task :: granted.tasks]
+    record = submissions.read_one(run_directory, submission)
+    record.check_code()
+    return [plan[name] for name in record.tasks[first_task + granted.task]]
+
+
+def _has_ended(run_directory: RunDirectory, trial: PlannedTrial, group: str) -> bool:
+    """Say whether the trial is done, or failed by its own fault in an earlier attempt of this job."""
+    directory = run_directory.trial(trial.name)
+    if directory.result.exists():
+        return True
+    failure = directory.read_json(directory.failure)
+    return failure is not None and failure.get("session") == group
+
+
+def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: int, granted: Allocation) -> int:
+    several = bool(granted.other_nodes)
+    # The batch script, from which srun started this process, runs on this very node.
+    address = allocation.address_towards(os.environ["SLURM_LAUNCH_NODE_IPADDR"]) if several else None
+    token = submissions.token_file(run_directory) if several else None
+    with work.session(run_directory, trials, done, granted.group, granted.job) as session, ExitStack() as stack:
+        try:
+            signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+            folder = stack.enter_context(private_ray(granted.machine, address, token))
+            _stop_on_signals(session)
+            if several:
+                stack.enter_context(_joined_nodes(granted.other_nodes, folder))
+            session.train(granted.machine)
+        except KeyboardInterrupt:
+            say("stopped before the first trial began")
+        if not session.unfinished:
+            return 0
+        if session.stopped_by != "time limit":
+            return EXIT_TERMINATED
+        if not session.watcher.progressed:
+            session.stopped_by = "time limit before a single epoch was done"
+            say("the time limit came before a single epoch was done: ask for more time in the cluster profile")
+            return EXIT_FAILED
+        return EXIT_REQUEUE
+
+
+def _stop_on_signals(session: work.Work) -> None:
+    """End the session on SLURM's signals as Ctrl-C does, after Ray, which replaces handlers, has been started."""
+
+    def stop(why: str) -> None:
+        session.stopped_by = why
+        # Said at once: SLURM may leave less time than it takes to stop.
+        session.record.end(why)
+        say(f"{why}: stopping with the checkpoints that there are")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    signal.signal(signal.SIGUSR2, lambda *_: stop("time limit"))
+    signal.signal(signal.SIGTERM, lambda *_: stop("terminated"))
+
+
+@contextmanager
+def _joined_nodes(nodes: Sequence[str], folder: Path) -> Iterator[None]:
+    """Join the job's other nodes to this process's Ray, each by a step of its own: one may die alone."""
+    import ray
+
+    head = ray.get_runtime_context().gcs_address
+    steps = []
+    for node in nodes:
+        srun = ["srun", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--overlap"]
+        srun += [f"--cpus-per-task={os.environ.get('SLURM_CPUS_PER_TASK', 1)}"]
+        node_words = [sys.executable, "-m", "launcher.cli", "ray-node", head, str(folder)]
+        steps.append(subprocess.Popen([*srun, *node_words], stdin=subprocess.PIPE))
+    try:
+        yield
+    finally:
+        for step in steps:
+            # Not by a signal: srun would kill the step at once, and its folder would stay.
+            with suppress(OSError), cast(IO[bytes], step.stdin) as words:
+                words.write(ray_node.LEAVE)
+        for step in steps:
+            with suppress(subprocess.TimeoutExpired):
+                step.wait(_LEAVE_S)
+            step.kill()

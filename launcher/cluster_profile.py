@@ -1,0 +1,205 @@
+"""A cluster profile: what a user writes once about a SLURM site, and what it becomes in a submission."""
+
+import math
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import pydantic
+import yaml
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from deepemotion import shipped
+from deepemotion.errors import UserError, from_validation
+from deepemotion.settings import Section
+from launcher.sbatch_options import did_you_mean, problem
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS: what sbatch(1) lists for --time.
+_TIME = re.compile(r"(?P<days>\d+)-(?P<of_day>\d+(:\d+){0,2})|(?P<plain>\d+(:\d+){0,2})", re.ASCII)
+
+
+def parse_time(text: str) -> int:
+    """Return a time limit as SLURM writes it in minutes, seconds rounded up. Raises ValueError for another form."""
+    match = _TIME.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no time limit; write minutes, HH:MM:SS or D-HH:MM:SS")
+    if match["days"] is not None:
+        hours, minutes, seconds = ([int(part) for part in match["of_day"].split(":")] + [0, 0])[:3]
+        return math.ceil((int(match["days"]) * 86400 + hours * 3600 + minutes * 60 + seconds) / 60)
+    parts = [int(part) for part in match["plain"].split(":")]
+    # One number alone is minutes and two are MM:SS, so the hours come first only where there are three.
+    hours, minutes, seconds = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
+    return math.ceil((hours * 3600 + minutes * 60 + seconds) / 60)
+
+
+def format_time(minutes: int) -> str:
+    """Return minutes as `HH:MM:00`, or `D-HH:MM:00` from one day on."""
+    days, rest = divmod(minutes, 1440)
+    return (f"{days}-" if days else "") + f"{rest // 60:02}:{rest % 60:02}:00"
+
+
+def _refuse(message: str) -> PydanticCustomError:
+    # pydantic writes "Value error, " before the message of a ValueError; the braces would be its placeholders.
+    return PydanticCustomError("cluster_profile", "{message}", {"message": message})
+
+
+def _time(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise _refuse(str(error)) from error
+
+
+def _text(value: object) -> object:
+    if isinstance(value, bool | int | float):
+        raise _refuse(f"must be text: put it in quotes (YAML reads it as {value!r})")
+    return value
+
+
+def _one_line(value: str) -> str:
+    # A second line would be a command of its own in the script, or cut sbatch's options short.
+    if any(character in value for character in "\n\r\0"):
+        raise _refuse("must be a single line; a list takes one line an entry")
+    return value
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise _refuse("is empty; leave the key out instead")
+    return value
+
+
+def _option_value(value: object) -> object:
+    if not isinstance(value, bool | int | float | str):
+        raise _refuse("must be a single value: text in quotes, a number, or true")
+    return _one_line(value) if isinstance(value, str) else value
+
+
+Line = Annotated[str, BeforeValidator(_text), AfterValidator(_one_line)]
+Word = Annotated[Line, AfterValidator(_filled)]
+OptionValue = Annotated[bool | int | float | str, BeforeValidator(_option_value)]
+
+
+class ClusterProfile(Section):
+    """What every job of the launcher asks of the site. None leaves a choice to the site's own default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    partition: Word | None = None
+    account: Word | None = None
+    qos: Word | None = None
+    constraint: Word | None = None
+    gpu_type: Word | None = None
+    time_min: Annotated[int, BeforeValidator(_time), Field(alias="time", gt=0)]
+    nodes: Annotated[int, Field(ge=1)] = 1
+    cpus_per_node: Annotated[int, Field(ge=1)]
+    gpus_per_node: Annotated[int, Field(ge=0, validate_default=True)] = 0
+    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    mail_user: Word | None = None
+    mail_type: Word | None = None
+    warn_before_end_s: Annotated[int, Field(ge=1, le=65535, validate_default=True)] = 120
+    setup: list[Line] = Field(default=[])
+    environment: dict[str, Line] = Field(default={})
+    extra: dict[str, OptionValue] = Field(default={})
+
+    @pydantic.field_validator("gpus_per_node")
+    @classmethod
+    def _gpus_of_a_type(cls, gpus: int, others: pydantic.ValidationInfo) -> int:
+        if others.data.get("gpu_type") and not gpus:
+            raise _refuse("how many a node? gpu_type asks for GPUs")
+        return gpus
+
+    @pydantic.field_validator("warn_before_end_s")
+    @classmethod
+    def _warns_before_the_end(cls, seconds: int, others: pydantic.ValidationInfo) -> int:
+        if seconds >= others.data.get("time_min", math.inf) * 60:
+            raise _refuse(f"{seconds} s before the end is before the start: time is {others.data['time_min']} minutes")
+        return seconds
+
+    @pydantic.field_validator("environment")
+    @classmethod
+    def _identifiers(cls, environment: dict[str, str]) -> dict[str, str]:
+        for name in environment:
+            if not _IDENTIFIER.fullmatch(name):
+                raise _refuse(f"{name!r} is no name of a shell variable")
+        return environment
+
+    @pydantic.field_validator("extra")
+    @classmethod
+    def _sbatch_options(cls, extra: dict[str, object]) -> dict[str, object]:
+        for name in extra:
+            if reason := problem(name):
+                raise _refuse(f"{name}: {reason}")
+        return extra
+
+    @property
+    def memory_mb(self) -> int | None:
+        """Memory a node in SLURM's megabytes (2**20 bytes); None for the site's default."""
+        return None if self.memory_gb is None else math.ceil(self.memory_gb * 1024)
+
+    def parameters(self) -> dict[str, object]:
+        """Return keyword arguments for `update_parameters` of submitit's SlurmExecutor; setup_lines() are not in it."""
+        # A false option is one not given: sbatch knows no --exclusive=False.
+        extra = {name: value for name, value in self.extra.items() if value is not False}
+        asked: dict[str, object] = {
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "constraint": self.constraint,
+            "time": self.time_min,
+            "nodes": self.nodes,
+            "ntasks_per_node": 1,
+            "cpus_per_task": self.cpus_per_node,
+            "gpus_per_node": self._gpus(),
+            "mem": None if self.memory_mb is None else f"{self.memory_mb}M",
+            "mail_user": self.mail_user,
+            "mail_type": self.mail_type,
+            "signal_delay_s": self.warn_before_end_s,
+        }
+        # submitit's default work key is its own name, which sites that track work keys refuse.
+        return {
+            **{name: value for name, value in asked.items() if value is not None},
+            "wckey": None,
+            "additional_parameters": {**extra, "requeue": True},
+        }
+
+    def _gpus(self) -> int | str | None:
+        if not self.gpus_per_node:
+            return None
+        return f"{self.gpu_type}:{self.gpus_per_node}" if self.gpu_type else self.gpus_per_node
+
+    def setup_lines(self) -> list[str]:
+        """Return the shell lines of a job before its command: the environment's exports, then `setup`."""
+        return [f"export {name}={shlex.quote(value)}" for name, value in self.environment.items()] + self.setup
+
+
+_KEYS = {field.alias or name for name, field in ClusterProfile.model_fields.items()}
+
+
+def read(name_or_path: str) -> ClusterProfile:
+    """Read a profile: a file of that path, or one that ships in `configs/clusters`. Raises UserError: file and key."""
+    path = shipped.find(name_or_path, "clusters")
+    content = shipped.read_yaml(path)
+    for key in map(str, content):
+        if key not in _KEYS:
+            raise UserError(f"{path}: {key}: no such key{did_you_mean(key, _KEYS)}")
+    # A key whose values are all commented out means its default.
+    given: dict[str, Any] = {key: value for key, value in content.items() if value is not None}
+    if "time" in given:
+        given["time"] = _as_written(path, "time")
+    try:
+        return ClusterProfile.model_validate(given)
+    except pydantic.ValidationError as error:
+        raise from_validation(error, path) from error
+
+
+def _as_written(path: Path, key: str) -> object:
+    """Return the characters of a scalar: YAML 1.1 reads 1:00:00 as 3600, and an hour would become 3600 minutes."""
+    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    return next((value.value for name, value in pairs if name.value == key), None)

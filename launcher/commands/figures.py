@@ -1,0 +1,44 @@
+"""`deepemotion-launch figures RUN`: the paper's figures and those around them, as PNG and SVG."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemotion.console import answer, say
+from deepemotion.errors import UserError
+
+
+def figures(
+    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
+    subject: Annotated[str | None, typer.Option(help="Figure 4 and the timeline: 5; else the paper's.")] = None,
+    emotion: Annotated[str | None, typer.Option(help="Figure 4: LOVE, the paper's, if none is given.")] = None,
+    condition: Annotated[
+        str | None, typer.Option(help="Only this condition, for instance lr-0.001; else a set of figures each.")
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Figure 1: the folder with one CSV file an observer.")
+    ] = None,
+) -> None:
+    """Draw a run's figures into RUN/figures/ and print their names; docs/figures.md says what each shows."""
+    from deepemotion.dataset import parse_subjects
+    from launcher.run_directory import RunDirectory
+
+    directory = RunDirectory.existing(run)
+    subjects = parse_subjects(subject) if subject is not None else [None]
+    if len(subjects) != 1:
+        raise UserError(f"--subject {subject}: give one subject")
+    from deepemotion.figures import style
+    from launcher.figure_material import Choice
+    from launcher.figures import Drawn, draw
+    from launcher.results import write_tables
+
+    trials = write_tables(directory)
+    if not ((trials["state"] == "done") & (trials["permutation"] == 0)).any():
+        raise UserError(f"{run}: no trial is done yet; deepemotion-launch status {run} shows how they stand")
+    for made in draw(directory, trials, Choice(condition, subjects[0], emotion, annotations)):
+        if isinstance(made, Drawn):
+            style.save(made.figure, directory.path / "figures", made.name)
+            answer(str(directory.path / "figures" / f"{made.name}.png"))
+        else:
+            say(f"{made.name}: left out: {made.why}")

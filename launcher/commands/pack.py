@@ -1,0 +1,46 @@
+"""`deepemotion-launch pack DATASET --on slurm-array`: one array task a subject."""
+
+import shlex
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemotion.console import answer, say
+
+
+class PackBackend(StrEnum):
+    """Where packing runs; on one machine, `deepemotion pack` does it."""
+
+    slurm_array = "slurm-array"
+
+
+def pack(
+    dataset: Annotated[Path, typer.Argument(help="Root folder of the dataset.")],
+    out: Annotated[Path, typer.Option(help="Folder for the packed files.")],
+    cluster: Annotated[str, typer.Option(help="A cluster profile that ships (example) or a path.")],
+    on: Annotated[PackBackend, typer.Option(help="Where to run.")] = PackBackend.slurm_array,
+    description: Annotated[
+        str | None, typer.Option("--dataset", help="Its description: studyforrest, or a path; else its dataset.yaml.")
+    ] = None,
+    subjects: Annotated[str | None, typer.Option(help="Only these: 1,2,5-9.")] = None,
+    max_parallel: Annotated[int | None, typer.Option(help="Tasks that run at a time.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts, and submit nothing.")] = False,
+) -> None:
+    """Pack subjects in a job array; prints the jobs' ids, for `--after` of a launch."""
+    from deepemotion.dataset import Dataset, parse_subjects
+    from launcher.backends import slurm_pack
+
+    described = Dataset.of_folder(dataset, description)
+    chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
+    words = ["deepemotion", "pack", str(dataset.resolve()), "--out", str(out.resolve())]
+    if description is not None:
+        words += ["--dataset", str(Path(description).resolve()) if Path(description).is_file() else description]
+    scripts = slurm_pack.scripts(shlex.join(words), chosen, cluster, out.resolve() / "slurm", max_parallel)
+    if dry_run:
+        answer("\n\n".join(script.text() for script in scripts))
+        return
+    jobs = [script.submit() for script in scripts]
+    say(f"{len(chosen)} subjects to pack; logs in {out}/slurm/")
+    answer(",".join(jobs))

@@ -1,0 +1,54 @@
+"""`deepemotion-launch status RUN`: how each trial stands, and why those that need somebody do."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepemotion.console import answer, say
+
+if TYPE_CHECKING:
+    from launcher.status import TrialStatus
+
+
+def status(
+    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
+    follow: Annotated[bool, typer.Option("--follow", help="Watch until all has ended; Ctrl-C only leaves.")] = False,
+) -> None:
+    """Show which trials are done, running, waiting (and for what), failed (and why)."""
+    from launcher import status as reader
+    from launcher.follow import watch
+    from launcher.run_directory import RunDirectory
+
+    directory = RunDirectory.existing(run)
+    if follow:
+        watch(directory)
+    trials = reader.read(directory)
+    answer(_table(trials))
+    for one in [trial for trial in trials if trial.wrong]:
+        answer(f"\n{one.trial.name}: {one.state}: {one.detail}")
+        if one.job_state is not None:
+            answer(f"  SLURM: job {one.job}, {one.job_state.state}, exit code {one.job_state.exit_code or 'unknown'}")
+        answer(f"  try: {one.hint}")
+        for line in one.last_lines():
+            answer(f"  | {line}")
+    say(f"at {time.strftime('%H:%M:%S')}: " + counts(trials))
+
+
+def counts(trials: Sequence["TrialStatus"]) -> str:
+    """Return how many trials are in which state, in one line."""
+    return " · ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).most_common())
+
+
+def _table(trials: Sequence["TrialStatus"]) -> str:
+    rows = [("trial", "state", "epochs", "validation", "detail")]
+    for one in trials:
+        accuracy = "" if one.accuracy is None else f"{100 * one.accuracy:.1f} %"
+        epochs = f"{one.epochs}/{one.trial.settings['train']['epochs']}"
+        rows.append((one.trial.name, one.state, epochs, accuracy, one.detail))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    padded = [[cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)] for row in rows]
+    return "\n".join("  ".join(row).rstrip() for row in padded)

@@ -1,0 +1,24 @@
+"""`deepemotion-launch tensorboard RUN`: TensorBoard on a run, on this machine only."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemotion.console import say
+
+
+def tensorboard(
+    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 6006,
+) -> None:
+    """Show each trial, and figure 3 live under Custom Scalars; Ctrl-C ends it."""
+    from launcher.run_directory import RunDirectory
+
+    logdir = str(RunDirectory.existing(run).path)
+    say(f"from another machine: ssh -L {port or 'PORT'}:localhost:{port or 'PORT'} {os.uname().nodename}")
+    # TensorBoard listens on loopback unless it is told otherwise: it knows no passwords.
+    words = ["-m", "tensorboard.main", "--logdir", logdir, "--port", str(port)]
+    os.execv(sys.executable, [sys.executable, *words])

@@ -1,0 +1,54 @@
+"""Stopping what works on a run, and submitting again what is missing."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+from deepemotion.errors import UserError
+from launcher import sessions, slurm_queue, submissions
+from launcher.backends import slurm
+from launcher.run_directory import RunDirectory
+from launcher.submissions import Submission
+
+
+def cancel(run: RunDirectory) -> list[str]:
+    """Cancel the run's jobs in SLURM and stop a launch on this machine; return what was stopped, in words."""
+    active = [session for session in sessions.newest_of_each_job(sessions.read(run.sessions)).values() if session.alive]
+    known = {job for submission in submissions.read(run) for job in submission.jobs}
+    known |= {session.group for session in active if session.job is not None}
+    queue = slurm_queue.read_queue() if known else {}
+    jobs = sorted({job.partition("_")[0] for job, state in queue.items() if state.active} & known)
+    if jobs:
+        slurm_queue.cancel(jobs)
+    stopped = [f"job {job}" for job in jobs]
+    for session in active:
+        if session.job is None and session.host == socket.gethostname():
+            os.kill(session.pid, signal.SIGINT)
+            stopped.append(f"process {session.pid}")
+        elif session.job is None:
+            raise UserError(f"{run.path}: a launch on {session.host} works on it (pid {session.pid}): stop it there")
+    return stopped
+
+
+def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submission | None:
+    """Submit the unfinished trials (or only those that failed) as the last submission was; None where none is left.
+
+    Raises UserError for a run that was never submitted.
+    """
+    history = submissions.read(run)
+    if not history:
+        raise UserError(f"{run.path}: was never submitted to SLURM; launch again with the same command instead")
+    last = history[-1]
+    wanted = {"failed"} if failed_only else {"failed", "pending"}
+    trials = [trial for trial in run.read_plan() if run.state(trial.name, running=()) in wanted]
+    options = slurm.Options(
+        mode="slurm" if last.mode == "slurm" else "slurm-array",
+        cluster=cluster or last.cluster,
+        trials_per_task=max(map(len, last.tasks)),
+        max_parallel=last.max_parallel,
+        snapshot=last.snapshot is not None,
+    )
+    if cluster is None and not Path(last.cluster).is_file() and "/" in last.cluster:
+        raise UserError(f"{last.cluster}: the cluster profile of the last submission is gone; give one with --cluster")
+    return slurm.submit(run, trials, options)

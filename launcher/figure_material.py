@@ -1,0 +1,129 @@
+"""What figures of a run are drawn from: the finished trials of a condition, and what they predicted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from deepemotion.errors import UserError
+from deepemotion.figures import label_audit, style
+from launcher.run_directory import RunDirectory
+from launcher.significance import latest
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to draw: one condition or all (None); the subject and emotion of figure 4; where the annotations lie."""
+
+    condition: str | None = None
+    subject: str | None = None
+    emotion: str | None = None
+    annotations: Path | None = None
+
+
+@dataclass(frozen=True)
+class Material:
+    """The finished trials of one condition and setup, on true labels, and what they predicted.
+
+    `predictions` are those of tables/predictions.parquet, folds and seeds one below another, with a column
+    training_set. `name` is the condition, and which setup where the run has several of that condition.
+    """
+
+    name: str
+    condition: str
+    trials: pd.DataFrame
+    predictions: pd.DataFrame
+    run: RunDirectory
+
+    @property
+    def classes(self) -> list[str]:
+        """The emotions, in the order of the labels' file."""
+        return classes(self.predictions)
+
+    def rows(self, training_set: str, *splits: str) -> pd.DataFrame:
+        """Return the predictions of a training set's models, of these splits."""
+        mine = self.predictions[self.predictions["training_set"] == training_set]
+        return mine[mine["split"].isin(splits)]
+
+    def sets(self, *prefixes: str) -> list[str]:
+        """Return the training sets whose names begin so, in order."""
+        return sorted({name for name in self.trials["training_set"] if name.startswith(prefixes)})
+
+    def below(self) -> list[str]:
+        """Return the training sets whose models do not beat the label-only audit."""
+        means = label_audit.model_means(self.trials)
+        return [str(name) for name in means.index[~means["beats_labels"]]]
+
+    def marks(self, models: list[str]) -> str:
+        """Return the sentence on how many of the models do not beat the audit; nothing where all do."""
+        below = set(models) & set(self.below())
+        if not below:
+            return ""
+        if len(models) == 1:
+            return style.DAGGER_MEANS
+        return f"{style.DAGGER} {len(below)} of {len(models)} models do not exceed {style.AUDIT_IN_WORDS}."
+
+
+def read(run: RunDirectory, trials: pd.DataFrame, choice: Choice) -> list[Material]:
+    """Return the material of each condition that has finished trials on true labels, none where no trial is done.
+
+    Of trials whose data a later launch replaced, the last count.
+
+    `trials` is what `results.write_tables` returned. Raises UserError for a condition, subject or emotion that no
+    finished trial has.
+    """
+    done = latest(trials)
+    done = done[(done["state"] == "done") & (done["permutation"] == 0)]
+    if choice.condition is not None:
+        done = done[done["condition"] == choice.condition]
+        if done.empty:
+            there = ", ".join(trials["condition"].unique())
+            raise UserError(f"condition {choice.condition}: no finished trial; the run has {there}")
+    if done.empty:
+        return []
+    predictions = _predictions(run, done)
+    _check(choice, predictions)
+    return list(_by_setup(run, done, predictions))
+
+
+def classes(predictions: pd.DataFrame) -> list[str]:
+    """Return the emotions of a predictions table: those that some of its volumes were given a probability of."""
+    columns = [str(column) for column in predictions.columns if str(column).startswith("p_")]
+    return [column.removeprefix("p_") for column in columns if predictions[column].notna().any()]
+
+
+def tested(predictions: pd.DataFrame) -> list[str]:
+    """Return the subjects that have held-out volumes."""
+    held_out = predictions[predictions["split"].isin(style.HELD_OUT)]
+    return sorted(str(subject) for subject in held_out["subject"].unique())
+
+
+def _by_setup(run: RunDirectory, done: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[Material]:
+    for condition, of_condition in done.groupby("condition", sort=False):
+        setups = {str(setup): rows for setup, rows in of_condition.groupby("setup", sort=False)}
+        protocols = {setup: "+".join(sorted(set(rows["protocol"]))).replace(" ", "-") for setup, rows in setups.items()}
+        told_apart = len(set(protocols.values())) == len(setups)
+        for setup, rows in setups.items():
+            name = str(condition)
+            if len(setups) > 1:
+                name += f"_{protocols[setup] if told_apart else setup}"
+            own = predictions[predictions["trial"].isin(rows["trial"])]
+            yield Material(name, str(condition), rows, own, run)
+
+
+def _predictions(run: RunDirectory, trials: pd.DataFrame) -> pd.DataFrame:
+    path = run.tables / "predictions.parquet"
+    table: pd.DataFrame = pq.read_table(path, filters=[("trial", "in", trials["trial"].tolist())]).to_pandas()
+    for column in table.select_dtypes("category"):
+        table[column] = table[column].astype(str)
+    return table.merge(trials[["trial", "training_set"]], on="trial")
+
+
+def _check(choice: Choice, predictions: pd.DataFrame) -> None:
+    there, emotions = tested(predictions), classes(predictions)
+    if choice.subject is not None and choice.subject not in there:
+        raise UserError(f"subject {choice.subject}: no finished model was tested on it, only on {', '.join(there)}")
+    if choice.emotion is not None and choice.emotion.upper() not in map(str.upper, emotions):
+        raise UserError(f"emotion {choice.emotion}: not in this run, which has {', '.join(emotions)}")

@@ -1,0 +1,161 @@
+"""The figures of a run: which there are, what each is drawn from, and why one is left out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from deepemotion.figures import (
+    calibration,
+    confusion,
+    emotions,
+    held_out,
+    label_audit,
+    learning,
+    one_emotion,
+    style,
+    timeline,
+)
+from launcher import figure_material, figures_of_inputs, results
+from launcher.figure_material import Choice, Material
+from launcher.run_directory import RunDirectory
+from launcher.tensorboard import aggregate
+
+# The subject of the paper's figure 4: its column 18.
+_PAPER_SUBJECT, _PAPER_EMOTION = "19", "LOVE"
+_NEEDS_MODELS = "needs single-subject models or the pooled one"
+_FIGURE_6_NEEDS = "needs training sets that leave subjects out: launch with --held-out-folds or --protocol subject"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure and the name of its files."""
+
+    name: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A figure that cannot be drawn, and why."""
+
+    name: str
+    why: str
+
+
+def draw(run: RunDirectory, trials: pd.DataFrame, choice: Choice) -> Iterator[Drawn | Skipped]:
+    """Draw a run's figures one after the other from its tables; `trials` is what `results.write_tables` returned.
+
+    Trials on permuted labels take no part. Raises UserError before anything is drawn for a condition, subject or
+    emotion that no finished trial has.
+    """
+    conditions = figure_material.read(run, trials, choice)
+    yield _made("figure-1", figures_of_inputs.labels(run, choice.annotations))
+    done = [trial for material in conditions for trial in material.trials["trial"]]
+    for name, figure in figures_of_inputs.networks(run, done):
+        yield _made(f"figure-2_{name}", figure)
+    for material in conditions:
+        for name, drawer in _FIGURES.items():
+            yield _made(f"{name}_{material.name}", drawer(material))
+        yield from _of_a_subject(material, choice)
+
+
+def _made(name: str, figure: Figure | str) -> Drawn | Skipped:
+    return Skipped(name, figure) if isinstance(figure, str) else Drawn(name, figure)
+
+
+def _learning(material: Material) -> Figure | str:
+    if not material.sets("sub-", "pooled"):
+        return _NEEDS_MODELS
+    epochs = results.epochs_table(material.run)
+    values = aggregate(epochs[epochs["trial"].isin(material.trials["trial"])], material.trials)
+    return learning.learning_curves(values, material.condition, len(material.sets("sub-")))
+
+
+def _emotions(material: Material) -> Figure | str:
+    # Training sets that leave subjects out are figure 6's.
+    models = material.sets("sub-", "pooled")
+    if not models:
+        return _NEEDS_MODELS
+    trials = material.trials[material.trials["training_set"].isin(models)]
+    volumes = trials.groupby("training_set")["n_validation"].sum()
+    note = f"n = {volumes.min():.0f} to {volumes.max():.0f} validation volumes a model."
+    below = [name for name in material.below() if name in models]
+    accuracy = emotions.accuracy_table({name: material.rows(name, "validation") for name in models}, material.classes)
+    return emotions.emotion_by_model(accuracy, len(material.sets("sub-")), below, note)
+
+
+def _held_out(material: Material) -> Figure | str:
+    models = material.sets("held-out-", "without-")
+    if not models:
+        return _FIGURE_6_NEEDS
+    rows = material.predictions[material.predictions["training_set"].isin(models)]
+    note = f"Recall of each emotion and subject; {rows['trial'].nunique()} models."
+    return held_out.seen_and_unseen(held_out.panels(rows, material.trials, material.classes), note)
+
+
+def _confusion(material: Material) -> Figure | str:
+    models = material.sets("sub-", "pooled")
+    if not models:
+        return _NEEDS_MODELS
+    single = [material.rows(name, "validation") for name in material.sets("sub-")]
+    pooled = material.rows("pooled", "validation")
+    note = f"Rows add up to 100 %. {material.marks(models)}"
+    return confusion.confusion_matrices(single, None if pooled.empty else pooled, material.classes, note)
+
+
+def _label_audit(material: Material) -> Figure | str:
+    models = material.trials["training_set"].nunique()
+    return label_audit.against_labels(material.trials, f"Accuracy beside what needs no brain data ({models} models)")
+
+
+def _calibration(material: Material) -> Figure | str:
+    models = material.sets("sub-", "pooled")
+    if not models:
+        return _NEEDS_MODELS
+    single = [material.rows(name, "validation") for name in material.sets("sub-")]
+    groups = {f"{len(single)} single-subject models": pd.concat(single)} if single else {}
+    if "pooled" in models:
+        groups["pooled model"] = material.rows("pooled", "validation")
+    return calibration.calibration_curves(groups, material.classes, material.marks(models))
+
+
+def _of_a_subject(material: Material, choice: Choice) -> Iterator[Drawn | Skipped]:
+    """Draw figure 4 and the timeline, of the subject's own model or else of one that was tested on the subject."""
+    names = {name.upper(): name for name in material.classes}
+    emotion = names.get((choice.emotion or _PAPER_EMOTION).upper(), material.classes[0])
+    there = figure_material.tested(material.predictions)
+    subject = choice.subject or (_PAPER_SUBJECT if _PAPER_SUBJECT in there else there[-1])
+    pie = f"figure-4_{material.name}_sub-{subject}_{emotion.lower()}"
+    if subject not in there:
+        yield Skipped(pie, f"no finished model of this condition was tested on sub-{subject}")
+        return
+    of_subject = material.predictions[material.predictions["subject"] == subject]
+    scored = of_subject[of_subject["split"].isin(style.HELD_OUT)]
+    wanted = [f"sub-{subject}", "pooled", f"without-{subject}", *scored["training_set"]]
+    model = next(name for name in wanted if (scored["training_set"] == name).any())
+    scored = scored[scored["training_set"] == model]
+    title = f"sub-{subject}, {'its own model' if model == f'sub-{subject}' else f'model {model}'}"
+    mark = style.DAGGER if model in material.below() else ""
+    accuracy = 100 * float((scored["label"] == scored["prediction"]).mean())
+    note = f"Accuracy over all its held-out volumes {accuracy:.1f} %{mark} (n = {len(scored)}). "
+    note += material.marks([model])
+    if (scored["label"] == emotion).any():
+        pie_title = f"{title}: held-out {emotion.capitalize()} scenes"
+        yield Drawn(pie, one_emotion.predictions_of_emotion(scored, emotion, material.classes, pie_title, note))
+    else:
+        yield Skipped(pie, f"sub-{subject} has no held-out volume of {emotion}")
+    along = of_subject[of_subject["training_set"] == model]
+    shown = timeline.timeline(along, material.classes, f"{title}: emotions along the movie", note)
+    yield Drawn(f"timeline_{material.name}_sub-{subject}", shown)
+
+
+_FIGURES: dict[str, Callable[[Material], Figure | str]] = {
+    "figure-3": _learning,
+    "figure-5": _emotions,
+    "figure-6": _held_out,
+    "confusion": _confusion,
+    "labels-alone": _label_audit,
+    "calibration": _calibration,
+}

@@ -1,0 +1,68 @@
+"""Figures 1 and 2 of a run: the observers' labels, and the networks as they were built for its volumes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from matplotlib.figure import Figure
+
+from deepemotion import annotations as raw
+from deepemotion import consensus, label_figure, models, shipped
+from deepemotion.errors import UserError
+from deepemotion.figures import network
+from deepemotion.label_rules import Rule
+from deepemotion.label_statistics import LabelStatistics
+from deepemotion.labels import Labels
+from deepemotion.settings import Trial
+from deepemotion.subject_file import SubjectFile, subject_path
+from launcher.run_directory import RunDirectory
+
+# Figure 1 is of those who saw the film, as in the paper, and of all their events.
+_RULE, _OBSERVERS = "interval", "av"
+
+
+def labels(run: RunDirectory, annotations: Path | None) -> Figure | str:
+    """Draw figure 1 from the observers' files in `annotations`, over the movie times of the run's labels."""
+    if annotations is None:
+        return "a run does not know where the observers' annotations lie: --annotations FOLDER"
+    _, labels_file = run.read_sources()
+    times = Labels.read(labels_file).movie_time
+    rule = Rule.read(shipped.find(_RULE, "labels")).replaced("figure 1", observers=_OBSERVERS)
+    events = raw.read(annotations, rule.observers, rule.class_of)
+    given = consensus.labels_given(events, consensus.Grid(times[0], times[1] - times[0], len(times)), rule)
+    if not given.any():
+        raise UserError(f"{annotations}: no label falls into the {len(times)} movie times of {labels_file}")
+    caption = f"Observers {', '.join(events)}."
+    return label_figure.draw(LabelStatistics.of(given, tuple(rule.class_of)), rule.class_of, caption)
+
+
+def networks(run: RunDirectory, trials: list[str]) -> Iterator[tuple[str, Figure | str]]:
+    """Draw figure 2 for each model of these trials, at the shape of their volumes; gives (model's name, figure)."""
+    planned = {trial.name: trial for trial in run.read_plan()}
+    seen = []
+    for name in trials:
+        trial = Trial.model_validate(planned[name].settings)
+        if trial.model not in seen:
+            seen.append(trial.model)
+            yield trial.model.name, _network(run, trial)
+
+
+def _network(run: RunDirectory, trial: Trial) -> Figure | str:
+    packed, labels_file = run.read_sources()
+    try:
+        with SubjectFile(subject_path(packed, trial.subjects[0])) as file:
+            x, y, z = file.shape
+        found = _layers(trial, (z, y, x), len(Labels.read(labels_file).classes))
+    except UserError as error:
+        return f"what it was built from is not here any more ({error})"
+    return network.network(trial.model.name, found, (z, y, x))
+
+
+def _layers(trial: Trial, shape_zyx: tuple[int, int, int], classes: int) -> list[network.Layer]:
+    try:
+        # Nothing is computed: at the real shape the first fully connected layer alone holds half a gigabyte.
+        with torch.device("meta"):
+            return network.layers(models.build(trial.model, shape_zyx, classes), shape_zyx)
+    except RuntimeError:
+        # Not every model can do without values.
+        return network.layers(models.build(trial.model, shape_zyx, classes), shape_zyx)

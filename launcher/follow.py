@@ -1,0 +1,81 @@
+"""Launching on SLURM, and watching a run from outside of its jobs, which neither need nor notice it."""
+
+import shlex
+import time
+
+from rich.console import Console
+from rich.live import Live
+
+from deepemotion.console import say
+from deepemotion.errors import UserError
+from launcher import status
+from launcher.backends import slurm
+from launcher.launch import Launch, conclude, plan_run
+from launcher.run_directory import RunDirectory
+
+# A look reads a few small files a trial, and asks SLURM's controller, which all users share (seconds).
+_LOOK_EVERY_S = 15.0
+_AT_WORK = {"running", "pending", "requeued", "preempted"}
+
+
+def launch_on_slurm(job: Launch, options: slurm.Options, follow: bool) -> int:
+    """Submit what is not done yet; return the exit code: of the submission, or with `follow` of the trials."""
+    unfinished = plan_run(job)
+    if not unfinished:
+        return conclude(job)
+    submission = slurm.submit(job.run, unfinished, options)
+    path = shlex.quote(str(job.run.path))
+    if submission is not None:
+        say(f"submitted {', '.join(f'job {number}' for number in submission.jobs)}; logs in {job.run.slurm}/")
+    say(f"status: deepemotion-launch status {path}   stop: deepemotion-launch cancel {path}")
+    if not follow:
+        return 0
+    return conclude(job) if watch(job.run) else 0
+
+
+def watch(run: RunDirectory) -> bool:
+    """Show how the run goes until no trial is at work or waits for it; return False if left by Ctrl-C before."""
+    console = Console(stderr=True)
+    try:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            shown = ""
+            while True:
+                try:
+                    trials = status.read(run)
+                except UserError as error:
+                    # A controller that is busy for a moment is no reason to stop watching.
+                    console.print(str(error), highlight=False, soft_wrap=True)
+                    time.sleep(_LOOK_EVERY_S)
+                    continue
+                line = summary(trials)
+                if console.is_terminal:
+                    live.update(_lines(trials, line), refresh=True)
+                elif line != shown:
+                    console.print(line, highlight=False, soft_wrap=True)
+                shown = line
+                if not any(trial.state in _AT_WORK for trial in trials):
+                    return True
+                time.sleep(_LOOK_EVERY_S)
+    except KeyboardInterrupt:
+        say(f"left; the jobs go on. To watch again: deepemotion-launch status {shlex.quote(str(run.path))} --follow")
+        return False
+
+
+def summary(trials: list[status.TrialStatus]) -> str:
+    """Return the counts and the best accuracy so far in one line."""
+    counts: dict[str, int] = {}
+    for trial in trials:
+        counts[trial.state] = counts.get(trial.state, 0) + 1
+    parts = [f"{count} {state}" for state, count in counts.items()]
+    best = max((trial for trial in trials if trial.accuracy is not None), key=_accuracy, default=None)
+    return " · ".join([*parts, f"best {_accuracy(best):.3f} ({best.trial.name})"] if best else parts)
+
+
+def _accuracy(trial: status.TrialStatus) -> float:
+    return trial.accuracy or 0.0
+
+
+def _lines(trials: list[status.TrialStatus], line: str) -> str:
+    busy = [trial for trial in trials if trial.state not in ("done", "pending", "planned")]
+    shown = [f"{t.trial.name}  {t.state}  {t.epochs}/{t.trial.settings['train']['epochs']}  {t.detail}" for t in busy]
+    return "\n".join([*shown[:30], line])

@@ -1,0 +1,43 @@
+"""A launch that waits for other jobs: a small job that runs the same command line when they have ended well."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from deepemotion.console import say
+from deepemotion.errors import UserError
+from launcher import cluster_profile
+from launcher.backends.sbatch import Script
+from launcher.run_directory import RunDirectory
+
+# The launch itself reads headers and submits.
+_SMALL = {"nodes": 1, "cpus_per_node": 1, "gpus_per_node": 0, "gpu_type": None, "memory_gb": 2}
+
+
+def submit(run: RunDirectory, after: str, cluster: str) -> int:
+    """Submit a job that repeats this program's command line, without `--after`, once the jobs `12,13` have ended well.
+
+    Returns the exit code. Raises UserError where `after` holds no job ids.
+    """
+    jobs = after.split(",")
+    if not all(job.replace("_", "", 1).isdecimal() for job in jobs):
+        raise UserError(f"--after {after}: give SLURM's job ids, for instance 12,13")
+    profile = cluster_profile.read(cluster).model_copy(update=_SMALL)
+    command = shlex.join(["deepemotion-launch", *_without_after(sys.argv[1:]), "--detach"])
+    setup = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
+    script = Script(f"de-{run.path.name}-launch", command, profile, run.slurm.resolve(), setup, after=jobs)
+    say(f"submitted job {script.submit()}: it launches into {run.path} after {', '.join(jobs)}")
+    return 0
+
+
+def _without_after(words: list[str]) -> list[str]:
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip or word in ("--follow", "--detach") or word.startswith("--after="):
+            skip = False
+        elif word == "--after":
+            skip = True
+        else:
+            kept.append(word)
+    return kept

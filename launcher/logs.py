@@ -1,0 +1,48 @@
+"""Finds the log that somebody means, and prints it, as it grows if wanted."""
+
+import time
+from pathlib import Path
+
+from deepemotion.console import answer
+from deepemotion.errors import UserError
+from launcher.run_directory import RunDirectory
+
+_LOOK_EVERY_S = 1.0
+
+
+def find(run: RunDirectory, trial: str | None) -> Path:
+    """Return the log of the trial whose name begins with `trial`, or of the job that wrote last.
+
+    Raises UserError where there is none, or where several trials begin so.
+    """
+    if trial is None:
+        logs = sorted(run.slurm.glob("*.log"), key=lambda path: path.stat().st_mtime)
+        if not logs:
+            raise UserError(f"{run.slurm}: no job has written a log yet; a trial's is shown with its name")
+        return logs[-1]
+    names = [planned.name for planned in run.read_plan() if planned.name.startswith(trial)]
+    if len(names) != 1 and trial not in names:
+        several = f"{len(names)} trials begin so: {', '.join(names[:5])}" if names else "no such trial"
+        raise UserError(f"{trial}: {several}; deepemotion-launch status {run.path} lists them")
+    return run.trial(trial if trial in names else names[0]).log_file
+
+
+def show(log: Path, follow: bool) -> None:
+    """Print a log on standard output; with `follow` until Ctrl-C. Raises UserError where it does not exist yet."""
+    try:
+        file = log.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        raise UserError(f"{log}: not there yet: the trial has not begun") from None
+    with file:
+        _print_rest(file.read())
+        try:
+            while follow:
+                time.sleep(_LOOK_EVERY_S)
+                _print_rest(file.read())
+        except KeyboardInterrupt:
+            return
+
+
+def _print_rest(text: str) -> None:
+    if text:
+        answer(text.removesuffix("\n"))

@@ -1,0 +1,67 @@
+"""Whether one model of all subjects does better or worse on each subject than the subject's own model."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from deepemotion import inference
+from launcher.answers import Answers
+from launcher.significance import KEYS, latest
+
+_PLACE = ["fold", "seed"]
+
+
+def accuracy_by_subject(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
+    """Return the validation accuracy of each subject under its own model and under the pooled one.
+
+    Columns condition, setup, protocol, subject, single, pooled, n (volumes, the same for both). Folds and seeds count
+    that both have.
+    """
+    done = latest(trials[(trials["state"] == "done") & (trials["permutation"] == 0)])
+    tested = answers.true[answers.true["split"] == "validation"]
+    right = tested["label"].astype(str) == tested["prediction"].astype(str)
+    rows = pd.DataFrame(
+        {"trial": tested["trial"].astype(str), "subject": tested["subject"].astype(str), "right": right}
+    )
+    rows = rows.groupby(["trial", "subject"])["right"].agg(["sum", "size"]).reset_index()
+    rows = rows.merge(done[["trial", *KEYS, *_PLACE]], on="trial").fillna({"fold": 0})
+    own = rows[rows["training_set"] == "sub-" + rows["subject"]]
+    pooled = rows[rows["training_set"] == "pooled"]
+    both = own.merge(pooled, on=[*KEYS[1:], *_PLACE, "subject"], suffixes=("_own", "_pooled"))
+    sums = both.groupby([*KEYS[1:], "subject"])[["sum_own", "size_own", "sum_pooled", "size_pooled"]].sum()
+    accuracy = pd.DataFrame(
+        {
+            "single": sums["sum_own"] / sums["size_own"],
+            "pooled": sums["sum_pooled"] / sums["size_pooled"],
+            "n": sums["size_own"],
+        }
+    )
+    return accuracy.reset_index()
+
+
+def single_against_pooled(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
+    """Return a row a condition that has both kinds of models of at least two subjects.
+
+    Columns condition, setup, protocol, subjects; single and pooled, mean accuracies over subjects; difference (pooled
+    - single) with low and high (95 %, Student's t over subjects); p, two-sided, by flipping subjects' signs.
+    """
+    rows: list[dict[str, Any]] = []
+    for key, subjects in accuracy_by_subject(trials, answers).groupby(KEYS[1:], sort=False):
+        if len(subjects) < 2:
+            continue
+        difference = (subjects["pooled"] - subjects["single"]).to_numpy(dtype=np.float64)
+        low, high = inference.mean_interval(difference)
+        rows.append(
+            {
+                **dict(zip(KEYS[1:], key, strict=True)),
+                "subjects": len(subjects),
+                "single": subjects["single"].mean(),
+                "pooled": subjects["pooled"].mean(),
+                "difference": difference.mean(),
+                "low": low,
+                "high": high,
+                "p": inference.sign_flip_p(difference),
+            }
+        )
+    return pd.DataFrame(rows)

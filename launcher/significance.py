@@ -1,0 +1,127 @@
+"""What a run shows: each model's scores with intervals, permutation p-values and their correction, from the two tables.
+
+Folds and seeds of a model are put together before anything is averaged over classes, since a fold may lack some.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from deepemotion import inference, metrics
+from deepemotion.metrics import Tally
+from deepemotion.movie_blocks import label_blocks
+from launcher.answers import SPLITS, Answers
+
+SINGLE = "all single-subject"
+LEVEL = 0.05
+KEYS = ["training_set", "condition", "setup", "protocol"]
+
+_AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
+_WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1")
+_TESTED = {"p": "accuracy", "p_balanced_accuracy": "balanced_accuracy"}
+
+
+def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
+    """Return a row for each training set, condition and split that has predictions on true labels.
+
+    `trials` is the trials' table. A training set `all single-subject` stands for these models together. Scores are in
+    [0, 1]. Columns: training_set, condition, setup, protocol, split; trials of how many planned (folds and seeds); n
+    volumes in blocks of the movie; accuracy, balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier;
+    what labels alone score, and beats_labels; permutations (that have all the folds and seeds), p and
+    p_balanced_accuracy by them; p_conditions, p corrected for having chosen among so many conditions; p_holm and p_bh,
+    that corrected for the models of a kind, such as the single-subject ones. Without permutations all p are nan.
+    """
+    planned = latest(trials)
+    single = planned[planned["training_set"].str.startswith("sub-")]
+    if single["training_set"].nunique() > 1:
+        planned = pd.concat([planned, single.assign(training_set=SINGLE)], ignore_index=True)
+    volumes = {str(trial): rows for trial, rows in answers.true.groupby("trial", observed=True)}
+    confusions = answers.confusions()
+    rows: list[dict[str, Any]] = []
+    permuted: list[pd.DataFrame] = []
+    for key, group in planned.groupby(KEYS, sort=False):
+        wanted = group["permutation"] == 0
+        done = group[group["state"] == "done"]
+        true = done[done["permutation"] == 0]
+        for split in SPLITS:
+            parts = [volumes[name][volumes[name]["split"] == split] for name in true["trial"] if name in volumes]
+            tested = pd.concat(parts) if parts else answers.true.iloc[:0]
+            if tested.empty:
+                continue
+            place = {**dict(zip(KEYS, key, strict=True)), "split": split, "trials": len(true), "planned": wanted.sum()}
+            rows.append(place | _scores(tested, answers) | _audit(true, tested, split))
+            permuted.append(_permuted_scores(done, split, confusions))
+    table = pd.DataFrame(rows)
+    return table if table.empty else _tested(table, permuted)
+
+
+def latest(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials without those whose labels or volumes a later launch replaced; `member` is the training set."""
+    last = trials.drop_duplicates([*KEYS, "fold", "seed", "permutation"], keep="last")
+    return last.assign(member=last["training_set"])
+
+
+def _scores(tested: pd.DataFrame, answers: Answers) -> dict[str, float]:
+    label, prediction = answers.codes(tested["label"]), answers.codes(tested["prediction"])
+    # A class that a trial's labels did not have was given no probability.
+    probability = tested[[f"p_{name}" for name in answers.classes]].fillna(0).to_numpy()
+    counts = metrics.tally(label, prediction, probability, len(answers.classes))
+    block = label_blocks(tested["run"].to_numpy(), tested["movie_time"].to_numpy(), label)
+    sums, drawn = counts.total(), metrics.block_bootstrap(counts, block)
+    result: dict[str, float] = {"n": len(tested), "blocks": len(np.unique(block))}
+    for name, metric in metrics.METRICS.items():
+        result[name] = float(metric(sums))
+        if name in _WITH_INTERVAL:
+            result[f"{name}_low"], result[f"{name}_high"] = metrics.interval(metric(drawn))
+    return result
+
+
+def _audit(true: pd.DataFrame, tested: pd.DataFrame, split: str) -> dict[str, float | bool]:
+    """Return what needs no brain data, over the same volumes as the accuracy, and whether that exceeds all of it."""
+    n = true["trial"].map(tested["trial"].astype(str).value_counts()).fillna(0)
+    result: dict[str, float | bool] = {}
+    for name in _AUDIT:
+        column = name if split == "validation" or name == "chance" else f"{name}_{split}"
+        values = true[column] if column in true else pd.Series(np.nan, true.index)
+        result[name] = float((values * n).sum(skipna=False) / n.sum())
+    accuracy = (tested["label"].astype(str) == tested["prediction"].astype(str)).mean()
+    result["beats_labels"] = bool(accuracy > np.nanmax([result[name] for name in _AUDIT]))
+    return result
+
+
+def _permuted_scores(
+    done: pd.DataFrame, split: str, confusions: dict[tuple[str, str], NDArray[np.float64]]
+) -> pd.DataFrame:
+    """Return what each permutation scores, columns as in `_TESTED`, of those with the truth's every fold and seed."""
+    places = pd.Series(list(zip(done["member"], done["fold"].fillna(0), done["seed"], strict=True)), done.index)
+    needed = set(places[done["permutation"] == 0])
+    scores = {}
+    for k, rows in done[done["permutation"] > 0].groupby("permutation"):
+        names = [name for name in rows.loc[places[rows.index].isin(needed), "trial"] if (name, split) in confusions]
+        if len(names) == len(needed):
+            confusion = np.sum([confusions[name, split] for name in names], axis=0)
+            sums = Tally(confusion, np.zeros((metrics.BINS, 3)), np.array(np.nan))
+            scores[k] = {column: float(metrics.METRICS[name](sums)) for column, name in _TESTED.items()}
+    return pd.DataFrame.from_dict(scores, orient="index", columns=list(_TESTED))
+
+
+def _tested(table: pd.DataFrame, permuted: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the table with its p-values, from the permutations' scores of each row."""
+    table["permutations"] = [len(scores) for scores in permuted]
+    for column, metric in _TESTED.items():
+        pairs = zip(table[metric], permuted, strict=True)
+        table[column] = [inference.permutation_p(score, scores[column].to_numpy()) for score, scores in pairs]
+    for _, rows in table.groupby(["training_set", "protocol", "split"], sort=False):
+        # The best of several conditions is held against the best of them under each permutation (the maximum
+        # statistic of Westfall & Young 1993), so that having chosen costs what it should.
+        best = pd.concat([permuted[i]["p"] for i in rows.index], axis=1, join="inner").max(axis=1).to_numpy()
+        table.loc[rows.index, "conditions"] = len(rows)
+        table.loc[rows.index, "p_conditions"] = [inference.permutation_p(score, best) for score in rows["accuracy"]]
+    kind = table["training_set"].str.extract(r"^(sub|without|held-out)-", expand=False).fillna(table["training_set"])
+    for _, rows in table.groupby([*KEYS[1:], "split", kind], sort=False):
+        p = rows["p_conditions"].to_numpy(dtype=np.float64)
+        table.loc[rows.index, "p_holm"] = inference.holm(p)
+        table.loc[rows.index, "p_bh"] = inference.benjamini_hochberg(p)
+    return table.astype({"conditions": int})

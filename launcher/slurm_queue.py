@@ -1,0 +1,120 @@
+"""What SLURM says of jobs: squeue for those in the queue, sacct (where there is accounting) for those that left it."""
+
+import getpass
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from deepemotion.errors import UserError
+from deepemotion.files import write_text
+
+_FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "Reason", "NodeList", "exit_code", "RestartCnt")
+_ENDED = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"}
+# sacct asks a database that all users share: no more often than this (seconds).
+_SACCT_EVERY_S = 60.0
+_TIMEOUT_S = 60
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job or array task: SLURM's long state (`PENDING`, ...), its reason for waiting, nodes, exit code, requeues.
+
+    `exit_code` is SLURM's, as text; `memory` what the job asked for and used at most, where sacct told.
+    """
+
+    job: str
+    state: str
+    reason: str = ""
+    nodes: str = ""
+    exit_code: str = ""
+    restarts: int = 0
+    memory: str = ""
+
+    @property
+    def active(self) -> bool:
+        """Say whether the job is in the queue: waiting, running, or about to be requeued."""
+        return self.state not in _ENDED
+
+
+def is_here() -> bool:
+    """Say whether this machine can ask a SLURM."""
+    return shutil.which("squeue") is not None
+
+
+def read_queue() -> dict[str, JobState]:
+    """Return this user's jobs that SLURM still remembers, by id (`123`, `123_4`). Raises UserError if it is silent."""
+    words = [*("squeue", "--noheader", "--array", "--states=all", f"--user={getpass.getuser()}")]
+    said = _run([*words, "--Format=" + ",".join(f"{field}:|" for field in _FIELDS)])
+    states = {}
+    for line in said.splitlines():
+        array, task, state, reason, nodes, code, restarts = line.split("|")[: len(_FIELDS)]
+        job = array if task == "N/A" else f"{array}_{task}"
+        states[job] = JobState(job, state, "" if reason == "None" else reason, nodes, code, int(restarts or 0))
+    return states
+
+
+def read_accounting(jobs: Iterable[str], cache: Path) -> dict[str, JobState]:
+    """Return what sacct knows of jobs that left the queue, from `cache` where that was asked a moment ago.
+
+    Empty where there is no accounting.
+    """
+    wanted = sorted({job.partition("_")[0] for job in jobs})
+    if not wanted or shutil.which("sacct") is None:
+        return {}
+    if cache.is_file() and time.time() - cache.stat().st_mtime < _SACCT_EVERY_S:
+        content = json.loads(cache.read_text(encoding="utf-8"))
+        return {job: JobState(**state) for job, state in content.items()}
+    fields = "JobID,State,ExitCode,NodeList,ReqMem,MaxRSS"
+    try:
+        said = _run(["sacct", "--noheader", "--parsable2", f"--format={fields}", f"--jobs={','.join(wanted)}"])
+    except UserError:
+        said = ""
+    states = _parse_accounting(said)
+    write_text(cache, json.dumps({job: asdict(state) for job, state in states.items()}) + "\n")
+    return states
+
+
+def _parse_accounting(said: str) -> dict[str, JobState]:
+    states: dict[str, JobState] = {}
+    used: dict[str, float] = {}
+    for line in said.splitlines():
+        job_id, state, code, nodes, asked, most = line.split("|")
+        job, _, step = job_id.partition(".")
+        if step:
+            used[job] = max(used.get(job, 0.0), _megabytes(most))
+        # A job that lost a node on its way has several lines; the last one counts.
+        else:
+            states[job] = JobState(job, state.split()[0], nodes=nodes, exit_code=code, memory=f"asked {asked}")
+    for job, megabytes in used.items():
+        if job in states and megabytes:
+            known = states[job]
+            memory = f"{known.memory}, used at most {megabytes:.0f}M"
+            states[job] = JobState(**{**asdict(known), "memory": memory})
+    return states
+
+
+def _megabytes(text: str) -> float:
+    units = {"K": 2**-10, "M": 1.0, "G": 2**10, "T": 2**20}
+    return float(text[:-1]) * units[text[-1]] if text and text[-1] in units else float(text or 0) / 2**20
+
+
+def cancel(jobs: Iterable[str]) -> None:
+    """Cancel jobs. Raises UserError with what scancel says."""
+    _run(["scancel", *jobs])
+
+
+def _run(words: list[str]) -> str:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+    except FileNotFoundError:
+        raise UserError(f"{words[0]} is not here: ask from a login node of the cluster") from None
+    except subprocess.TimeoutExpired:
+        raise UserError(f"{words[0]} did not answer within {_TIMEOUT_S} s: its controller is down or busy") from None
+    if done.returncode:
+        first = (done.stderr.strip().splitlines() or ["no reason given"])[0]
+        raise UserError(f"{words[0]}: {first}")
+    return done.stdout

@@ -1,0 +1,159 @@
+"""How each trial of a run stands: from the run's directory, squeue, and sacct for jobs that left the queue."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from launcher import sessions, slurm_queue, submissions
+from launcher.plan import PlannedTrial
+from launcher.run_directory import RunDirectory
+from launcher.sessions import Session
+from launcher.slurm_queue import JobState
+from launcher.submissions import Submission
+
+_LOG_LINES = 20
+# SLURM's word for how a job ended -> ours for its unfinished trials, and what to try.
+_ENDINGS = {
+    "TIMEOUT": ("timed out", "ask for more time, or a longer warn_before_end_s, in the cluster profile; then retry"),
+    "OUT_OF_MEMORY": ("out of memory", "ask for more memory_gb in the cluster profile; then retry"),
+    "NODE_FAIL": ("node failed", "retry"),
+    "PREEMPTED": ("preempted", "retry"),
+    "CANCELLED": ("cancelled", "retry, when it should go on"),
+    "FAILED": ("stopped", "see the log; then retry"),
+}
+_ENDED_UNKNOWN = ("stopped", "its job left the queue without a result: see the log; then retry")
+
+
+@dataclass(frozen=True)
+class TrialStatus:
+    """A trial's state, and what is known beside it.
+
+    `state` is `done`, `running`, `failed`, `pending`, `requeued`, `preempted`, `timed out`, `cancelled`,
+    `out of memory`, `node failed`, `stopped` or `planned` (nobody has been asked to train it). `detail` is SLURM's
+    reason for waiting, or the reason of a failure; `hint` what to try; `accuracy` the last epoch's on validation, None
+    before the first; `job_state` what SLURM says of its job, None where it was not asked.
+    """
+
+    trial: PlannedTrial
+    state: str
+    detail: str = ""
+    hint: str = ""
+    epochs: int = 0
+    accuracy: float | None = None
+    job: str | None = None
+    job_state: JobState | None = None
+    log: Path | None = None
+
+    @property
+    def wrong(self) -> bool:
+        """Say whether somebody has to do something about the trial."""
+        return bool(self.hint)
+
+    def last_lines(self) -> list[str]:
+        """Return the last lines of the log that tells what went wrong, none where there is no log."""
+        if self.log is None or not self.log.is_file():
+            return []
+        return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+
+
+def read(run: RunDirectory) -> list[TrialStatus]:
+    """Return the status of every planned trial. Raises UserError where squeue is needed and does not answer."""
+    history = submissions.read(run)
+    done_sessions = sessions.read(run.sessions)
+    newest = sessions.newest_of_each_job(done_sessions)
+    latest = submissions.last_of_each_trial(history)
+    job_of = _jobs(run.read_plan(), latest, done_sessions)
+    jobs = {job for job in job_of.values() if job is not None}
+    states = _job_states(run, jobs)
+    running = run.running()
+    return [_status(run, trial, job_of[trial.name], states, newest, running) for trial in run.read_plan()]
+
+
+def _jobs(
+    plan: Iterable[PlannedTrial], latest: dict[str, Submission], history: Iterable[Session]
+) -> dict[str, str | None]:
+    """Return the job that last had each trial; one submitted by hand is known by its sessions only."""
+    worked: dict[str, Session] = {name: session for session in history for name in session.trials}
+    jobs: dict[str, str | None] = {}
+    for trial in plan:
+        session, submission = worked.get(trial.name), latest.get(trial.name)
+        newer = session is not None and (submission is None or session.started > submission.submitted)
+        jobs[trial.name] = session.job if session is not None and newer else None
+        if submission is not None and jobs[trial.name] is None and not newer:
+            jobs[trial.name] = submission.job_of(trial.name)
+    return jobs
+
+
+def _job_states(run: RunDirectory, jobs: set[str]) -> dict[str, JobState]:
+    if not jobs or not slurm_queue.is_here():
+        return {}
+    states = slurm_queue.read_queue()
+    gone = {job for job in jobs if job not in states or not states[job].active}
+    # Accounting knows more of an ended job (memory); the queue forgets it after some minutes.
+    return {**states, **slurm_queue.read_accounting(gone, run.slurm / "sacct.json")} if gone else states
+
+
+def _status(
+    run: RunDirectory,
+    trial: PlannedTrial,
+    job: str | None,
+    states: dict[str, JobState],
+    newest: dict[str | None, Session],
+    running: set[str],
+) -> TrialStatus:
+    directory = run.trial(trial.name)
+    epochs = directory.read_epochs()
+    known = TrialStatus(
+        trial,
+        "stopped" if epochs else "planned",
+        epochs=len(epochs),
+        accuracy=epochs[-1]["accuracy/validation"] if epochs else None,
+        job=job,
+        job_state=states.get(job) if job else None,
+    )
+    if directory.result.exists():
+        return replace(known, state="done")
+    at_work = known.job_state is None or known.job_state.state in ("RUNNING", "COMPLETING", "SUSPENDED")
+    if trial.name in running and at_work:
+        return replace(known, state="running", detail=_place(newest, trial.name))
+    failure = directory.read_json(directory.failure)
+    if failure is not None:
+        reason = failure["reason"]
+        return replace(known, state="failed", detail=reason, hint=_hint(reason), log=directory.log_file)
+    if job is None:
+        return known
+    word, detail, hint = _waiting_or_ended(job, known.job_state, newest.get(job))
+    return replace(known, state=word, detail=detail, hint=hint, log=run.slurm / f"{job}.log" if hint else None)
+
+
+def _waiting_or_ended(job: str, state: JobState | None, session: Session | None) -> tuple[str, str, str]:
+    """Return the word, the detail and the hint for an unfinished trial of a job that is not training it now."""
+    if state is None:
+        if not slurm_queue.is_here():
+            return "pending", f"job {job}; SLURM is not here to ask", ""
+        return _ENDED_UNKNOWN[0], f"job {job}", _ENDED_UNKNOWN[1]
+    if not state.active:
+        word, hint = _ENDINGS.get(state.state, _ENDED_UNKNOWN)
+        detail = f"job {job}: {state.state}, exit code {state.exit_code or 'unknown'}"
+        return word, f"{detail}, memory {state.memory}" if state.memory else detail, hint
+    if state.state == "PENDING":
+        again = f", requeued {state.restarts} times" if state.restarts else ""
+        detail = f"job {job}: {state.reason or 'no reason given'}{again}"
+        if not state.restarts:
+            return "pending", detail, ""
+        why = session.ended if session is not None else None
+        if why == "terminated":
+            return "preempted", detail, ""
+        return "requeued", f"{detail} ({why or 'its node or process died'})", ""
+    return "pending", f"job {job} is at work on others" if state.state == "RUNNING" else f"job {job}: {state.state}", ""
+
+
+def _place(newest: dict[str | None, Session], trial: str) -> str:
+    session = next(session for session in newest.values() if session.alive and trial in session.running)
+    return f"job {session.job} of {session.host}" if session.job else f"pid {session.pid} on {session.host}"
+
+
+def _hint(reason: str) -> str:
+    if "out of memory" in reason.lower():
+        return "give each trial more of a GPU (--set resources.gpus_per_trial=1), or a smaller train.batch_size"
+    return "mend what the reason says, then retry"

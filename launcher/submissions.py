@@ -1,0 +1,109 @@
+"""What a run has handed to SLURM: a record for each submission, in RUN/slurm."""
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import deepemotion
+from deepemotion.errors import UserError
+from deepemotion.files import write_text
+from launcher.run_directory import RunDirectory
+
+
+@dataclass
+class Submission:
+    """One submission: what was asked for, and the jobs that SLURM made of it.
+
+    `tasks` holds the trials' names of each array task, or all in one for a job with Ray over its nodes. `jobs` are the
+    ids of its jobs with the first task of each, since an array longer than the site allows becomes several.
+    """
+
+    number: int
+    mode: str
+    tasks: list[list[str]]
+    cluster: str
+    code: str
+    snapshot: str | None = None
+    max_parallel: int | None = None
+    jobs: dict[str, int] = field(default_factory=dict)
+    submitted: float = field(default_factory=time.time)
+
+    def check_code(self) -> None:
+        """Raise UserError where the code that runs now is not the code at submission."""
+        if code_checksum() != self.code:
+            raise UserError(
+                f"{_package_folder()}: the code has changed since submission {self.number};"
+                " launch again, with --snapshot to keep a copy of the code for the jobs"
+            )
+
+    def job_of(self, trial: str) -> str | None:
+        """Return SLURM's id of the job (`123`) or array task (`123_4`) of a trial, None where it is in neither."""
+        for index, names in enumerate(self.tasks):
+            if trial in names:
+                job, first = max(
+                    ((job, first) for job, first in self.jobs.items() if first <= index),
+                    key=lambda pair: pair[1],
+                    default=(None, 0),
+                )
+                return job if job is None or self.mode == "slurm" else f"{job}_{index - first}"
+        return None
+
+
+def write(run: RunDirectory, submission: Submission) -> None:
+    """Write a submission's record."""
+    write_text(_path(run, submission.number), json.dumps(asdict(submission), indent=1) + "\n")
+
+
+def remove(run: RunDirectory, submission: Submission) -> None:
+    """Forget a submission that SLURM did not take."""
+    _path(run, submission.number).unlink(missing_ok=True)
+
+
+def read(run: RunDirectory) -> list[Submission]:
+    """Return all submissions of a run, the oldest first."""
+    paths = run.slurm.glob("submission-*.json")
+    return sorted(map(_parse, paths), key=lambda submission: submission.number)
+
+
+def read_one(run: RunDirectory, number: int) -> Submission:
+    """Return one submission. Raises UserError where there is none of that number."""
+    path = _path(run, number)
+    if not path.is_file():
+        raise UserError(f"{path}: no such submission of this run")
+    return _parse(path)
+
+
+def last_of_each_trial(submissions: Sequence[Submission]) -> dict[str, Submission]:
+    """Return the newest submission of each trial that was ever submitted."""
+    return {name: submission for submission in submissions for names in submission.tasks for name in names}
+
+
+def token_file(run: RunDirectory) -> Path:
+    """Return the file with the token that Ray's processes of this run show each other."""
+    return run.slurm / "token"
+
+
+def code_checksum(folder: Path | None = None) -> str:
+    """Return a hash of the Python files of both packages, in `folder` or where they are imported from."""
+    root = folder or _package_folder()
+    digest = hashlib.sha256()
+    for path in sorted([*root.glob("deepemotion/**/*.py"), *root.glob("launcher/**/*.py")]):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _package_folder() -> Path:
+    return Path(deepemotion.__file__).resolve().parent.parent
+
+
+def _path(run: RunDirectory, number: int) -> Path:
+    return run.slurm / f"submission-{number:03d}.json"
+
+
+def _parse(path: Path) -> Submission:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return Submission(**content)

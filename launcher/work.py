@@ -1,0 +1,72 @@
+"""A session from its first to its last moment: its record, its live progress, its Tuner, the tables at the end."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from launcher.plan import PlannedTrial
+from launcher.progress import SessionProgress
+from launcher.resources import Machine, share_of
+from launcher.run_directory import RunDirectory
+from launcher.sessions import SessionFile
+
+
+@dataclass
+class Work:
+    """A session that has begun. `stopped_by` is set by whoever ends it early, and says why."""
+
+    run: RunDirectory
+    trials: Sequence[PlannedTrial]
+    record: SessionFile
+    watcher: SessionProgress
+    stopped_by: str = "interrupted"
+
+    def train(self, machine: Machine) -> None:
+        """Train the trials in the Ray that this process is connected to; `machine` is one node of it."""
+        from launcher.tuning import run_session
+
+        resources = self.run.read_experiment().resources
+        shares = {trial.name: share_of(trial, resources, machine) for trial in self.trials}
+        run_session(self.run, self.trials, shares, self.record.session, self.watcher)
+
+    @property
+    def unfinished(self) -> bool:
+        """Say whether any of the session's trials has neither a result nor a failure."""
+        states = (self.run.state(trial.name, running=()) for trial in self.trials)
+        return "pending" in states
+
+
+@contextmanager
+def session(
+    run: RunDirectory,
+    trials: Sequence[PlannedTrial],
+    already_done: int,
+    group: str | None = None,
+    job: str | None = None,
+) -> Iterator[Work]:
+    """Begin a session over these trials, and end its record however the block ends; then tabulate.
+
+    `already_done` is only for the counts shown; `group` and `job` are as in `sessions.Session`.
+    """
+    from launcher.tensorboard import refresh_aggregates
+
+    record = SessionFile(run.sessions, [trial.name for trial in trials], group, job)
+    beat, refresh = record.beat, lambda: refresh_aggregates(run)
+    with SessionProgress(trials, already_done, beat, refresh) as watcher:
+        work = Work(run, trials, record, watcher)
+        try:
+            yield work
+        finally:
+            record.end(work.stopped_by if work.unfinished else "done")
+    if not run.running():
+        tabulate(run)
+
+
+def tabulate(run: RunDirectory) -> None:
+    """Write the run's tables and aggregates; one process at a time, so that the last one to write knows all."""
+    from launcher.results import write_tables
+    from launcher.tensorboard import write_aggregates
+
+    with run.planning():
+        write_tables(run)
+        write_aggregates(run)

@@ -1,0 +1,123 @@
+"""The scripts that SLURM gets: the same by hand and from the launcher, and what they do when their command ends."""
+
+import importlib.util
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deepemotion.errors import UserError
+from launcher.backends.sbatch import Script
+from launcher.cluster_profile import ClusterProfile, read
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def by_hand():
+    found = importlib.util.spec_from_file_location("sbatch_scripts", ROOT / "tools" / "sbatch_scripts.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module.scripts()
+
+
+@pytest.mark.parametrize("name", ["train_ray", "train_array", "pack_array"])
+def test_the_scripts_to_submit_by_hand_are_what_the_launcher_generates(name):
+    assert (ROOT / "slurm" / f"{name}.sbatch").read_text() == by_hand()[name]
+    assert {path.stem for path in (ROOT / "slurm").glob("*.sbatch")} == set(by_hand())
+
+
+def test_dry_run_prints_the_script_for_submitting_by_hand(command, tiny_packed, tiny_labels, tmp_path):
+    profile = tmp_path / "site.yaml"
+    profile.write_text(yaml.safe_dump({"time": 720, "cpus_per_node": 8, "gpus_per_node": 1, "memory_gb": 32}))
+    words = ["--all-subjects", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels, "--name", "r"]
+    words += ["--runs", tmp_path, "--on", "slurm-array", "--cluster", profile, "--max-parallel", "2", "--dry-run"]
+    # Without sinfo, as on a laptop; there may be one here that has no cluster to ask.
+    done = command("deepemotion-launch", *words, env={"PATH": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "r").exists()
+    table, _, script = done.stdout.partition("\n\n#!/bin/bash\n")
+    assert table.endswith("4 trials")
+    hand = (ROOT / "slurm" / "train_array.sbatch").read_text()
+
+    def lines(text):
+        return [line for line in text.splitlines() if line and line[:2] not in ("# ", "#!")]
+
+    differences = set(lines(script)) ^ set(lines(hand))
+    kinds = {line.split("=")[0].split(":")[0] for line in differences}
+    expected = {"#SBATCH --array", "#SBATCH --job-name", "#SBATCH --output", "export PATH"}
+    assert {kind for kind in kinds if not kind.startswith("srun")} == expected
+    assert "#SBATCH --array=0-3%2" in script
+    assert f"deepemotion-launch work {tmp_path.resolve()}/r --submission 1" in script
+
+
+def test_every_key_of_the_example_profile_reaches_the_script():
+    text = Script("n", "true", read("example"), Path("/runs/r/slurm"), after=["12", "13"]).text()
+    for line in (
+        *("--partition=gpu", "--account=my-project", "--qos=normal", "--constraint=ib", "--gpus-per-node=a100:4"),
+        *("--time=720", "--nodes=2", "--cpus-per-task=32", "--mem=131072M", "--mail-user=me@example.org"),
+        *("--mail-type=END,FAIL", "--signal=USR2@300", "--reservation=course", "--exclusive", "--requeue"),
+        *("--no-kill", "--dependency=afterok:12:13", "--output=/runs/r/slurm/%j.log", "--open-mode=append"),
+    ):
+        assert f"#SBATCH {line}" in text.splitlines()
+    assert "wckey" not in text
+    setup = text.partition("# setup")[2].partition("# command")[0].split("\n")
+    assert setup[1:3] == ["export HDF5_USE_FILE_LOCKING=FALSE", "module load python/3.11"]
+
+
+def run_script(tmp_path, code, restarts=0, command="true"):
+    """Run a script with an srun that ends with `code` and a scontrol that writes down what it is told."""
+    tools = tmp_path / "bin"
+    tools.mkdir(exist_ok=True)
+    for name, body in (("srun", f"exit {code}"), ("scontrol", f'echo "$@" >> {tmp_path}/said')):
+        (tools / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tools / name).chmod(0o755)
+    (tmp_path / "said").write_text("")
+    profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
+    env = {"PATH": f"{tools}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1"}
+    if restarts:
+        env["SLURM_RESTART_COUNT"] = str(restarts)
+    text = Script("n", command, profile, tmp_path).text()
+    done = subprocess.run(["bash", "-c", text], env=env, check=False)
+    return done.returncode, (tmp_path / "said").read_text()
+
+
+@pytest.mark.parametrize(
+    ("code", "restarts", "requeued"),
+    [
+        (0, 0, False),
+        (1, 0, False),
+        (2, 0, False),
+        (75, 0, True),
+        (75, 50, True),
+        (137, 0, True),
+        (137, 2, True),
+        (137, 3, False),
+        (143, 0, False),
+    ],
+)
+def test_a_job_is_requeued_at_its_time_limit_and_a_few_times_when_it_was_killed(tmp_path, code, restarts, requeued):
+    assert run_script(tmp_path, code, restarts) == (code, "requeue 7\n" if requeued else "")
+
+
+def test_what_sbatch_refuses_is_told_in_one_line(tmp_path, monkeypatch):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "sbatch").write_text(
+        "#!/bin/sh\necho 'sbatch: error: Batch job submission failed: No account' >&2\nexit 1\n"
+    )
+    (tools / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    script = Script("n", "true", ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1}), tmp_path / "slurm")
+    with pytest.raises(UserError, match=r"^sbatch refuses the job: Batch job submission failed: No account$"):
+        script.submit()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="sbatch is not here"):
+        script.submit()
+
+
+def test_a_slurm_backend_without_a_cluster_is_refused(command):
+    done = command("deepemotion-launch", "--all-subjects", "--on", "slurm")
+    assert done.returncode == 2
+    assert "--cluster" in done.stderr

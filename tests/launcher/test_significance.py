@@ -1,0 +1,274 @@
+"""What a run is said to show, from synthetic tables whose truth is known."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from launcher.answers import read_answers
+from launcher.findings import best_rows, marks, notes
+from launcher.paired import accuracy_by_subject, single_against_pooled
+from launcher.plan import PlannedTrial
+from launcher.results import write_tables
+from launcher.run_directory import RunDirectory
+from launcher.significance import SINGLE, statistics
+
+CLASSES = ["ANGER", "FEAR", "LOVE"]
+FOLDS = (1, 2)
+VOLUMES = 60  # of a subject and fold
+
+
+@pytest.fixture
+def study(tmp_path):
+    return Study(tmp_path / "predictions.parquet")
+
+
+class Study:
+    """Tables made trial by trial: each volume is answered rightly with a chance that the test chooses."""
+
+    def __init__(self, path):
+        self.path = path
+        self.rng = np.random.default_rng(0)
+        self.trials, self.predictions = [], []
+
+    def trial(self, training_set, skill, fold=1, permutation=0, subjects=None, split="validation", **changes):
+        name = f"trial-{len(self.trials)}"
+        row = {"trial": name, "training_set": training_set, "protocol": "run", "fold": fold, "permutation": permutation}
+        row |= {"condition": "lr-0.001", "setup": "a", "seed": 0, "state": "done", "missing": ""}
+        row |= {"label_only_accuracy": 0.4, "majority_accuracy": 0.35, "chance": 1 / 3}
+        self.trials.append(row | changes)
+        for subject in subjects or [training_set.removeprefix("sub-")]:
+            self._answer(name, subject, fold, skill if np.isscalar(skill) else skill[subject], split)
+            self._answer(name, subject, fold, 1.0, "train")
+        return name
+
+    def model(self, training_set, skill, permutations=19, null=1 / 3, **changes):
+        """Add a model's two folds, and as many permuted trainings."""
+        for fold in FOLDS:
+            for k in range(permutations + 1):
+                self.trial(training_set, null if k else skill, fold, k, **changes)
+
+    def _answer(self, name, subject, fold, skill, split):
+        label = np.repeat(np.arange(VOLUMES // 5) % 3, 5)
+        right = np.zeros(VOLUMES, bool)
+        right[self.rng.permutation(VOLUMES)[: round(skill * VOLUMES)]] = True
+        prediction = np.where(right, label, (label + 1) % 3)
+        rows = {"trial": name, "subject": subject, "run": np.int8(fold), "index_in_run": np.arange(VOLUMES)}
+        rows |= {"movie_time": 1000.0 * fold + 2 * np.arange(VOLUMES), "split": split}
+        rows |= {"label": np.array(CLASSES)[label], "prediction": np.array(CLASSES)[prediction]}
+        frame = pd.DataFrame(rows)
+        for i, emotion in enumerate(CLASSES):
+            frame[f"p_{emotion}"] = np.where(prediction == i, 0.8, 0.1).astype(np.float32)
+        self.predictions.append(frame)
+
+    def tables(self):
+        trials = pd.DataFrame(self.trials).astype({"fold": "Int64"})
+        predictions = pd.concat(self.predictions, ignore_index=True)
+        texts = ["trial", "subject", "split", "label", "prediction"]
+        predictions.astype(dict.fromkeys(texts, "category")).to_parquet(self.path)
+        return trials, read_answers(self.path, trials)
+
+    def statistics(self, split="validation"):
+        table = statistics(*self.tables())
+        return table[table["split"] == split].set_index("training_set")
+
+
+def test_a_planted_skill_beats_every_permutation(study):
+    study.model("sub-01", 0.9)
+    row = study.statistics().loc["sub-01"]
+    assert row["accuracy"] == pytest.approx(0.9)
+    assert (row["n"], row["blocks"], row["trials"], row["planned"]) == (120, 24, 2, 2)
+    assert row["accuracy_low"] < 0.9 < row["accuracy_high"]
+    assert row["permutations"] == 19
+    assert row["p"] == row["p_conditions"] == row["p_holm"] == row["p_bh"] == row["p_balanced_accuracy"] == 0.05
+    assert row["beats_labels"]
+    assert row["ece"] == pytest.approx(0.1)
+    assert marks(row) == ""
+
+
+def test_folds_are_put_together_before_classes_are_averaged(study):
+    study.trial("sub-01", 1.0, fold=1)
+    study.trial("sub-01", 0.0, fold=2)
+    half = study.predictions[-2]
+    # The second fold has one class only: a mean of the folds' balanced accuracies would be 1/2, not 2/3.
+    half["label"], half["prediction"] = "ANGER", "FEAR"
+    row = study.statistics().loc["sub-01"]
+    recalls = [20 / 80, 20 / 20, 20 / 20]
+    assert row["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert row["accuracy"] == pytest.approx(0.5)
+
+
+def test_without_skill_p_is_small_as_seldom_as_it_says(study):
+    for i in range(60):
+        study.trial(f"sub-{i:03d}", study.rng.binomial(VOLUMES, 1 / 3) / VOLUMES)
+        for k in range(1, 20):
+            study.trial(f"sub-{i:03d}", study.rng.binomial(VOLUMES, 1 / 3) / VOLUMES, permutation=k)
+    table = study.statistics().drop(SINGLE)
+    assert 0.3 < table["p"].mean() < 0.7
+    assert (table["p"] <= 0.05).mean() <= 0.15
+    assert (table["p_bh"] > 0.05).all()
+    assert (table["p_holm"] == 1).all()
+
+
+def test_only_permutations_with_every_fold_and_seed_count(study):
+    study.model("sub-01", 0.9, permutations=3)
+    study.trial("sub-01", 1.0, fold=1, permutation=4)
+    study.trial("sub-01", 1.0, fold=2, permutation=4, state="failed")
+    study.trial("sub-01", 1.0, fold=3, permutation=1)
+    row = study.statistics().loc["sub-01"]
+    assert row["permutations"] == 3
+    assert row["p"] == 0.25
+
+
+def test_without_permutations_p_is_empty_and_it_is_said(study):
+    study.model("sub-01", 0.9, permutations=0)
+    trials, answers = study.tables()
+    table = statistics(trials, answers)
+    assert table[["p", "p_balanced_accuracy", "p_conditions", "p_holm", "p_bh"]].isna().all(axis=None)
+    assert any("p is empty since there are no permutations" in note for note in notes(table, trials))
+    assert marks(table.iloc[0]) == ""
+
+
+def test_models_of_a_kind_are_corrected_together(study):
+    for subject, skill in (("01", 0.9), ("02", 0.9), ("03", 0.2)):
+        study.model(f"sub-{subject}", skill)
+    study.model("pooled", 0.9, subjects=["01", "02", "03"])
+    table = study.statistics()
+    assert table.loc["pooled", "p_holm"] == table.loc["pooled", "p"] == 0.05
+    assert table["p_holm"].loc[["sub-01", "sub-02", "sub-03"]].tolist() == pytest.approx([0.15, 0.15, 1.0])
+    assert table["p_bh"].loc[["sub-01", "sub-02", "sub-03"]].tolist() == pytest.approx([0.075, 0.075, 1.0])
+    together = table.loc[SINGLE]
+    assert together["accuracy"] == pytest.approx(2 / 3)
+    assert (together["n"], together["trials"], together["p"]) == (360, 6, 0.05)
+    # The movie's stretches are the same for all subjects.
+    assert together["blocks"] == table.loc["sub-01", "blocks"] == 24
+    assert marks(table.loc["sub-03"]) == "†‡"
+    order = best_rows(table.reset_index())["training_set"].tolist()
+    assert order == ["sub-01", "sub-02", "sub-03", SINGLE, "pooled"]
+
+
+def test_having_chosen_the_best_condition_costs(study):
+    for condition in range(6):
+        study.model("sub-01", 0.5, permutations=0, condition=f"lr-{condition}", setup=str(condition))
+        for k in range(1, 20):
+            skill = 0.6 if k in (condition, 10 + condition) else 0.3
+            for fold in FOLDS:
+                study.trial("sub-01", skill, fold, k, condition=f"lr-{condition}", setup=str(condition))
+    table = study.statistics()
+    assert table["conditions"].eq(6).all()
+    assert table["p"].max() == pytest.approx(3 / 20)
+    # Eleven of the nineteen permutations have some condition that does better.
+    assert table["p_conditions"].tolist() == pytest.approx([12 / 20] * 6)
+    shown = best_rows(table.reset_index())
+    assert len(shown) == 1
+    assert any("p counts that it was chosen" in note for note in notes(table.reset_index(), study.tables()[0]))
+
+
+def test_labels_alone_are_weighed_by_volumes(study):
+    study.trial("pooled", 0.7, fold=1, subjects=["01", "02", "03"], label_only_accuracy=0.9)
+    study.trial("pooled", 0.7, fold=2, subjects=["01"], label_only_accuracy=0.1)
+    row = study.statistics().loc["pooled"]
+    assert row["label_only_accuracy"] == pytest.approx(0.7)
+    assert not row["beats_labels"]
+    assert marks(row) == "†"
+
+
+def test_unseen_subjects_have_a_row_and_an_audit_of_their_own(study):
+    study.trial("without-01", 0.6, subjects=["02"], label_only_accuracy_unseen=0.97, majority_accuracy_unseen=0.3)
+    name = study.trials[-1]["trial"]
+    study._answer(name, "01", 1, 0.8, "unseen")
+    assert study.statistics("validation").loc["without-01", "accuracy"] == pytest.approx(0.6)
+    row = study.statistics("unseen").loc["without-01"]
+    assert (row["accuracy"], row["label_only_accuracy"]) == pytest.approx((0.8, 0.97))
+    assert not row["beats_labels"]
+
+
+def test_other_settings_are_another_row_and_new_labels_replace_the_old(study):
+    study.trial("sub-01", 0.2)
+    study.trial("sub-01", 0.6)
+    study.trial("sub-01", 0.9, setup="b")
+    study.trial("sub-01", 0.9, setup="b", fold=2, state="pending")
+    table = study.statistics()
+    assert table["accuracy"].tolist() == pytest.approx([0.6, 0.9])
+    assert table[["trials", "planned"]].values.tolist() == [[1, 1], [1, 2]]
+    assert any("not done yet" in note for note in notes(table.reset_index(), study.tables()[0]))
+
+
+def test_missing_classes_are_said_once_a_fold(study):
+    for subject in ("01", "02"):
+        study.trial(f"sub-{subject}", 0.9, fold=2, missing="validation: LOVE")
+    trials, answers = study.tables()
+    said = [note for note in notes(statistics(trials, answers), trials) if "no volume" in note]
+    assert said == ["no volume of a class, run 2 (2 models): validation: LOVE"]
+    trials["fold"] = pd.NA
+    assert "random (2 models)" in notes(statistics(trials, answers), trials.assign(protocol="random"))[-1]
+
+
+def test_the_pooled_model_is_compared_on_each_subject_s_own_volumes(study):
+    subjects = [f"{i:02d}" for i in range(1, 9)]
+    for subject in subjects:
+        for fold in FOLDS:
+            study.trial(f"sub-{subject}", 0.5, fold)
+        study.trial(f"sub-{subject}", 1.0, fold=3)
+    for fold in FOLDS:
+        study.trial(
+            "pooled", {subject: 0.6 + 0.02 * (int(subject) % 2) for subject in subjects}, fold, subjects=subjects
+        )
+    trials, answers = study.tables()
+    table = accuracy_by_subject(trials, answers)
+    assert table["subject"].tolist() == subjects
+    assert table["single"].tolist() == pytest.approx([0.5] * 8)
+    assert table["n"].eq(120).all()
+    row = single_against_pooled(trials, answers).iloc[0]
+    assert row["subjects"] == 8
+    assert row["difference"] == pytest.approx(table["pooled"].mean() - 0.5)
+    assert row["low"] < row["difference"] < row["high"]
+    assert row["p"] == 2 / 2**8
+
+
+def test_a_run_without_predictions_has_no_statistics(study):
+    study.trial("sub-01", 0.9, state="pending")
+    trials, answers = study.tables()
+    assert statistics(trials, answers).empty
+    assert single_against_pooled(trials, answers).empty
+    assert best_rows(statistics(trials, answers)).empty
+    assert notes(statistics(trials, answers), trials) == []
+
+
+def planned(name, permutation=0, fold=1, epochs=5):
+    settings = {
+        "subjects": ["01"],
+        "unseen_subjects": [],
+        "split": {"fold": fold},
+        "data": {"permutation": permutation},
+    }
+    settings["train"] = {"seed": 0, "epochs": epochs}
+    return PlannedTrial(name, "sub-01", "lr-0.001", "run", fold, permutation, 1e-3, 0, 0, 1.0, settings)
+
+
+def test_tables_hold_trials_of_other_classes_and_of_permuted_ones_only_what_tests(tmp_path):
+    run = RunDirectory(tmp_path / "r")
+    trials = [planned("true"), planned("other", epochs=9), planned("permuted", 1), planned("fold", fold=2)]
+    run.add_to_plan(trials)
+    for trial in trials[:3]:
+        directory = run.trial(trial.name)
+        directory.path.mkdir(parents=True)
+        result = {"accuracy_train": 1.0, "accuracy_validation": 0.5, "epochs": 5, "missing": "validation: LOVE"}
+        directory.result.write_text(json.dumps(result))
+        frame = pd.DataFrame({"subject": "01", "run": [1, 1, 1], "movie_time": [0.0, 2.0, 4.0]})
+        frame["split"] = pd.Categorical(["train", "validation", ""])
+        frame["label"] = frame["prediction"] = pd.Categorical(["FEAR"] * 3)
+        frame["p_JOY" if trial.name == "other" else "p_FEAR"] = np.float32(1)
+        frame.to_parquet(directory.predictions)
+    table = write_tables(run).set_index("trial")
+    assert table.loc["true", "missing"] == "validation: LOVE"
+    assert table.loc["fold", "missing"] == ""
+    assert table.loc["true", "setup"] == table.loc["permuted", "setup"] == table.loc["fold", "setup"]
+    assert table.loc["other", "setup"] != table.loc["true", "setup"]
+    written = pd.read_parquet(run.tables / "predictions.parquet").astype({"trial": str})
+    assert written.groupby("trial").size().to_dict() == {"true": 3, "other": 3, "permuted": 1}
+    assert written.loc[written["trial"] == "true", ["p_FEAR", "p_JOY"]].isna().any().tolist() == [False, True]
+    answers = read_answers(run.tables / "predictions.parquet", table.reset_index())
+    assert sorted(answers.classes) == ["FEAR", "JOY"]
+    assert answers.permuted[["trial", "label", "n"]].astype(str).values.tolist() == [["permuted", "FEAR", "1"]]

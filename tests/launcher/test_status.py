@@ -1,0 +1,190 @@
+"""What status says of trials, from the run's directory and from a squeue and sacct whose words are known."""
+
+import json
+import os
+
+import pytest
+
+from launcher import sessions, status, submissions
+from launcher.plan import PlannedTrial
+from launcher.run_directory import RunDirectory
+from launcher.sessions import SessionFile
+from launcher.submissions import Submission
+
+NAMES = ["sub-01_a", "sub-02_b", "pooled_c"]
+
+
+def planned(name):
+    settings = {"train": {"epochs": 5}}
+    return PlannedTrial(name, name.split("_")[0], "lr-0.001", "random", None, 0, 1e-3, 0, 2**30, 1.0, settings)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of three trials, submitted as array tasks 0 to 2 of job 7."""
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.add_to_plan([planned(name) for name in NAMES])
+    submissions.write(run, Submission(1, "slurm-array", [[name] for name in NAMES], "site", "code", jobs={"7": 0}))
+    return run
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """Return a function that makes squeue and sacct say lines; None takes the program away."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    monkeypatch.setattr("shutil.which", lambda name: str(tools / name) if (tools / name).exists() else None)
+
+    def say(**programs):
+        for name, lines in programs.items():
+            if lines is None:
+                (tools / name).unlink(missing_ok=True)
+                continue
+            (tools / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+            (tools / name).write_text(f"#!/bin/sh\necho called >> {tools}/{name}.calls\ncat {tools}/{name}.txt\n")
+            (tools / name).chmod(0o755)
+        return tools
+
+    return say
+
+
+def words(run):
+    return {one.trial.name: (one.state, one.detail) for one in status.read(run)}
+
+
+def epochs(run, name, count):
+    row = {"accuracy/validation": 0.5}
+    run.trial(name).write_epochs([{"epoch": epoch + 1, **row} for epoch in range(count)])
+
+
+def test_pending_has_slurms_reason_and_running_its_host(run, site):
+    site(
+        squeue=[
+            "7|0|RUNNING|None|node1|0|0|",
+            "7|1|PENDING|Resources||0|0|",
+            "7|2|PENDING|QOSMaxJobsPerUserLimit||0|0|",
+        ]
+    )
+    record = SessionFile(run.sessions, [NAMES[0]], "7", "7_0")
+    assert words(run)[NAMES[0]] == ("pending", "job 7_0 is at work on others")
+    record.beat([NAMES[0]])
+    shown = words(run)
+    assert shown[NAMES[0]] == ("running", f"job 7_0 of {record.session.host}")
+    assert shown[NAMES[1]] == ("pending", "job 7_1: Resources")
+    assert shown[NAMES[2]] == ("pending", "job 7_2: QOSMaxJobsPerUserLimit")
+
+
+@pytest.mark.parametrize(
+    ("ended", "state", "said"),
+    [("terminated", "preempted", ""), ("time limit", "requeued", "(time limit)"), (None, "requeued", "died")],
+)
+def test_a_job_that_waits_again_says_why(run, site, ended, state, said):
+    site(squeue=["7|0|PENDING|BeginTime||0|2|"], sacct=None)
+    record = SessionFile(run.sessions, [NAMES[0]], "7", "7_0")
+    record.beat([NAMES[0]])
+    if ended:
+        record.end(ended)
+    shown = words(run)[NAMES[0]]
+    assert shown[0] == state
+    assert "requeued 2 times" in shown[1]
+    assert said in shown[1]
+
+
+@pytest.mark.parametrize(
+    ("slurms", "ours"),
+    [
+        *(("TIMEOUT", "timed out"), ("CANCELLED by 0", "cancelled"), ("NODE_FAIL", "node failed")),
+        *(("FAILED", "stopped"), ("COMPLETED", "stopped")),
+    ],
+)
+def test_an_ended_job_leaves_its_word_and_a_hint(run, site, slurms, ours):
+    site(squeue=[], sacct=[f"7_0|{slurms}|3:0|node1|4000M|", "7_0.batch|FAILED|3:0|node1||100000K"])
+    one = status.read(run)[0]
+    assert one.state == ours
+    assert "exit code 3:0" in one.detail
+    assert "retry" in one.hint
+    assert one.log == run.slurm / "7_0.log"
+
+
+def test_out_of_memory_says_what_was_asked_and_used(run, site):
+    site(squeue=[], sacct=["7_0|OUT_OF_MEMORY|0:125|node1|4000M|", "7_0.0|OUT_OF_MEMORY|0:125|node1||3.5G"])
+    (run.slurm / "7_0.log").write_text("".join(f"line {i}\n" for i in range(50)))
+    one = status.read(run)[0]
+    assert one.state == "out of memory"
+    assert "asked 4000M, used at most 3584M" in one.detail
+    assert "memory_gb" in one.hint
+    assert one.last_lines() == [f"line {i}" for i in range(30, 50)]
+
+
+def test_without_accounting_the_queue_itself_remembers_for_a_while(run, site):
+    site(squeue=["7|0|TIMEOUT|TimeLimit|node1|0|0|"], sacct=None)
+    assert words(run)[NAMES[0]][0] == "timed out"
+    site(squeue=[])
+    shown = status.read(run)[0]
+    assert shown.state == "stopped"
+    assert "left the queue" in shown.hint
+
+
+def test_sacct_is_asked_at_most_once_a_minute(run, site):
+    tools = site(squeue=[], sacct=["7_0|TIMEOUT|0:0|node1|4000M|"])
+    for _ in range(5):
+        status.read(run)
+    assert (tools / "sacct.calls").read_text() == "called\n"
+    cache = run.slurm / "sacct.json"
+    os.utime(cache, (cache.stat().st_mtime - 61,) * 2)
+    status.read(run)
+    assert (tools / "sacct.calls").read_text() == "called\n" * 2
+
+
+def test_done_failed_and_partly_trained(run, site):
+    site(squeue=["7|0|COMPLETED|None|node1|0|0|", "7|1|FAILED|None|node1|1|0|"], sacct=None)
+    for name, count in zip(NAMES, (5, 2, 1), strict=True):
+        epochs(run, name, count)
+    run.trial(NAMES[0]).result.write_text("{}")
+    run.trial(NAMES[1]).failure.write_text(json.dumps({"reason": "sub-02.h5: truncated", "session": "7"}))
+    done, failed, stopped = status.read(run)
+    assert (done.state, done.epochs, done.accuracy) == ("done", 5, 0.5)
+    assert (failed.state, failed.detail) == ("failed", "sub-02.h5: truncated")
+    assert failed.log == run.trial(NAMES[1]).log_file
+    assert (stopped.state, stopped.epochs) == ("stopped", 1)
+
+
+def test_where_there_is_no_slurm_the_directory_alone_tells(run, site):
+    site()
+    assert words(run)[NAMES[0]] == ("pending", "job 7_0; SLURM is not here to ask")
+
+
+def test_trials_that_nobody_was_asked_to_train(tmp_path, site):
+    site(squeue=None)
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.add_to_plan([planned(name) for name in NAMES])
+    assert {state for state, _ in words(run).values()} == {"planned"}
+
+
+def test_an_array_in_parts_knows_the_job_of_each_trial():
+    tasks = [[f"t{2 * i}", f"t{2 * i + 1}"] for i in range(12)]
+    submission = Submission(1, "slurm-array", tasks, "site", "code", jobs={"7": 0, "8": 5, "9": 10})
+    assert submission.job_of("t0") == "7_0"
+    assert submission.job_of("t9") == "7_4"
+    assert submission.job_of("t10") == "8_0"
+    assert submission.job_of("t23") == "9_1"
+    assert submission.job_of("other") is None
+    assert Submission(1, "slurm", tasks[:1], "site", "code", jobs={"7": 0}).job_of("t1") == "7"
+
+
+def test_a_session_that_was_killed_is_not_taken_for_running(run, site):
+    site(squeue=["7|0|RUNNING|None|node1|0|0|"])
+    record = SessionFile(run.sessions, [NAMES[0]], "7", "7_0")
+    record.beat([NAMES[0]])
+    path = run.sessions / "session-001.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "host": "elsewhere", "beat": content["beat"] - 600}))
+    assert run.running() == set()
+    path.write_text(json.dumps({**content, "pid": 2**22 + 1}))
+    assert run.running() == set()
+    again = SessionFile(run.sessions, [NAMES[0]], "7", "7_0")
+    assert again.session.name == "session-002"
+    assert [one.name for one in sessions.read(run.sessions)] == ["session-001", "session-002"]

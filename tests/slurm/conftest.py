@@ -1,0 +1,21 @@
+"""Real SLURM clusters for the tests in this folder."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from devcluster import DevCluster, started
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[DevCluster]:
+    """Return a cluster of 3 nodes with 8 CPUs and 2 GPUs each, with accounting. Leave its nodes and queue as found."""
+    with started() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def new_cluster() -> Iterator[Callable[..., DevCluster]]:
+    """Return a function that starts a cluster with options such as `accounting=False`, for one test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(started(**options))

@@ -1,0 +1,156 @@
+"""A small study on a devcluster: its data, launches into it, and what has to be true of every finished run."""
+
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from deepemotion.trial_directory import TrialDirectory
+from launcher.run_directory import RunDirectory
+
+PROGRAMS = Path(sys.executable).parent
+LAUNCH = PROGRAMS / "deepemotion-launch"
+NODES = ("node1", "node2", "node3")
+_DEADLINE_S = 900
+
+
+class Study:
+    """19 simulated subjects, packed and labelled, in a folder that all nodes of a cluster see."""
+
+    def __init__(self, cluster, folder: Path):
+        self.cluster = cluster
+        self.folder = folder
+
+    def words(self, name: str, epochs: int, *more: object) -> list[object]:
+        """Return the words of a launch of the demo's 19 + 1 trials into the run `name`."""
+        where = ["--data", self.folder / "packed", "--labels", self.folder / "labels.tsv"]
+        settings = ["--set", "data.drop_overlaps=false", "--set", f"train.epochs={epochs}"]
+        return [*where, "--config", "demo", "--runs", self.folder / "runs", "--name", name, *settings, *more]
+
+    def launch(self, name: str, epochs: int, *more: object, subjects: str | None = None, **options: object):
+        """Launch from the login node and return the finished process."""
+        which = ["--all-subjects"] if subjects is None else ["--subjects", subjects]
+        return self.cluster.run(LAUNCH, *which, *self.words(name, epochs, *more), timeout=_DEADLINE_S, **options)
+
+    def ask(self, command: str, name: str, *more: object):
+        """Run status, logs, cancel, retry or results on a run, from the login node."""
+        return self.cluster.run(LAUNCH, command, self.run(name).path, *more, timeout=_DEADLINE_S)
+
+    def run(self, name: str) -> RunDirectory:
+        return RunDirectory(self.folder / "runs" / name)
+
+    def profile(self, name: str, **keys: object) -> Path:
+        """Write a cluster profile: three nodes of two GPUs, with these keys changed."""
+        content = {"partition": "main", "time": 60, "nodes": 3, "cpus_per_node": 8, "gpus_per_node": 2, "memory_gb": 5}
+        path = self.folder / f"{name}.yaml"
+        path.write_text(yaml.safe_dump({**content, **keys}))
+        return path
+
+    def wait_until_done(self, name: str) -> None:
+        """Wait until no job of the user is in the queue, and require that all trials of the run are done."""
+        wait_for(lambda: not self.queue("%i"), f"{name}: an empty queue")
+        states = {trial.name: self.run(name).state(trial.name, running=()) for trial in self.run(name).read_plan()}
+        assert set(states.values()) == {"done"}, (states, self.logs(name))
+        assert len(states) == 20
+
+    def queue(self, fields: str) -> str:
+        """Return squeue's words on the jobs that have not ended."""
+        return self.cluster.output("squeue", "--noheader", f"--format={fields}")
+
+    def logs(self, name: str) -> str:
+        return "\n".join(f"== {log.name}\n{log.read_text()}" for log in sorted(self.run(name).slurm.glob("*.log")))
+
+    def epochs(self, name: str) -> dict[str, int]:
+        """Return how many epochs each trial has behind it."""
+        trials = (self.run(name).path / "trials").glob("*/epochs.tsv")
+        return {path.parent.name: len(TrialDirectory(path.parent).read_epochs()) for path in trials}
+
+    def results(self, name: str) -> dict[str, int]:
+        """Return when the result of each trial that is done was written (ns)."""
+        trials = (self.run(name).path / "trials").glob("*/result.json")
+        return {path.parent.name: path.stat().st_mtime_ns for path in trials}
+
+    def wait_for_epochs(self, name: str, epochs: int, done: int = 0) -> None:
+        """Wait until some trial has passed `epochs` epochs and `done` trials have their results."""
+        wait_for(
+            lambda: max(self.epochs(name).values(), default=0) >= epochs and len(self.results(name)) >= done,
+            f"{name}: epochs",
+            lambda: self.logs(name),
+        )
+
+
+def make_study(cluster) -> Study:
+    """Simulate, label and pack the study's data in a new folder of the cluster."""
+    folder = Path(tempfile.mkdtemp(prefix="study-", dir=cluster.shared))
+    folder.chmod(0o755)
+    dataset = folder / "dataset"
+    simulate = ["simulate", dataset, "--shape", "12,14,10", "--volumes-per-run", "20", "--signal", "5"]
+    where = ["--annotations", dataset / "annotations", "--dataset", dataset / "dataset.yaml"]
+    label = ["label", *where, "--rule", "interval", "--observers", "av", "--out", folder / "labels.tsv"]
+    for words in (simulate, label, ["pack", dataset, "--out", folder / "packed"]):
+        subprocess.run([PROGRAMS / "deepemotion", *map(str, words)], check=True, capture_output=True)
+    return Study(cluster, folder)
+
+
+def wait_for(condition: Callable[[], bool], what: str, tell: Callable[[], str] = str) -> None:
+    """Wait for a condition, with a deadline that only a hanging system reaches."""
+    deadline = time.monotonic() + _DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}\n{tell()}"
+        time.sleep(2)
+
+
+def assert_curves_are_whole(run: RunDirectory, epochs: int) -> None:
+    """Require that every trial's epochs are 1, 2, ... without a gap or a duplicate."""
+    for trial in run.read_plan():
+        found = [row["epoch"] for row in run.trial(trial.name).read_epochs()]
+        assert found == list(range(1, epochs + 1)), (trial.name, found)
+
+
+def assert_equal_results(one: RunDirectory, other: RunDirectory) -> None:
+    """Require that two runs' trials have the same metrics at every epoch and the same predictions."""
+    plan = one.read_plan()
+    assert [trial.name for trial in plan] == [trial.name for trial in other.read_plan()]
+    for trial in plan:
+        a, b = one.trial(trial.name), other.trial(trial.name)
+        curves = [[{**row, "time/epoch": 0.0} for row in directory.read_epochs()] for directory in (a, b)]
+        assert curves[0] == curves[1], trial.name
+        pd.testing.assert_frame_equal(pd.read_parquet(a.predictions), pd.read_parquet(b.predictions))
+
+
+def assert_devices_were_never_shared(run: RunDirectory) -> None:
+    """Require that no two attempts at trials held one GPU of one host at the same time."""
+    held: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = {}
+    for trial in run.read_plan():
+        lines = run.trial(trial.name).log_file.read_text().splitlines()
+        begins = [line for line in lines if re.search(r" (started|resumed after epoch \d+) on ", line)]
+        begin = begins[-1]
+        host, gpu = re.search(r"host (\S+), GPUs (\S+),", begin).groups()
+        assert gpu != "none", begin
+        end = next(line for line in reversed(lines) if " done: " in line)
+        held.setdefault((host, gpu), []).append((_time(begin), _time(end), trial.name))
+    assert len({host for host, _ in held}) > 1, "one node did it all"
+    for spans in held.values():
+        for (_, end, first), (begin, _, second) in itertools.pairwise(sorted(spans)):
+            assert end <= begin, (first, second)
+
+
+def assert_nothing_stayed(cluster, nodes: tuple[str, ...] = NODES) -> None:
+    """Require that no node has a process or folder of Ray."""
+    for node in nodes:
+        found = cluster.run(
+            "sh", "-c", "ls -d /tmp/de-ray-* /tmp/ray; ps -eo args | grep '[r]ay/\\|[r]ay::'", node=node
+        )
+        assert not found.stdout, (node, found.stdout)
+
+
+def _time(line: str) -> datetime:
+    return datetime.fromisoformat(line.split()[0])
