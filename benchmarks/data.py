@@ -1,0 +1,108 @@
+"""The data that stages measure on, made once in benchmarks/.data and kept: simulated runs, packed subjects, labels."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepemotion import labels, simulation
+from deepemotion.dataset import Dataset, FilePatterns, Segment
+from deepemotion.labels import Labels
+from deepemotion.pack_options import Compression, NanRule
+from deepemotion.simulation import brain
+from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_format import RunRecord, Source
+from deepemotion.subject_writer import Layout, new_subject_file
+
+FOLDER = Path(__file__).parent / ".data"
+TRUE_SHAPE = (132, 175, 48)
+QUICK_SHAPE = (33, 44, 12)
+CLASSES = ("ANGER", "FEAR", "HAPPINESS", "LOVE", "SADNESS")
+TR_S = 2.0
+
+Shape = tuple[int, int, int]
+
+
+def shape(quick: bool) -> Shape:
+    """Return the shape to measure at: the real data's, or a small one."""
+    return QUICK_SHAPE if quick else TRUE_SHAPE
+
+
+def simulated(size: Shape, volumes: tuple[int, ...], subjects: int = 1, signal: float = 1.0) -> Path:
+    """Return the root of a simulated dataset of eight runs."""
+    name = "-".join(map(str, (*size, *volumes, subjects, f"{signal:g}")))
+    parameters = simulation.Parameters(subjects=subjects, shape=size, volumes_per_run=volumes, signal=signal)
+    simulation.simulate(FOLDER / f"simulated-{name}", parameters, jobs=1)
+    return FOLDER / f"simulated-{name}"
+
+
+def packed(size: Shape, volumes: int, runs: int = 8, subjects: int = 1) -> Path:
+    """Return a folder of packed subjects of noise in an ellipsoid mask, with `labels.tsv` that labels every volume.
+
+    Much faster to make than packing, and equal to it for whoever reads: one int16 volume a chunk.
+    """
+    folder = FOLDER / f"packed-{'-'.join(map(str, (*size, volumes, runs, subjects)))}"
+    names = [f"{number:02d}" for number in range(1, subjects + 1)]
+    segments = [
+        Segment(run=run, start=TR_S * volumes * (run - 1), end=TR_S * volumes * run) for run in range(1, runs + 1)
+    ]
+    dataset = Dataset(
+        name="noise", tr=TR_S, subjects=names, segments=segments, files=FilePatterns(bold="{subject}-{run}.nii")
+    )
+    for number, subject in enumerate(names):
+        if not subject_path(folder, subject).exists():
+            _write_subject(folder, subject, number, dataset, volumes, brain.radius(size) < 0.97)
+    if not (folder / "labels.tsv").exists():
+        write_labels(folder / "labels.tsv", volumes * runs)
+    return folder
+
+
+def write_labels(path: Path, times: int) -> None:
+    """Write labels of `times` movie times, each class in blocks of five, as emotions last."""
+    emotion = np.arange(times) // 5 % len(CLASSES)
+    labels.write(
+        path,
+        classes=CLASSES,
+        movie_time=TR_S * np.arange(times),
+        emotion=emotion,
+        votes=np.full(times, 8),
+        observers=8,
+        soft=np.eye(len(CLASSES), dtype=np.float32)[emotion],
+    )
+
+
+def read_labels(folder: Path) -> Labels:
+    """Return the labels of a folder that `packed` made."""
+    return Labels.read(folder / "labels.tsv")
+
+
+def subject(folder: Path) -> SubjectFile:
+    """Open the first subject of a folder that `packed` made."""
+    return SubjectFile(subject_path(folder, "01"))
+
+
+def _write_subject(
+    folder: Path, subject: str, number: int, dataset: Dataset, volumes: int, mask: NDArray[np.bool_]
+) -> None:
+    runs = {segment.run: volumes for segment in dataset.segments}
+    layout = Layout(dataset, subject, runs, mask, np.eye(4), [], NanRule.FAIL, Compression.NONE)
+    noise = np.random.default_rng(number)
+    still = noise.integers(8000, 12000, int(mask.sum()), dtype=np.int16)
+    with new_subject_file(subject_path(folder, subject), layout) as writer:
+        for run in runs:
+            for _ in range(volumes):
+                writer.add_volume(still + noise.integers(-100, 100, len(still), dtype=np.int16), 1.0, 0.0)
+            source = Source(name=f"{subject}-{run}.nii", size=0, mtime_ns=0, crc32=0)
+            writer.end_run(
+                RunRecord(
+                    run=run,
+                    volumes=volumes,
+                    source=source,
+                    dtype="int16",
+                    slope=1.0,
+                    intercept=0.0,
+                    largest_error=0.0,
+                    not_finite=0,
+                )
+            )
+        writer.finish()
