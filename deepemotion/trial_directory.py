@@ -75,13 +75,13 @@ class TrialDirectory:
         except FileNotFoundError:
             return []
 
-    def write_failure(self, error: BaseException, session: str) -> None:
-        """Record why an attempt of `session` failed: the reason in one line, and the traceback in the log."""
-        reason = " ".join(str(error).split()) or type(error).__name__
+    def log_error(self, error: BaseException) -> None:
+        """Append an error with its traceback to the trial's log."""
         self.log("failed: " + "".join(traceback.format_exception(error)))
-        write_text(
-            self.failure, json.dumps({"reason": reason, "type": type(error).__name__, "session": session}) + "\n"
-        )
+
+    def write_failure(self, reason: str, session: str) -> None:
+        """Record why the trial failed for good in `session`, in one line."""
+        write_text(self.failure, json.dumps({"reason": " ".join(reason.split()), "session": session}) + "\n")
 
     def read_json(self, path: Path) -> dict[str, Any] | None:
         """Return the content of one of the JSON files, None where it is not there."""

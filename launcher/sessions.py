@@ -66,7 +66,9 @@ class SessionFile:
         self.beat([], force=True)
 
     def beat(self, running: Iterable[str], force: bool = False) -> None:
-        """Tell what is running now; written when it changed or when the last word is old."""
+        """Tell what is running now; written when it changed or when the last word is old, until the session ends."""
+        if self.session.ended is not None:
+            return
         now = sorted(running)
         if force or now != self.session.running or time.time() - self.session.beat > BEAT_EVERY_S:
             self.session.running, self.session.beat = now, time.time()

@@ -9,14 +9,15 @@ from deepemotion.trial_directory import TrialDirectory
 
 
 class TrialError(Exception):
-    """Tells Tune that a trial failed; its own text is short since the reason is in the trial's failure.json."""
+    """Tells Tune why a trial failed; the traceback is in the trial's log."""
 
 
 def run_trial(config: dict[str, Any]) -> None:
     """Train the trial of `config`: `trial` (its name, settings and directory), `packed`, `labels`, `session`.
 
     Progress lives in the trial's directory, so that a trial restarted anywhere, by this session or the next, goes on
-    from its last epoch. A trial that failed by its own fault is not tried again within the session.
+    from its last epoch. Bad input fails the trial for the whole session. After any other error Tune starts it again, as
+    after a worker's death: a process that is being ended stumbles over anything, and that is no fault of the trial.
     """
     from ray import tune
 
@@ -39,12 +40,12 @@ def run_trial(config: dict[str, Any]) -> None:
             directory,
             report,
         )
-    except UserError as error:
-        directory.write_failure(error, config["session"])
-        raise TrialError(str(error)) from None
     except Exception as error:
-        directory.write_failure(error, config["session"])
-        raise
+        directory.log_error(error)
+        if not isinstance(error, UserError):
+            raise TrialError(f"{type(error).__name__}: {error}") from None
+        directory.write_failure(str(error), config["session"])
+        raise TrialError(str(error)) from None
     tune.report(
         {"epoch": result["epochs"], **{key: value for key, value in result.items() if isinstance(value, float)}}
     )

@@ -1,6 +1,7 @@
 """A Tuner over the unfinished trials of a run: one session of it."""
 
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -11,10 +12,10 @@ from launcher.plan import PlannedTrial
 from launcher.resources import Share
 from launcher.run_directory import RunDirectory
 from launcher.sessions import Session
-from launcher.trainable import run_trial
+from launcher.trainable import TrialError, run_trial
 
-# A trial's worker or node may die this often before the trial counts as failed; its own errors count at once.
-MAX_DEATHS = 3
+# So often is a trial started again after an error, or the death of its worker or node, before it counts as failed.
+MAX_RESTARTS = 3
 
 
 class Watcher(Protocol):
@@ -77,8 +78,8 @@ def run_session(
         run_config=tune.RunConfig(
             name=session.name,
             storage_path=str(run.tune.resolve()),
-            failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-            callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), Relay(watcher)],
+            failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
+            callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), Relay(run, session, watcher)],
             verbose=0,
         ),
     )
@@ -91,9 +92,11 @@ def _name(trial: Any) -> str:
 
 
 class Relay(tune.Callback):  # type: ignore[misc]
-    """Passes Tune's events on to a watcher, which is left out when Tune pickles its callbacks for a restore."""
+    """Passes Tune's events on to a watcher and records failures; empty when Tune pickles its callbacks to restore."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, run: RunDirectory, session: Session, watcher: Watcher) -> None:
+        self.run = run
+        self.session = session
         self.watcher = watcher
 
     def __getstate__(self) -> dict[str, Any]:
@@ -119,5 +122,19 @@ class Relay(tune.Callback):  # type: ignore[misc]
         self.watcher.finished(_name(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell that a trial failed for good."""
+        """Record that a trial failed for good, and tell."""
+        directory = self.run.trial(_name(trial))
+        known = directory.read_json(directory.failure)
+        if known is None or known["session"] != self.session.group:
+            directory.write_failure(_reason(trial.get_error() or ""), self.session.group)
         self.watcher.failed(_name(trial))
+
+
+def _reason(said: str) -> str:
+    """Return the gist of what Tune has written of a trial's errors: that of the last one."""
+    last = re.split(r"^Failure # .*$", said, flags=re.MULTILINE)[-1].splitlines()
+    own = [line.partition(": ")[2] for line in last if line.startswith(f"{TrialError.__module__}.TrialError: ")]
+    if own:
+        return own[-1]
+    first = next((line for line in last if line.strip()), "no reason given")
+    return f"its worker was lost {MAX_RESTARTS + 1} times, at last so: {first}"

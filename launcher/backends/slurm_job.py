@@ -57,7 +57,7 @@ def _share(
 
 
 def _has_ended(run_directory: RunDirectory, trial: PlannedTrial, group: str) -> bool:
-    """Say whether the trial is done, or failed by its own fault in an earlier attempt of this job."""
+    """Say whether the trial is done, or has failed for good in an earlier attempt of this job."""
     directory = run_directory.trial(trial.name)
     if directory.result.exists():
         return True

@@ -7,12 +7,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 from deepemotion.trial_directory import TrialDirectory
 from launcher.run_directory import RunDirectory
@@ -48,8 +50,11 @@ def table(run):
     return pd.read_parquet(run / "tables" / "trials.parquet")
 
 
-def ray_folders():
-    return set(Path("/tmp").glob("de-ray-*"))
+@pytest.fixture
+def ray_home():
+    """Return a folder for private Rays, so short that their sockets' paths are allowed."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def processes_of(folder):
@@ -240,24 +245,24 @@ def test_one_broken_subject_leaves_the_others_finished(launch, tiny_packed, tmp_
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_launch_goes_on_where_it_was(tiny_packed, tiny_labels, tmp_path, how):
+def test_an_interrupted_launch_goes_on_where_it_was(tiny_packed, tiny_labels, tmp_path, ray_home, how):
     runs = tmp_path / "runs"
     words = [LAUNCH, "--subjects", "1,2", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels]
     words += ["--runs", runs, "--name", "r", "--set", "train.epochs=40", "--set", "data.drop_overlaps=false"]
-    before = ray_folders()
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    own = {"stderr": subprocess.PIPE, "text": True, "env": {**os.environ, "TMPDIR": str(ray_home)}}
+    with subprocess.Popen(words, **own, start_new_session=True) as process:
         wait_for(lambda: any(len(TrialDirectory(p).read_epochs()) >= 2 for p in runs.glob("r/trials/*")), process)
         process.send_signal(how)
         _, said = process.communicate(timeout=120)
-    (folder,) = ray_folders() - before or {None}
     if how is signal.SIGKILL:
+        (folder,) = ray_home.glob("de-ray-*")
         assert process.returncode == -signal.SIGKILL
         wait_for(lambda: not processes_of(folder), None)
         shutil.rmtree(folder, ignore_errors=True)
     else:
         assert process.returncode == 130, said
         assert "to go on:" in said
-        assert folder is None
+        assert not list(ray_home.glob("de-ray-*"))
     stopped = {
         path.parent.name: len(TrialDirectory(path.parent).read_epochs()) for path in runs.glob("r/trials/*/log.txt")
     }
@@ -300,3 +305,18 @@ def test_a_worker_that_dies_does_not_cost_the_trial(tiny_packed, tiny_labels, tm
     assert process.returncode == 0, said
     assert "resumed after epoch" in log.read_text()
     assert len(TrialDirectory(log.parent).read_epochs()) == 30
+
+
+def test_an_unexpected_error_is_tried_again_then_told(launch, tmp_path):
+    words = ["--subjects", "1,2", "--no-pooled", *QUICK, "--name", "r"]
+    planned = launch(*words, "--plan-only")
+    assert planned.returncode == 0, planned.stderr
+    run = RunDirectory(tmp_path / "runs" / "r")
+    broken, whole = (run.trial(trial.name) for trial in run.read_plan())
+    broken.checkpoints.mkdir(parents=True)
+    torch.save({"epoch": 1}, broken.checkpoints / "last.pt")
+    done = launch(*words)
+    assert done.returncode == 1, done.stderr
+    assert f"failed {broken.path.name}: KeyError: 'model'" in done.stderr
+    assert broken.log_file.read_text().count("Traceback") == 4
+    assert whole.result.is_file()

@@ -58,7 +58,7 @@ class Study:
         """Wait until no job of the user is in the queue, and require that all trials of the run are done."""
         wait_for(lambda: not self.queue("%i"), f"{name}: an empty queue")
         states = {trial.name: self.run(name).state(trial.name, running=()) for trial in self.run(name).read_plan()}
-        assert set(states.values()) == {"done"}, (states, self.logs(name))
+        assert set(states.values()) == {"done"}, (states, self.logs(name), self.failures(name))
         assert len(states) == 20
 
     def queue(self, fields: str) -> str:
@@ -67,6 +67,10 @@ class Study:
 
     def logs(self, name: str) -> str:
         return "\n".join(f"== {log.name}\n{log.read_text()}" for log in sorted(self.run(name).slurm.glob("*.log")))
+
+    def failures(self, name: str) -> list[str]:
+        """Return what the logs of failed trials say."""
+        return [path.with_name("log.txt").read_text() for path in self.run(name).path.glob("trials/*/failure.json")]
 
     def epochs(self, name: str) -> dict[str, int]:
         """Return how many epochs each trial has behind it."""

@@ -20,7 +20,7 @@ from study import (
 pytestmark = pytest.mark.slow
 
 QUICK = 6
-LONG = 120
+LONG = 60
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,60 @@
+"""How the end of a trial under Ray Tune is recorded."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from launcher.run_directory import RunDirectory
+from launcher.sessions import SessionFile
+from launcher.tuning import Relay
+
+DIED = """Failure # 1 (occurred at 2026-01-01_00-00-00)
+The actor died unexpectedly before finishing this task.
+\tclass_name: ImplicitFunc
+Failure # 2 (occurred at 2026-01-01_00-00-09)
+Task was killed due to the node running low on memory.
+Memory on the node was 23 GB / 24 GB
+"""
+RAISED = """Failure # 1 (occurred at 2026-01-01_00-00-00)
+The actor died unexpectedly before finishing this task.
+Failure # 2 (occurred at 2026-01-01_00-00-09)
+ray::ImplicitFunc.train() (pid=1)
+  File "trainable.py", line 48, in run_trial
+launcher.trainable.TrialError: ValueError: 3: no such thing
+"""
+
+
+class Watcher:
+    def __init__(self):
+        self.lost = []
+
+    def failed(self, trial):
+        self.lost.append(trial)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (DIED, "its worker was lost 4 times, at last so: Task was killed due to the node running low on memory."),
+        (RAISED, "ValueError: 3: no such thing"),
+        (None, "its worker was lost 4 times, at last so: no reason given"),
+    ],
+)
+def test_a_trial_that_failed_for_good_says_how_it_last_did(tmp_path, said, reason):
+    run, watcher = RunDirectory(tmp_path), Watcher()
+    session = SessionFile(run.sessions, ["one"], "7", "7").session
+    trial = SimpleNamespace(config={"trial": {"name": "one"}}, get_error=lambda: said)
+    Relay(run, session, watcher).on_trial_error(1, [], trial)
+    directory = run.trial("one")
+    assert directory.read_json(directory.failure) == {"reason": reason, "session": "7"}
+    assert watcher.lost == ["one"]
+
+
+def test_bad_input_that_the_worker_has_recorded_stays_the_reason(tmp_path):
+    run = RunDirectory(tmp_path)
+    session = SessionFile(run.sessions, ["one"], "7", "7").session
+    directory = run.trial("one")
+    directory.write_failure("labels.tsv: no such column", "7")
+    trial = SimpleNamespace(config={"trial": {"name": "one"}}, get_error=lambda: RAISED)
+    Relay(run, session, Watcher()).on_trial_error(1, [], trial)
+    assert directory.read_json(directory.failure)["reason"] == "labels.tsv: no such column"
