@@ -3,8 +3,9 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.child import Finished, Turns
 from deepemotion.settings import DataSettings, ModelSettings, SplitSettings, TrainSettings, Trial
@@ -43,6 +44,14 @@ def trial(
             "subjects": subjects,
         }
     )
+
+
+def changed(wanted: Trial, changes: Mapping[str, Mapping[str, Any]]) -> Trial:
+    """Return the trial with settings of its sections changed: section -> key -> value."""
+    sections = wanted.model_dump()
+    for section, values in changes.items():
+        sections[section].update(values)
+    return Trial.model_validate(sections)
 
 
 def run(wanted: Trial, packed: Path, labels: Path, on_epoch: Epochs) -> Metrics:

@@ -22,12 +22,16 @@ class DataSettings(Section):
 
     `permutation` 0 keeps the labels. A number from 1 on is the seed of a permutation that breaks their tie to the
     brain: `shift` moves the labels of each run circularly, `block` shuffles its blocks of equal labels.
+    `crop` cuts dense volumes to the bounding box of the mask. `downsample` 2 averages the voxels of the mask in each
+    block of 2 x 2 x 2 when volumes are loaded, before anything is normalised.
     """
 
     timing: Literal["true", "cumulative"] = "true"
     lag_s: Annotated[float, Field(ge=0, le=30)] = 4.0
     drop_overlaps: bool = True
     normalisation: Literal["none", "zscore", "zscore+detrend", "psc"] = "zscore+detrend"
+    crop: bool = False
+    downsample: Literal[1, 2] = 1
     permutation: Annotated[int, Field(ge=0)] = 0
     permute: Literal["shift", "block"] = "shift"
 

@@ -67,11 +67,11 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     if state is None:
         raise UserError(f"{directory.checkpoints}: no readable checkpoint; train it again")
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
-    samples = load(packed, [*trial.subjects, *trial.unseen_subjects], labels, trial.data)
     # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
+    samples = load(packed, [*trial.subjects, *trial.unseen_subjects], labels, trial.data)
     samples = align(samples, packed, trial, device, lambda line: None).to(device)
     x, y, z = samples.shape
-    model = models.build(trial.model, (z, y, x), len(labels.classes))
+    model = models.build(trial.model, (z, y, x), len(labels.classes), samples.grid)
     model.load_state_dict(state["model"])
     predictions = pd.read_parquet(directory.predictions)
     for column in predictions.select_dtypes("category"):

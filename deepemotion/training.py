@@ -32,7 +32,11 @@ Metrics = dict[str, float]
 
 
 def train(
-    trial: Trial, packed: Path, labels_file: Path, directory: TrialDirectory, on_epoch: Callable[[Metrics], None]
+    trial: Trial,
+    packed: Path,
+    labels_file: Path,
+    directory: TrialDirectory,
+    on_epoch: Callable[[Metrics], None],
 ) -> Metrics:
     """Train one model, or go on from its last checkpoint, and return its result.
 
@@ -45,6 +49,7 @@ def train(
     allocator.keep_pages()
     started = time.monotonic()
     labels = Labels.read(labels_file)
+    models.require_fit(trial)
     directory.claim(trial, data_checksums(trial, packed, labels))
     finished = directory.read_json(directory.result)
     if finished is not None:
@@ -65,7 +70,7 @@ def train(
     loss_of = Loss(samples.table, training, settings, device)
 
     x, y, z = samples.shape
-    model = models.build(trial.model, (z, y, x), len(labels.classes))
+    model = models.build(trial.model, (z, y, x), len(labels.classes), samples.grid)
     model = model.to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     optimiser = optimisers.build(model, settings)
@@ -79,8 +84,8 @@ def train(
 
     events = EventFile(directory.path, _hyperparameters(trial))
     if not history and isinstance(model, LinearModel):
-        batches = torch.from_numpy(training).to(device).split(settings.batch_size)
-        directory.log(f"{trial.model.name}: {model.standardise(map(samples.dense, batches))}")
+        batches = (x_B1ZYX for _, x_B1ZYX in samples.batches(torch.from_numpy(training), settings.batch_size))
+        directory.log(f"{trial.model.name}: {model.standardise(batches)}")
     for metrics in history:
         events.epoch(metrics)
     for epoch in range(len(history) + 1, settings.epochs + 1):
@@ -179,13 +184,13 @@ def _train_epoch(
     model.train()
     device = samples.device
     shuffle = torch.Generator().manual_seed((settings.seed << 32) + epoch)
-    order = torch.from_numpy(rows)[torch.randperm(len(rows), generator=shuffle)].to(device)
+    order = torch.from_numpy(rows)[torch.randperm(len(rows), generator=shuffle)]
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
-    for rows_B in order.split(settings.batch_size):
+    for rows_B, x_B1ZYX in samples.batches(order, settings.batch_size):
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            x_B1ZYX, mix = augment(samples.dense(rows_B))
-            logits_BC = model(x_B1ZYX)
+            changed_B1ZYX, mix = augment(x_B1ZYX)
+            logits_BC = model(changed_B1ZYX)
         loss = mix.loss(loss_of, logits_BC.float(), rows_B)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
