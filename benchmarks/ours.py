@@ -60,7 +60,7 @@ def run(wanted: Trial, packed: Path, labels: Path, on_epoch: Epochs) -> Metrics:
         return train(wanted, packed, labels, TrialDirectory(Path(folder) / "trial"), on_epoch)
 
 
-def epochs_in_turn(turns: Turns, wanted: Trial, packed: Path) -> None:
+def epochs_in_turn(turns: Turns, wanted: Trial, packed: Path, memory_bytes: int | None = None) -> None:
     """Train an epoch a turn; answer its seconds as the trial counts them, and from one epoch's end to the next's.
 
     The second ones, and those of the processor that come third, include the checkpoint, the tables and the event file.
@@ -79,7 +79,7 @@ def epochs_in_turn(turns: Turns, wanted: Trial, packed: Path) -> None:
 
     try:
         wait()
-        train(wanted, packed, packed / "labels.tsv", TrialDirectory(folder / "trial"), on_epoch)
+        train(wanted, packed, packed / "labels.tsv", TrialDirectory(folder / "trial"), on_epoch, memory_bytes)
     except Finished:
         pass
     finally:

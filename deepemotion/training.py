@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion import __version__, allocator, atlas, checkpoints, evaluation, models, optimisers, splits
-from deepemotion.alignment import align
 from deepemotion.augmentation import Augmentation
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.event_file import EventFile
@@ -23,7 +22,8 @@ from deepemotion.labels import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
 from deepemotion.permutation import permuted
-from deepemotion.samples import Samples, SampleTable, load
+from deepemotion.placement import place
+from deepemotion.samples import Samples, SampleTable
 from deepemotion.settings import TrainSettings, Trial
 from deepemotion.subject_file import SubjectFile, subject_path
 from deepemotion.trial_directory import TrialDirectory
@@ -37,6 +37,7 @@ def train(
     labels_file: Path,
     directory: TrialDirectory,
     on_epoch: Callable[[Metrics], None],
+    memory_bytes: int | None = None,
 ) -> Metrics:
     """Train one model, or go on from its last checkpoint, and return its result.
 
@@ -44,7 +45,8 @@ def train(
     (running, in training mode; the loss is the settings' own), `loss/validation` (cross-entropy with the labels,
     whatever was trained on), `accuracy/validation`, `emotion/<name>` (validation accuracy of one class, left out where
     the class does not occur), `learning_rate`, `time/epoch` (s). The result's accuracies are the final model's. Bad
-    input raises UserError. Equal trials give equal metrics on one kind of hardware.
+    input raises UserError. Equal trials give equal metrics on one kind of hardware, whatever `memory_bytes` of the
+    host they may use: volumes that do not fit are streamed. None: there is no limit.
     """
     allocator.keep_pages()
     started = time.monotonic()
@@ -60,8 +62,7 @@ def train(
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
 
-    samples = load(packed, [*trial.subjects, *trial.unseen_subjects], labels, trial.data)
-    samples = align(samples, packed, trial, device, directory.log).to(device)
+    samples = place(trial, packed, labels, device, directory.log, memory_bytes)
     if trial.data.permutation:
         samples.table = permuted(samples.table, trial.data)
     seen, unseen = _sides(samples, trial)

@@ -13,7 +13,7 @@ class TrialError(Exception):
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """Train the trial of `config`: `trial` (its name, settings and directory), `packed`, `labels`, `session`.
+    """Train the trial of `config`: `trial` (name, settings, directory, memory limit), `packed`, `labels`, `session`.
 
     Progress lives in the trial's directory, so that a trial restarted anywhere, by this session or the next, goes on
     from its last epoch. A trial that failed by its own fault is not tried again within the session.
@@ -38,6 +38,7 @@ def run_trial(config: dict[str, Any]) -> None:
             Path(config["labels"]),
             directory,
             report,
+            config["trial"]["memory_limit"],
         )
     except UserError as error:
         directory.write_failure(error, config["session"])
