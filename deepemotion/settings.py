@@ -84,7 +84,7 @@ class TrainSettings(Section):
     """Optimisation. `threads` is here since the order of CPU summation decides a result's last bits.
 
     `loss` `soft` compares with the share of observers a class; `class_weights` `balanced` weighs each class by the
-    inverse of its frequency among the training volumes.
+    inverse of its frequency among the training volumes. `compile` fuses the model's operations by `torch.compile`.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 50
@@ -97,6 +97,7 @@ class TrainSettings(Section):
     loss: Literal["cross-entropy", "soft"] = "cross-entropy"
     class_weights: Literal["none", "balanced"] = "none"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    compile: bool = False
 
 
 class TrialSettings(Section):

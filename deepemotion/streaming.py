@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deepemotion.volume_reader import VolumeReader
 
@@ -18,10 +17,9 @@ class SubjectFiles:
         self._end_S = np.cumsum([len(one) for one in rows])
         self.count, self.voxels = int(self._end_S[-1]), voxels
 
-    def fill(self, rows: NDArray[np.int64], out: Tensor) -> None:
+    def fill(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> None:
         """Read the volumes `rows` into `out`. Raises UserError where a file is damaged."""
-        volumes_BV: NDArray[np.int16] = out.numpy()
         for i, (row, subject) in enumerate(zip(rows, np.searchsorted(self._end_S, rows, side="right"), strict=True)):
             own = self._rows[subject]
             which = row - (self._end_S[subject] - len(own))
-            self._readers[subject].read(own[which : which + 1], volumes_BV[i : i + 1])
+            self._readers[subject].read(own[which : which + 1], out[i : i + 1])

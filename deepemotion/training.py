@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from torch import nn
 from deepemotion import __version__, allocator, atlas, checkpoints, evaluation, models, optimisers, splits
 from deepemotion.augmentation import Augmentation
 from deepemotion.checkpoints import Checkpoints
+from deepemotion.errors import UserError
 from deepemotion.event_file import EventFile
 from deepemotion.files import write_text
 from deepemotion.labels import Labels
@@ -74,6 +76,8 @@ def train(
     model = models.build(trial.model, (z, y, x), len(labels.classes), samples.grid)
     model = model.to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if settings.compile:
+        _compile(model)
     optimiser = optimisers.build(model, settings)
     files = Checkpoints(directory.checkpoints)
     state = files.load()
@@ -168,6 +172,14 @@ def choose_precision(settings: TrainSettings, device: torch.device) -> torch.dty
     if settings.precision == "auto":
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if settings.precision == "bf16" else torch.float32
+
+
+def _compile(model: nn.Module) -> None:
+    """Compile the model's calls, in place: its parameters, and so its checkpoints, are those it has anyway."""
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise UserError(f"train.compile: torch.compile needs a C++ compiler, and {compiler} is not here; leave it out")
+    model.compile()
 
 
 def _train_epoch(

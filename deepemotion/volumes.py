@@ -24,8 +24,8 @@ class Store(Protocol):
     count: int
     voxels: int
 
-    def fill(self, rows: NDArray[np.int64], out: Tensor) -> None:
-        """Copy the volumes `rows` (B,) into `out` (B, V), int16 on the CPU; called by several threads at once."""
+    def fill(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> None:
+        """Copy the volumes `rows` (B,) into `out` (B, V); called by several threads at once."""
 
 
 class Volumes(Protocol):
@@ -64,9 +64,10 @@ class HostMemory:
         self.volumes_NV = volumes_NV
         self.count, self.voxels = volumes_NV.shape
 
-    def fill(self, rows: NDArray[np.int64], out: Tensor) -> None:
+    def fill(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> None:
         """Copy the volumes `rows` into `out`."""
-        torch.index_select(self.volumes_NV, 0, torch.from_numpy(rows), out=out)
+        # Checking the indices would make NumPy fill a copy of `out` first.
+        np.take(self.volumes_NV.numpy(), rows, axis=0, out=out, mode="clip")
 
 
 class Staged:
@@ -82,7 +83,7 @@ class Staged:
     def __getitem__(self, rows_B: Tensor) -> Tensor:
         """Read the volumes (B, V) of these rows, now."""
         volumes_BV = torch.empty(len(rows_B), self.store.voxels, dtype=torch.int16)
-        self.store.fill(rows_B.cpu().numpy(), volumes_BV)
+        self.store.fill(rows_B.cpu().numpy(), volumes_BV.numpy())
         return volumes_BV.to(self.device)
 
     def batches(self, rows_N: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -116,8 +117,9 @@ class _Buffer:
         if self._copied is not None:
             # In a thread that has nothing else to do; the one that trains never waits for the device.
             self._copied.synchronize()
-        store.fill(rows, self._volumes_BV[: len(rows)])
-        return self._volumes_BV[: len(rows)]
+        host_BV = self._volumes_BV[: len(rows)]
+        store.fill(rows, host_BV.numpy())
+        return host_BV
 
     def to_device(self, host_BV: Tensor) -> Tensor:
         moved_BV = host_BV.to(self._device, non_blocking=True)
