@@ -20,7 +20,7 @@ _SHAPE = (20, 26, 8)
 _BATCH = 20
 
 
-def _labels(root: Path, path: Path) -> None:
+def write_labels(root: Path, path: Path) -> None:
     """Write the true story's emotions as labels, 4 s late, as the response is."""
     with (root / "truth" / "story.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
@@ -77,7 +77,7 @@ def main() -> None:
         dataset = Dataset.of_folder(root)
         pack_subject(PackRequest(dataset, root, "01", out))
         published.pack([dataset.bold(root, "01", segment.run) for segment in dataset.segments], out / "published.zarr")
-        _labels(root, out / "labels.tsv")
+        write_labels(root, out / "labels.tsv")
         frame = _frame(out)
         epochs = 3 if this.quick else 12
         accuracies = {

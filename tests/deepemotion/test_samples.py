@@ -98,6 +98,55 @@ def test_a_buffer_is_reused_and_batches_may_shrink(tiny_packed, labels):
     assert np.array_equal(dense(samples, [1]), first[1:2])
 
 
+def blocks_of(source, mask):
+    """Average (T, Z, Y, X) over the in-mask voxels of blocks of 2 x 2 x 2, by hand; and say which blocks have any."""
+    padding = [(0, side % 2) for side in mask.shape]
+    mask = np.pad(mask, padding)
+    source = np.pad(source, [(0, 0), *padding]) * mask
+    z, y, x = (side // 2 for side in mask.shape)
+    count = mask.reshape(z, 2, y, 2, x, 2).sum(axis=(1, 3, 5))
+    total = source.reshape(-1, z, 2, y, 2, x, 2).sum(axis=(2, 4, 6))
+    return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count > 0
+
+
+def box_of(mask):
+    return tuple(slice(at.min(), at.max() + 1) for at in np.nonzero(mask))
+
+
+@pytest.mark.parametrize("normalisation", ["none", "psc", "zscore", "zscore+detrend"])
+def test_cropped_volumes_are_the_same_voxels_in_the_mask_s_box(tiny_packed, labels, normalisation):
+    whole, cropped = (
+        load(tiny_packed, ["01", "02"], labels, DataSettings(normalisation=normalisation, crop=crop))
+        for crop in (False, True)
+    )
+    mask = whole.grid.mask
+    box = box_of(mask.T)
+    assert cropped.shape == tuple(side.stop - side.start for side in box[::-1])
+    assert np.prod(cropped.shape) < np.prod(whole.shape)
+    rows = [0, 9, len(whole) - 1]
+    assert np.array_equal(dense(cropped, rows), dense(whole, rows)[:, *box])
+
+
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize("normalisation", ["none", "psc", "zscore", "zscore+detrend"])
+def test_downsampled_volumes_are_those_of_a_run_that_was_averaged_first(
+    tiny_dataset, tiny_packed, labels, normalisation, crop
+):
+    samples = load(tiny_packed, ["02"], labels, DataSettings(normalisation=normalisation, downsample=2, crop=crop))
+    mask = SubjectFile(subject_path(tiny_packed, "02")).mask.T
+    for row in (0, len(samples) // 2):
+        source, _ = bold(tiny_dataset, "02", int(samples.table.run[row]))
+        averaged, inside = blocks_of(source, mask)
+        box = box_of(inside) if crop else np.s_[:]
+        averaged, inside = averaged[:, *box] if crop else averaged, inside[box]
+        index = samples.table.index_in_run[row]
+        with np.errstate(invalid="ignore"):
+            expected = averaged[index] if normalisation == "none" else reference(averaged, index, normalisation)
+        volume = dense(samples, [row])[0]
+        np.testing.assert_allclose(volume[inside], expected[inside], rtol=2e-3, atol=5e-3)
+        assert not volume[~inside].any()
+
+
 def test_what_does_not_fit_is_named(tiny_packed, labels, tmp_path):
     nothing = Labels(labels.classes, labels.movie_time, np.full_like(labels.emotion, -1), labels.soft, "x")
     with pytest.raises(UserError, match="no volume of subjects 01 has a label"):
