@@ -16,7 +16,8 @@ from deepemotion.labels import Labels
 from deepemotion.packing import PackRequest, pack_subject
 
 _SEEDS = range(5)
-_SHAPE = (20, 26, 8)
+# With a Z of 8, the last convolution sees a depth of two, whose bfloat16 gradient oneDNN gets wrong.
+_SHAPE = (20, 26, 16)
 _BATCH = 20
 
 

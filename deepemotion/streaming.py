@@ -15,7 +15,7 @@ class SubjectFiles:
         self._readers = readers
         self._rows = rows
         self._end_S = np.cumsum([len(one) for one in rows])
-        self.count, self.voxels = int(self._end_S[-1]), voxels
+        self.voxels = voxels
 
     def fill(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> None:
         """Read the volumes `rows` into `out`. Raises UserError where a file is damaged."""

@@ -19,9 +19,8 @@ AHEAD = 4
 
 
 class Store(Protocol):
-    """N volumes of V voxels in the host's memory or in files."""
+    """Volumes of so many `voxels` in the host's memory or in files."""
 
-    count: int
     voxels: int
 
     def fill(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> None:
@@ -62,7 +61,7 @@ class HostMemory:
 
     def __init__(self, volumes_NV: Tensor) -> None:
         self.volumes_NV = volumes_NV
-        self.count, self.voxels = volumes_NV.shape
+        self.voxels = volumes_NV.shape[1]
 
     def fill(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> None:
         """Copy the volumes `rows` into `out`."""

@@ -12,6 +12,7 @@ from deepemotion import shipped
 from deepemotion.dataset import Dataset, FilePatterns, Segment
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
+from deepemotion.labels import write as write_labels
 from deepemotion.pack_options import Compression, NanRule
 from deepemotion.samples import load
 from deepemotion.settings import DataSettings, make_trial, read_settings
@@ -56,10 +57,19 @@ def packed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def labels():
+def labels_file(tmp_path_factory):
     times = TR * np.arange(RUNS * VOLUMES)
     emotion = np.where(np.arange(len(times)) % 5 == 0, -1, np.arange(len(times)) // 2 % 3)
-    return Labels(("A", "B", "C"), times, emotion, np.ones((len(times), 3), np.float32), "x")
+    path = tmp_path_factory.mktemp("labels") / "labels.tsv"
+    soft = np.full((len(times), 3), 0.25, np.float32)
+    votes = np.full(len(times), 2)
+    write_labels(path, classes=("A", "B", "C"), movie_time=times, emotion=emotion, votes=votes, observers=8, soft=soft)
+    return path
+
+
+@pytest.fixture(scope="module")
+def labels(labels_file):
+    return Labels.read(labels_file)
 
 
 @pytest.mark.parametrize("subjects", [["01"], ["03"], ["01", "02", "03"]])
@@ -136,21 +146,30 @@ def run(folder, packed, labels, memory_bytes, *changes):
     return epochs, result, pd.read_parquet(directory.predictions), directory.log_file.read_text()
 
 
-@pytest.mark.parametrize(
-    "changes", [("split.protocol=run", "split.fold=3"), ("model.name=linear", "augment.noise=0.1", "data.downsample=2")]
-)
-def test_a_streamed_training_is_that_from_memory_bit_for_bit(tiny_packed, tiny_labels, tmp_path, changes):
-    epochs, result, predictions, log = run(tmp_path / "held", tiny_packed, tiny_labels, None, *changes)
-    again, streamed_result, streamed_predictions, streamed_log = run(
-        tmp_path / "streamed", tiny_packed, tiny_labels, 2**20, *changes
-    )
+def require_equal(one, other):
+    """Say that two trainings, of which the second one streamed, ended with the same bits."""
+    epochs, result, predictions, log = one
+    streamed_epochs, streamed_result, streamed_predictions, streamed_log = other
     assert "are streamed from their files" in streamed_log
     assert "streamed" not in log
-    assert again == epochs
+    assert streamed_epochs == epochs
     pd.testing.assert_frame_equal(streamed_predictions, predictions)
     for key, value in result.items():
         if not key.endswith("_s"):
             assert streamed_result[key] == value
+
+
+@pytest.mark.parametrize(
+    "changes", [("split.protocol=run", "split.fold=3"), ("model.name=linear", "augment.noise=0.1", "data.downsample=2")]
+)
+def test_a_streamed_training_is_that_from_memory_bit_for_bit(tiny_packed, tiny_labels, tmp_path, changes):
+    runs = (run(tmp_path / str(most), tiny_packed, tiny_labels, most, *changes) for most in (None, 2**20))
+    require_equal(*runs)
+
+
+def test_so_is_one_of_subjects_whose_masks_and_compression_differ(packed, labels_file, tmp_path):
+    changes = ("data.lag_s=0", "split.protocol=run", "split.fold=2")
+    require_equal(*(run(tmp_path / str(most), packed, labels_file, most, *changes) for most in (None, 2**20)))
 
 
 def test_a_training_with_memory_enough_streams_nothing(tiny_packed, tiny_labels, tmp_path):
