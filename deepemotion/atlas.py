@@ -10,9 +10,8 @@ from deepemotion.errors import UserError
 from deepemotion.grid import Grid
 from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
 from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_format import AFFINE_TOLERANCE
 
-# Programs write affines in single precision, some through a quaternion: mm.
-_AFFINE_TOLERANCE = 1e-3
 _RESAMPLE = "resample it to the data without interpolation (nilearn.image.resample_to_img, interpolation='nearest')"
 
 
@@ -52,7 +51,7 @@ def require_grid(path: Path, file: SubjectFile) -> None:
     """Raise UserError where the atlas lies on another grid than the packed subject."""
     header = read_header(path)
     _require_shape(header, file.shape)
-    if not np.allclose(header.affine, file.affine, atol=_AFFINE_TOLERANCE):
+    if not np.allclose(header.affine, file.affine, atol=AFFINE_TOLERANCE):
         raise UserError(f"{path}: another affine than that of {file.path}; {_RESAMPLE}")
 
 

@@ -21,6 +21,7 @@ from deepemotion.normalisation import normaliser
 from deepemotion.settings import DataSettings
 from deepemotion.streaming import SubjectFiles
 from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_format import AFFINE_TOLERANCE
 from deepemotion.volume_reader import VolumeReader
 from deepemotion.volumes import Held, HostMemory, Staged, Volumes
 
@@ -33,6 +34,7 @@ class SampleTable:
     run: NDArray[np.int8]
     index_in_run: NDArray[np.int64]
     movie_time: NDArray[np.float64]  # seconds at acquisition, as `timing` places it
+    true_time: NDArray[np.float64]  # seconds at acquisition, as they were
     label: NDArray[np.int64]  # class index
     soft: NDArray[np.float32]  # (N, C) share of observers that gave each class, as in labels.tsv
 
@@ -163,11 +165,13 @@ def load(
 
 
 def common_mask(files: Iterable[SubjectFile]) -> NDArray[np.bool_]:
-    """Return the voxels (X, Y, Z) that all files have. Raises UserError where shapes differ, or where there is none."""
+    """Return the voxels (X, Y, Z) that all files have. Raises UserError where grids differ, or there is none."""
     first, *others = files
     for file in others:
         if file.shape != first.shape:
             raise UserError(f"{file.path}: shape {file.shape}, but {first.path} has {first.shape}; pack them alike")
+        if not np.allclose(file.affine, first.affine, atol=AFFINE_TOLERANCE):
+            raise UserError(f"{file.path}: its affine is not that of {first.path}; align and pack them alike")
     common: NDArray[np.bool_] = np.logical_and.reduce([file.mask for file in (first, *others)])
     if not common.any():
         subjects = ", ".join(file.subject for file in (first, *others))
@@ -208,6 +212,7 @@ def _load(
                 "run": run,
                 "index_in_run": file.index_in_run[rows].astype(np.int64),
                 "movie_time": movie_time,
+                "true_time": file.movie_time[rows],
                 "label": labels.emotion[grid_row],
                 "soft": labels.soft[grid_row],
                 "scale": scale_N2.astype(np.float32),

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deepemotion import shipped
 from deepemotion.errors import UserError, from_validation
@@ -26,7 +26,8 @@ class DataSettings(Section):
     block of 2 x 2 x 2 when volumes are loaded, before anything is normalised.
     """
 
-    timing: Literal["true", "cumulative"] = "true"
+    # Unquoted, YAML's `true` is no word.
+    timing: Annotated[Literal["true", "cumulative"], BeforeValidator(lambda v: "true" if v is True else v)] = "true"
     lag_s: Annotated[float, Field(ge=0, le=30)] = 4.0
     drop_overlaps: bool = True
     normalisation: Literal["none", "zscore", "zscore+detrend", "psc"] = "zscore+detrend"
@@ -40,8 +41,8 @@ class SplitSettings(Section):
     """Which moments of the movie are for training and which for validation.
 
     `random` draws volumes by `seed` and `validation_share`. `run` leaves the run `fold` out. `block` cuts the movie
-    into blocks of `block_s` seconds and leaves every `folds`-th out, from the `fold`-th on, with the `gap_s` seconds
-    around each. Subjects that are not trained on are tested at validation moments (`random`: at all).
+    into blocks of `block_s` seconds and leaves every `folds`-th out, from the `fold`-th on. Both leave out the `gap_s`
+    seconds around that as well. Subjects that are not trained on are tested at validation moments (`random`: at all).
     """
 
     protocol: Literal["random", "block", "run"] = "random"

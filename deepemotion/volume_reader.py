@@ -4,6 +4,7 @@ import os
 import weakref
 
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from deepemotion import quantisation
@@ -34,6 +35,7 @@ class VolumeReader:
             self._starts_V = np.searchsorted(grid.block[order_P], np.arange(len(grid.voxels)))
             self._count_V = np.bincount(grid.block).astype(np.float32)
             self._chosen_P = order_P if self._chosen_P is None else self._chosen_P[order_P]
+        self._crc32_T = file.crc32
         self._offset_T = file.chunk_offsets
         self._descriptor = -1
         if self._offset_T is not None:
@@ -93,9 +95,14 @@ class VolumeReader:
     def _read_stored(self, row: int, out: NDArray[np.int16]) -> None:
         if self._offset_T is None:
             self.file.read(np.array([row]), out[None])
-            return
+        else:
+            self._read_chunk(int(self._offset_T[row]), row, out)
+        if isal_zlib.crc32(out) != self._crc32_T[row]:
+            raise UserError(f"{self.file.path}: volume {row} is not what was packed: damaged; pack it again")
+
+    def _read_chunk(self, at: int, row: int, out: NDArray[np.int16]) -> None:
         # Reading the chunk's bytes from the file itself takes neither HDF5's lock nor Python's: threads read at once.
-        left, at = out.data.cast("B"), int(self._offset_T[row])
+        left = out.data.cast("B")
         while left:
             count = os.preadv(self._descriptor, [left], at)
             if count == 0:

@@ -1,6 +1,7 @@
 """Alignment of real files: what it may see, what it gives back, and what it refuses."""
 
 import shutil
+import zlib
 
 import h5py
 import nibabel
@@ -51,7 +52,9 @@ def with_noise(packed, folder, which):
         rng = np.random.default_rng(3)
         with h5py.File(path, "r+") as file:
             for row in rows:
-                file["volumes"][row] = rng.integers(5000, 12000, file["volumes"].shape[1])
+                noise = rng.integers(5000, 12000, file["volumes"].shape[1], dtype=np.int16)
+                file["volumes"][row] = noise
+                file["crc32"][row] = zlib.crc32(noise)
     return folder
 
 

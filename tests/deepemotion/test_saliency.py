@@ -35,6 +35,7 @@ def samples():
         run=np.ones(count, np.int8),
         index_in_run=np.arange(count),
         movie_time=2.0 * np.arange(count),
+        true_time=2.0 * np.arange(count),
         label=np.arange(count) % 2,
         soft=np.zeros((count, 2), np.float32),
     )

@@ -1,5 +1,9 @@
 """The labelled volumes of a trial: which they are, in which unit, and where their voxels go."""
 
+import shutil
+from pathlib import Path
+
+import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -153,3 +157,25 @@ def test_what_does_not_fit_is_named(tiny_packed, labels, tmp_path):
         load(tiny_packed, ["01"], nothing, DataSettings())
     with pytest.raises(UserError, match=r"sub-09\.h5"):
         load(tiny_packed, ["09"], labels, DataSettings())
+
+
+@pytest.mark.parametrize("most_bytes", [None, 0])
+def test_a_flipped_bit_in_a_volume_is_found_when_it_is_read(tiny_packed, labels, tmp_path, most_bytes):
+    path = Path(shutil.copy(subject_path(tiny_packed, "01"), tmp_path))
+    settings = DataSettings(normalisation="none")
+    table = load(tmp_path, ["01"], labels, settings).table
+    with SubjectFile(path) as file:
+        row = np.flatnonzero((file.run == table.run[3]) & (file.index_in_run == table.index_in_run[3]))[0]
+    with h5py.File(path, "r+") as file:
+        file["volumes"][row, 5] ^= 4
+    with pytest.raises(UserError, match=rf"sub-01\.h5: volume {row} is not what was packed: damaged; pack it again"):
+        dense(load(tmp_path, ["01"], labels, settings, most_bytes=most_bytes), [2, 3])
+
+
+def test_subjects_in_different_places_are_refused(tiny_packed, labels, tmp_path):
+    for subject in ("01", "02"):
+        shutil.copy(subject_path(tiny_packed, subject), tmp_path)
+    with h5py.File(subject_path(tmp_path, "02"), "r+") as file:
+        file["affine"][0, 3] += 20
+    with pytest.raises(UserError, match=r"sub-02\.h5: its affine is not that of .*sub-01\.h5"):
+        load(tmp_path, ["01", "02"], labels, DataSettings())
