@@ -54,9 +54,11 @@ def train(
     started = time.monotonic()
     labels = Labels.read(labels_file)
     models.require_fit(trial)
-    directory.claim(trial, data_checksums(trial, packed, labels))
+    checksums = data_checksums(trial, packed, labels)
+    directory.require(trial, checksums)
     finished = directory.read_json(directory.result)
     if finished is not None:
+        directory.claim(trial, checksums)
         return finished
     settings = trial.train
     device = choose_device(settings)
@@ -64,13 +66,18 @@ def train(
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
 
-    samples = place(trial, packed, labels, device, directory.log, memory_bytes)
+    notes: list[str] = []
+    samples = place(trial, packed, labels, device, notes.append, memory_bytes)
     if trial.data.permutation:
         samples.table = permuted(samples.table, trial.data)
     seen, unseen = _sides(samples, trial)
     training, validation = splits.split(seen, trial.split)
     audit = splits.audit(seen, training, validation, len(labels.classes))
     loss_of = Loss(samples.table, training, settings, device)
+    # Not before: bad input leaves no folder behind, which a corrected command would have to differ from.
+    directory.claim(trial, checksums)
+    for note in notes:
+        directory.log(note)
 
     x, y, z = samples.shape
     model = models.build(trial.model, (z, y, x), len(labels.classes), samples.grid)
