@@ -69,11 +69,10 @@ class TrialDirectory:
         """Return the metrics of the epochs so far, none for a trial that has not finished one."""
         try:
             with self.epochs.open(encoding="utf-8", newline="") as file:
-                return [
-                    {key: float(value) for key, value in row.items()} for row in csv.DictReader(file, delimiter="\t")
-                ]
+                names, *rows = csv.reader(file, delimiter="\t")
         except FileNotFoundError:
             return []
+        return [dict(zip(names, map(float, row), strict=True)) for row in rows]
 
     def write_failure(self, error: BaseException, session: str) -> None:
         """Record why an attempt of `session` failed: the reason in one line, and the traceback in the log."""
