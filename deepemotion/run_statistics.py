@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 # A tile of 32 volumes x 8192 voxels in float32 (1 MB) stays in the processor's second-level cache.
 _BLOCK = 32
 _TILE = 8192
+# OpenBLAS starts threads of its own for larger products, which would only be in the way of other runs.
+_PRODUCT = 4096
 
 
 class RunStatistics:
@@ -23,6 +25,7 @@ class RunStatistics:
         self._scale = np.empty((_BLOCK, 2))
         self._waiting = self._merged = 0
         self._centre = np.zeros(voxels)
+        self._extremes = np.zeros(2)  # of c over the voxels
         self._sum = np.zeros(voxels)
         self._with_time = np.zeros(voxels)
         self._squares = np.zeros(voxels)
@@ -64,15 +67,16 @@ class RunStatistics:
     def _merge(self) -> None:
         block, scale = self._block[: self._waiting], self._scale[: self._waiting]
         count = self._waiting
-        time = np.arange(self._merged, self._merged + count, dtype=np.float32)
-        # From the first volume's intercept, and in units that keep all volumes' values within reach of float32.
+        weights = np.stack([np.ones(count), self._merged + np.arange(count)]).astype(np.float32)
+        # From the first volume's intercept, and in units that keep all volumes' values, and c, within reach of float32.
         slope, intercept = scale[0]
         away = scale[:, 1:] - intercept
-        alike = bool((scale == scale[0]).all())
+        far = np.abs(self._extremes - intercept).max() / 2**24 if self._merged else 0.0
+        alike = bool((scale == scale[0]).all()) and far <= abs(slope)
         if not alike:
-            slope = max(np.abs(scale[:, 0]).max(), np.abs(away).max() / 32768)
+            slope = max(np.abs(scale[:, 0]).max(), np.abs(away).max() / 32768, far)
         slopes, intercepts = (scale[:, :1] / slope).astype(np.float32), (away / slope).astype(np.float32)
-        tile = np.empty((count, _TILE), np.float32)
+        tile, sums = np.empty((count, _TILE), np.float32), np.empty((2, _TILE), np.float32)
         for start in range(0, block.shape[1], _TILE):
             part = np.s_[start : start + _TILE]
             x = tile[:, : block[:, part].shape[1]]
@@ -83,8 +87,13 @@ class RunStatistics:
             if not self._merged:
                 self._centre[part] = np.rint(x.mean(axis=0)) * slope + intercept
             x -= ((self._centre[part] - intercept) / slope).astype(np.float32)
-            # Not as products of matrices: BLAS would start threads, in the way of the other runs.
-            self._sum[part] += np.add.reduce(x) * slope
-            self._with_time[part] += np.einsum("t,tv->v", time, x) * slope
+            for piece in range(0, x.shape[1], _PRODUCT):
+                columns = x[:, piece : piece + _PRODUCT]
+                np.matmul(weights, columns, out=sums[:, piece : piece + columns.shape[1]])
+            total, with_time = sums[:, : x.shape[1]]
+            self._sum[part] += total * slope
+            self._with_time[part] += with_time * slope
             self._squares[part] += np.einsum("tv,tv->v", x, x) * slope**2
+        if not self._merged:
+            self._extremes = np.array([self._centre.min(), self._centre.max()])
         self._merged, self._waiting = self._merged + count, 0
