@@ -90,10 +90,11 @@ def _write_subject(
     still = noise.integers(8000, 12000, int(mask.sum()), dtype=np.int16)
     with new_subject_file(subject_path(folder, subject), layout) as writer:
         for run in runs:
+            run_writer = writer.run(run)
             for _ in range(volumes):
-                writer.add_volume(still + noise.integers(-100, 100, len(still), dtype=np.int16), 1.0, 0.0)
+                run_writer.add_volume(still + noise.integers(-100, 100, len(still), dtype=np.int16), 1.0, 0.0)
             source = Source(name=f"{subject}-{run}.nii", size=0, mtime_ns=0, crc32=0)
-            writer.end_run(
+            run_writer.end(
                 RunRecord(
                     run=run,
                     volumes=volumes,

@@ -57,9 +57,9 @@ def clear(out: Path) -> None:
     os.sync()
 
 
-def pack(root: Path, dataset: Dataset, out: Path) -> None:
+def pack(root: Path, dataset: Dataset, out: Path, threads: int | None = None) -> None:
     """Pack the first subject."""
-    pack_subject(PackRequest(dataset, root, dataset.subjects[0], out))
+    pack_subject(PackRequest(dataset, root, dataset.subjects[0], out, threads=threads))
 
 
 def _use_one_core() -> None:

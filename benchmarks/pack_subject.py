@@ -25,7 +25,7 @@ def _pack_when_asked(turns: child.Turns, root: Path, out: Path) -> None:
     dataset = Dataset.of_folder(root)
     while True:
         turns.wait()
-        pack(root, dataset, out)
+        pack(root, dataset, out, threads=1)
         turns.done(None)
 
 

@@ -7,6 +7,7 @@ All of them follow from sums over volumes. Shape suffixes: N volumes, C classes,
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,19 +111,21 @@ def block_bootstrap(counts: Tally, block: Rows, resamples: int = RESAMPLES, seed
     """
     number = np.unique(block, return_inverse=True)[1]
     blocks = int(number.max(initial=-1)) + 1
-    if blocks < 2:
-        times = np.full((resamples, blocks), np.nan)
-    else:
-        draws = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples)
-        times = draws.astype(np.float64)
+    times = _times_drawn(blocks, resamples, seed) if blocks > 1 else np.full((resamples, blocks), np.nan)
 
     def drawn(values: Floats) -> Floats:
         flat = values.reshape(len(values), math.prod(values.shape[1:]))
-        sums = np.zeros((blocks, flat.shape[1]))
-        np.add.at(sums, number, flat)
+        sums: Floats = np.stack([np.bincount(number, column, blocks) for column in flat.T], axis=1).astype(np.float64)
         return (times @ sums).reshape(resamples, *values.shape[1:])
 
     return Tally(drawn(counts.confusion), drawn(counts.bins), drawn(counts.squares))
+
+
+@lru_cache(maxsize=4)
+def _times_drawn(blocks: int, resamples: int, seed: int) -> Floats:
+    """Return (R, blocks) how often each block is drawn: the same for all models of a run, and slow to make."""
+    draws = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples)
+    return draws.astype(np.float64)
 
 
 def interval(values: Floats) -> tuple[float, float]:

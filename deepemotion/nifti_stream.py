@@ -1,13 +1,10 @@
-"""Reads the volumes of a .nii or .nii.gz one after the other, never a whole run, decompressing in a second thread."""
+"""Reads the volumes of a .nii or .nii.gz one after the other, never a whole run."""
 
 import gzip
 import io
 import math
 import zlib
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +19,6 @@ from deepemotion.errors import UserError
 
 # isal's type hints declare the class as an instance.
 _IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
-
-# Volumes decompressed ahead of the one in use: enough to ride out the statistics of a block, and 35 MB in float32.
-_AHEAD = 8
 
 
 @dataclass(frozen=True)
@@ -94,21 +88,13 @@ class VolumeStream:
         size = math.prod(self.header.shape) * self.header.dtype.itemsize
         done = 0
         try:
-            with ExitStack() as stack:
-                file = stack.enter_context(_Checksummed(path))
-                source = stack.enter_context(_uncompressed(file, path))
-                # Entered last: leaving waits for the thread before the files it reads are closed.
-                thread = stack.enter_context(ThreadPoolExecutor(1))
-                thread.submit(_take, source, self.header.offset).result()
-                ahead = deque(thread.submit(_take, source, size) for _ in range(min(_AHEAD, volumes)))
-                while ahead:
-                    data = ahead.popleft().result()
-                    if done + 1 + len(ahead) < volumes:
-                        ahead.append(thread.submit(_take, source, size))
-                    yield np.frombuffer(data, self.header.dtype)
+            with _Checksummed(path) as file, _uncompressed(file, path) as source:
+                _take(source, self.header.offset)
+                while done < volumes:
+                    yield np.frombuffer(_take(source, size), self.header.dtype)
                     done += 1
                 # gzip's own checksum is behind the last byte.
-                thread.submit(_drain, source).result()
+                _drain(source)
                 self.crc32 = file.crc32
         except EOFError as error:
             raise UserError(f"{path}: truncated after {done} of {volumes} volumes; fetch it again") from error

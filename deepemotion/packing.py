@@ -1,28 +1,32 @@
-"""NIfTI runs -> one packed subject file, streaming: a volume at a time from gzip to HDF5."""
+"""NIfTI runs -> one packed subject file, streaming: a volume at a time from gzip to HDF5, several runs at once."""
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any
 
 import numpy as np
 from isal import isal_zlib
+from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
 from deepemotion.pack_options import Compression, NanRule
-from deepemotion.pack_sources import Space, check_length, common_space, is_unchanged, source
+from deepemotion.pack_sources import check_length, common_space, is_unchanged, source
 from deepemotion.quantisation import encode
 from deepemotion.subject_file import NotASubjectFileError, SubjectFile, subject_path
 from deepemotion.subject_format import Header, RunRecord
-from deepemotion.subject_writer import Layout, SubjectWriter, new_subject_file
+from deepemotion.subject_writer import Layout, RunWriter, new_subject_file
 
 
 @dataclass(frozen=True)
 class PackRequest:
-    """One subject's packing."""
+    """One subject's packing; `threads` runs at a time, None for as many as there are CPUs."""
 
     dataset: Dataset
     root: Path
@@ -30,6 +34,7 @@ class PackRequest:
     out: Path
     nan: NanRule = NanRule.FAIL
     compression: Compression = Compression.NONE
+    threads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,15 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
             dataset, request.subject, volumes, space.mask, space.affine, sources, request.nan, request.compression
         )
         with new_subject_file(path, layout) as writer:
-            for run, header in headers.items():
+            inside = np.flatnonzero(space.mask.ravel(order="F"))
+
+            def write(run: int, tick: Callable[[], None]) -> None:
                 if there and run in unchanged:
-                    _copy_run(there, unchanged[run], writer, on_volume)
+                    _copy_run(there, unchanged[run], writer.run(run), tick)
                 else:
-                    _read_run(run, header, space, request.nan, writer, on_volume)
+                    _read_run(run, headers[run], inside, request.nan, writer.run(run), tick)
+
+            _for_each(list(runs), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
             written = writer.finish()
     finally:
         if there:
@@ -131,15 +140,55 @@ def _check_space(request: PackRequest, volumes: int, voxels: int) -> None:
         )
 
 
-def _read_run(
-    run: int, header: NiftiHeader, space: Space, nan: NanRule, writer: SubjectWriter, on_volume: Callable[[], None]
+class _Stopped(Exception):  # noqa: N818  (no error: it unwinds a run because of another one's)
+    """Another run failed."""
+
+
+def _for_each(
+    runs: Sequence[int],
+    write: Callable[[int, Callable[[], None]], None],
+    threads: int,
+    on_volume: Callable[[], None],
 ) -> None:
-    inside = np.flatnonzero(space.mask.ravel(order="F"))
-    values: np.ndarray[Any, Any] = np.empty(len(inside), header.dtype)
-    lossless = header.dtype.kind == "i" and header.dtype.itemsize == 2
+    """Call `write(run, tick)` for each run, in as many threads; `tick` is to be called after each volume.
+
+    Decompressing, masking and writing leave Python's lock to others. The first failure stops the other runs too.
+    """
+    stopped, counting = Event(), Lock()
+
+    def tick() -> None:
+        if stopped.is_set():
+            raise _Stopped
+        with counting:
+            on_volume()
+
+    with ThreadPoolExecutor(threads) as pool:
+        tasks = [pool.submit(write, run, tick) for run in runs]
+        try:
+            done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
+            for task in tasks:
+                if task in done:
+                    task.result()
+        finally:
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_run(
+    run: int,
+    header: NiftiHeader,
+    inside: NDArray[np.intp],
+    nan: NanRule,
+    writer: RunWriter,
+    tick: Callable[[], None],
+) -> None:
+    lossless = header.dtype == np.dtype("<i2")
+    values: NDArray[Any] = np.empty(len(inside), header.dtype)
     stream = VolumeStream(header)
     not_finite, largest_error = 0, 0.0
     for volume in stream:
+        if lossless:
+            values = writer.room()
         # "clip" skips the bounds check that the default makes; the indices come from the mask and fit.
         np.take(volume, inside, mode="clip", out=values)
         if header.dtype.kind == "f":
@@ -153,13 +202,13 @@ def _read_run(
             stored, slope, intercept, error = encode(values)
             writer.add_volume(stored, slope * header.slope, intercept * header.slope + header.intercept)
             largest_error = max(largest_error, abs(header.slope) * error)
-        on_volume()
+        tick()
     if not_finite and nan is NanRule.FAIL:
         raise UserError(
             f"{header.path}: {not_finite} voxels inside the mask are NaN or infinite;"
             " correct the file, or pack them as zero with --nan zero"
         )
-    writer.end_run(
+    writer.end(
         RunRecord(
             run=run,
             volumes=header.volumes,
@@ -173,11 +222,11 @@ def _read_run(
     )
 
 
-def _copy_run(there: SubjectFile, record: RunRecord, writer: SubjectWriter, on_volume: Callable[[], None]) -> None:
+def _copy_run(there: SubjectFile, record: RunRecord, writer: RunWriter, tick: Callable[[], None]) -> None:
     for row in np.flatnonzero(there.run == record.run):
         volume = there.read(np.array([row]))[0]
         if isal_zlib.crc32(volume) != there.crc32[row]:
             raise UserError(f"{there.path}: volume {row} is damaged; delete the file and pack the subject again")
         writer.add_volume(volume, *there.scale[row])
-        on_volume()
-    writer.end_run(record)
+        tick()
+    writer.end(record)

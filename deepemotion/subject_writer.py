@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 import h5py
@@ -35,6 +36,8 @@ from deepemotion.subject_format import (
 
 # Volumes between two syncs, which run beside the packing: left to the end, they would take a fifth of its time.
 _SYNC_EVERY = 32
+# A volume that begins with a page of memory is copied to the system's cache faster.
+_PAGES = {"alignment_threshold": 1 << 16, "alignment_interval": 4096}
 _PACKAGES = ("deepemotion", "h5py", "isal", "nibabel", "numpy")
 
 
@@ -53,52 +56,55 @@ class Layout:
 
 
 class SubjectWriter:
-    """Takes the volumes of all runs in order, and after those of each run its record; gathers its statistics."""
+    """Takes the runs of a subject, in any order and several at once, each through a `RunWriter` in one thread."""
 
     def __init__(self, file: h5py.File, layout: Layout, syncer: ThreadPoolExecutor) -> None:
         self._file = file
         self._descriptor = file.id.get_vfd_handle()
         self._syncer = syncer
+        self._syncing = Lock()
         self._synced = syncer.submit(os.fsync, self._descriptor)
         self._layout = layout
-        self.voxels = int(layout.mask.sum())
+        self._voxels = int(layout.mask.sum())
         total = sum(layout.runs.values())
         self._volumes = file.create_dataset(
-            "volumes", (total, self.voxels), "<i2", chunks=(1, self.voxels), **_filter(layout.compression)
+            "volumes", (total, self._voxels), "<i2", chunks=(1, self._voxels), **_filter(layout.compression)
         )
-        self._row = 0
         self._crc32 = np.zeros(total, np.uint32)
         self._scale = np.zeros((total, 2))
-        self._statistics: dict[str, list[NDArray[np.float32]]] = {name: [] for name in STATISTICS}
-        self._records: list[RunRecord] = []
-        self._run = RunStatistics(self.voxels)
+        self._ended: dict[int, tuple[RunRecord, dict[str, NDArray[np.float32]]]] = {}
 
-    def add_volume(self, stored: NDArray[np.int16], slope: float, intercept: float) -> None:
-        """Append a volume (V,); physical value = slope * stored + intercept."""
-        data = np.ascontiguousarray(stored, "<i2")
+    def run(self, number: int) -> "RunWriter":
+        """Return the writer of a run of the layout, for one thread; runs may be written at the same time."""
+        runs = list(self._layout.runs)
+        first = sum(self._layout.runs[before] for before in runs[: runs.index(number)])
+        return RunWriter(self, first, self._voxels)
+
+    def write(self, row: int, data: NDArray[np.int16], slope: float, intercept: float) -> None:
+        """Write a volume (V,), contiguous and little-endian, at its place among all runs'."""
         if self._layout.compression is Compression.NONE:
-            self._volumes.id.write_direct_chunk((self._row, 0), data)
+            self._volumes.id.write_direct_chunk((row, 0), data)
         else:
-            self._volumes[self._row] = data
-        self._crc32[self._row] = isal_zlib.crc32(data)
-        self._scale[self._row] = slope, intercept
-        self._run.add(data, slope, intercept)
-        self._row += 1
-        if self._row % _SYNC_EVERY == 0 and self._synced.done():
-            self._synced.result()  # the system tells a failed write once only
-            self._synced = self._syncer.submit(os.fsync, self._descriptor)
+            self._volumes[row] = data
+        self._crc32[row] = isal_zlib.crc32(data)
+        self._scale[row] = slope, intercept
 
-    def end_run(self, record: RunRecord) -> None:
-        """Close a run: `record` says where its volumes came from."""
-        self._records.append(record)
-        for name, values in self._run.result().items():
-            self._statistics[name].append(values)
-        self._run = RunStatistics(self.voxels)
+    def sync(self) -> None:
+        """Let what was written so far reach the disk, beside the packing."""
+        with self._syncing:
+            if self._synced.done():
+                self._synced.result()  # the system tells a failed write once only
+                self._synced = self._syncer.submit(os.fsync, self._descriptor)
+
+    def end_run(self, record: RunRecord, statistics: dict[str, NDArray[np.float32]]) -> None:
+        """Take a run's record and statistics, once all its volumes are written."""
+        self._ended[record.run] = record, statistics
 
     def finish(self) -> Header:
         """Write everything but the volumes, and return the header."""
         self._synced.result()
         layout, dataset = self._layout, self._layout.dataset
+        ended = [self._ended[number] for number in layout.runs]
         starts = {segment.run: segment.start for segment in dataset.segments}
         run = np.repeat(list(layout.runs), list(layout.runs.values()))
         index = np.concatenate([np.arange(volumes) for volumes in layout.runs.values()])
@@ -110,7 +116,7 @@ class SubjectWriter:
             "index_in_run": index,
             "movie_time": np.array([starts[number] for number in run.tolist()]) + dataset.tr * index,
             "scale": self._scale,
-            **{f"statistics/{name}": np.stack(rows) for name, rows in self._statistics.items()},
+            **{f"statistics/{name}": np.stack([statistics[name] for _, statistics in ended]) for name in STATISTICS},
         }
         arrays = {name: arrays[name].astype(dtype, copy=False) for name, dtype in CHECKED.items()}
         header = Header(
@@ -119,7 +125,7 @@ class SubjectWriter:
             dataset=dataset.name,
             tr=dataset.tr,
             segments=dataset.segments,
-            runs=self._records,
+            runs=[record for record, _ in ended],
             masks=layout.masks,
             nan=layout.nan,
             compression=layout.compression,
@@ -134,6 +140,32 @@ class SubjectWriter:
         return header
 
 
+class RunWriter:
+    """Takes the volumes of one run in order, and then its record; gathers its statistics."""
+
+    def __init__(self, subject: SubjectWriter, first_row: int, voxels: int) -> None:
+        self._subject = subject
+        self._row = first_row
+        self._statistics = RunStatistics(voxels)
+
+    def room(self) -> NDArray[np.int16]:
+        """Return where the next volume (V,) may be put together before it is added: so it need not be copied."""
+        return self._statistics.room()
+
+    def add_volume(self, stored: NDArray[np.int16], slope: float, intercept: float) -> None:
+        """Append a volume (V,); physical value = slope * stored + intercept."""
+        data = np.ascontiguousarray(stored, "<i2")
+        self._subject.write(self._row, data, slope, intercept)
+        self._statistics.add(data, slope, intercept)
+        self._row += 1
+        if self._row % _SYNC_EVERY == 0:
+            self._subject.sync()
+
+    def end(self, record: RunRecord) -> None:
+        """Close the run: `record` says where its volumes came from."""
+        self._subject.end_run(record, self._statistics.result())
+
+
 @contextmanager
 def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
     """Give a writer of `path`, which appears when the block ends well; else nothing of it stays.
@@ -146,7 +178,7 @@ def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
         _lock(held.enter_context(temporary.open("rb")))
         try:
             with (
-                h5py.File(temporary, "w", libver="v110", locking=False, rdcc_nbytes=0) as file,
+                h5py.File(temporary, "w", libver="v110", locking=False, rdcc_nbytes=0, **_PAGES) as file,
                 ThreadPoolExecutor(1) as syncer,
             ):
                 yield SubjectWriter(file, layout, syncer)

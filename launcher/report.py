@@ -3,7 +3,6 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
@@ -38,7 +37,7 @@ def write_report(run: RunDirectory) -> Path:
         name=run.path.name,
         experiment=run.experiment_file.read_text(encoding="utf-8"),
         states=trials["state"].value_counts().to_dict(),
-        summary=summary(best),
+        summary=results.summary(best),
         best=best.to_dict("records"),
         evidence=[{**row.to_dict(), "marks": marks(row)} for _, row in best_rows(findings.statistics).iterrows()],
         paired=findings.paired.to_dict("records"),
@@ -51,31 +50,6 @@ def write_report(run: RunDirectory) -> Path:
     )
     write_text(run.report, html)
     return run.report
-
-
-def summary(best: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the lines of the summary: the single-subject models together (mean, SD), then every other model."""
-    if best.empty:
-        return []
-    single = best[best["training_set"].str.startswith("sub-")]
-    lines: list[dict[str, Any]] = []
-    if len(single):
-        columns = ["accuracy_validation", "label_only_accuracy", "majority_accuracy", "chance"]
-        lines.append(
-            {
-                "model": f"single-subject (n = {len(single)})",
-                "sd": single["accuracy_validation"].std(),
-                "beaten": int(single["beats_labels"].sum()),
-                "models": len(single),
-                **{column: single[column].mean() for column in columns},
-            }
-        )
-    for row in best[~best["training_set"].str.startswith("sub-")].to_dict("records"):
-        named = {str(key): value for key, value in row.items()}
-        lines.append(
-            {**named, "model": row["training_set"], "sd": None, "beaten": int(row["beats_labels"]), "models": 1}
-        )
-    return lines
 
 
 def _percent(value: float | None) -> str:

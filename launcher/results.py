@@ -2,19 +2,23 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+from pyarrow import csv
 
 from deepemotion.files import atomic_path
-from launcher.answers import SPLITS
 from launcher.plan import PlannedTrial
+from launcher.predictions import write_predictions
 from launcher.run_directory import RunDirectory
 
+_OF_TRIAL = ("training_set", "condition", "fold", "seed")
 _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 
 
@@ -86,60 +90,52 @@ def _setup(trial: PlannedTrial) -> str:
 
 def epochs_table(run: RunDirectory) -> pd.DataFrame:
     """Return one row an epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics."""
-    rows = [
+    # Read together as text and parsed at once: parsing thousands of small files takes seconds.
+    alike: defaultdict[str, list[tuple[PlannedTrial, str]]] = defaultdict(list)
+    for trial in run.read_plan():
+        if trial.permutation == 0:
+            with suppress(FileNotFoundError):
+                header, _, rows = run.trial(trial.name).epochs.read_text(encoding="utf-8").partition("\n")
+                alike[header].append((trial, rows))
+    if not alike:
+        return pd.DataFrame(columns=["trial", *_OF_TRIAL, "epoch"])
+    tables = [_parsed(header, parts) for header, parts in alike.items()]
+    return pd.concat(tables, ignore_index=True).astype({"fold": "Int64"})
+
+
+def _parsed(header: str, parts: Sequence[tuple[PlannedTrial, str]]) -> pd.DataFrame:
+    """Return the epochs of trials with equal columns, from the rows of their epochs.tsv."""
+    text = "\n".join([header, *(rows.rstrip("\n") for _, rows in parts)])
+    metrics: pd.DataFrame = csv.read_csv(
+        pa.BufferReader(text.encode()),
+        parse_options=csv.ParseOptions(delimiter="\t"),
+        convert_options=csv.ConvertOptions(column_types=dict.fromkeys(header.split("\t"), pa.float64())),
+    ).to_pandas()
+    trials = pd.DataFrame(
         {
-            "trial": trial.name,
-            "training_set": trial.training_set,
-            "condition": trial.condition,
-            "fold": trial.fold,
-            "seed": trial.seed,
-            **metrics,
+            "trial": [trial.name for trial, _ in parts],
+            **{name: [getattr(trial, name) for trial, _ in parts] for name in _OF_TRIAL},
         }
-        for trial in run.read_plan()
-        if trial.permutation == 0
-        for metrics in run.trial(trial.name).read_epochs()
-    ]
-    columns = ["trial", "training_set", "condition", "fold", "seed", "epoch"]
-    return pd.DataFrame(rows).astype({"fold": "Int64"}) if rows else pd.DataFrame(columns=columns)
+    )
+    of_row = np.repeat(np.arange(len(parts)), [rows.count("\n") for _, rows in parts])
+    return pd.concat([trials.loc[of_row].reset_index(drop=True), metrics], axis=1)
 
 
 def write_tables(run: RunDirectory) -> pd.DataFrame:
-    """Write tables/trials.{parquet,csv}, epochs.parquet and predictions.parquet; return the trials' table.
-
-    Of permuted trials the predictions of volumes that test are kept: nothing is made of the others, and they would be
-    most of the file.
-    """
+    """Write tables/trials.{parquet,csv}, epochs.parquet and predictions.parquet; return the trials' table."""
     trials = trials_table(run)
     _write_parquet(trials, run.tables / "trials.parquet")
     with atomic_path(run.tables / "trials.csv") as temporary:
         trials.to_csv(temporary, index=False)
     _write_parquet(epochs_table(run), run.tables / "epochs.parquet")
     done = trials[trials["state"] == "done"]
-    _write_all_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
+    write_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
     return trials
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
-
-
-def _write_all_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
-    """Write the predictions of the trials done, each with whether it is permuted, one after the other."""
-    if not done:
-        return
-    paths = {name: run.trial(name).predictions for name in done}
-    schema = pa.unify_schemas([pq.read_schema(path) for path in paths.values()], promote_options="permissive")
-    schema = schema.insert(0, pa.field("trial", pa.dictionary(pa.int32(), pa.string()))).remove_metadata()
-    with (
-        atomic_path(run.tables / "predictions.parquet") as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-    ):
-        for name, path in paths.items():
-            part = pq.read_table(path, filters=[("split", "in", SPLITS)] if done[name] else None)
-            part = part.add_column(0, "trial", pa.array([name] * len(part)).dictionary_encode())
-            # Runs whose labels were changed have other classes: a probability that a trial has not is null.
-            writer.write_table(pa.concat_tables([schema.empty_table(), part], promote_options="permissive"))
 
 
 def best_learning_rates(trials: pd.DataFrame) -> pd.DataFrame:
@@ -158,3 +154,28 @@ def best_learning_rates(trials: pd.DataFrame) -> pd.DataFrame:
     table = mean.loc[best.tolist()].reset_index()
     table["beats_labels"] = table["accuracy_validation"] > table[list(_AUDIT)].max(axis=1)
     return table
+
+
+def summary(best: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the lines of the summary: the single-subject models together (mean, SD), then every other model."""
+    if best.empty:
+        return []
+    single = best[best["training_set"].str.startswith("sub-")]
+    lines: list[dict[str, Any]] = []
+    if len(single):
+        columns = ["accuracy_validation", "label_only_accuracy", "majority_accuracy", "chance"]
+        lines.append(
+            {
+                "model": f"single-subject (n = {len(single)})",
+                "sd": single["accuracy_validation"].std(),
+                "beaten": int(single["beats_labels"].sum()),
+                "models": len(single),
+                **{column: single[column].mean() for column in columns},
+            }
+        )
+    for row in best[~best["training_set"].str.startswith("sub-")].to_dict("records"):
+        named = {str(key): value for key, value in row.items()}
+        lines.append(
+            {**named, "model": row["training_set"], "sd": None, "beaten": int(row["beats_labels"]), "models": 1}
+        )
+    return lines

@@ -37,7 +37,7 @@ def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     single = planned[planned["training_set"].str.startswith("sub-")]
     if single["training_set"].nunique() > 1:
         planned = pd.concat([planned, single.assign(training_set=SINGLE)], ignore_index=True)
-    volumes = {str(trial): rows for trial, rows in answers.true.groupby("trial", observed=True)}
+    volumes = answers.true.groupby(["trial", "split"], observed=True).indices
     confusions = answers.confusions()
     rows: list[dict[str, Any]] = []
     permuted: list[pd.DataFrame] = []
@@ -46,12 +46,13 @@ def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
         done = group[group["state"] == "done"]
         true = done[done["permutation"] == 0]
         for split in SPLITS:
-            parts = [volumes[name][volumes[name]["split"] == split] for name in true["trial"] if name in volumes]
-            tested = pd.concat(parts) if parts else answers.true.iloc[:0]
-            if tested.empty:
+            parts = [volumes[name, split] for name in true["trial"] if (name, split) in volumes]
+            if not parts:
                 continue
+            tested = answers.true.iloc[np.concatenate(parts)]
             place = {**dict(zip(KEYS, key, strict=True)), "split": split, "trials": len(true), "planned": wanted.sum()}
-            rows.append(place | _scores(tested, answers) | _audit(true, tested, split))
+            scores = _scores(tested, answers)
+            rows.append(place | scores | _audit(true, tested, split, scores["accuracy"]))
             permuted.append(_permuted_scores(done, split, confusions))
     table = pd.DataFrame(rows)
     return table if table.empty else _tested(table, permuted)
@@ -78,15 +79,15 @@ def _scores(tested: pd.DataFrame, answers: Answers) -> dict[str, float]:
     return result
 
 
-def _audit(true: pd.DataFrame, tested: pd.DataFrame, split: str) -> dict[str, float | bool]:
+def _audit(true: pd.DataFrame, tested: pd.DataFrame, split: str, accuracy: float) -> dict[str, float | bool]:
     """Return what needs no brain data, over the same volumes as the accuracy, and whether that exceeds all of it."""
-    n = true["trial"].map(tested["trial"].astype(str).value_counts()).fillna(0)
+    volumes = tested["trial"].value_counts()
+    n = true["trial"].map(dict(zip(volumes.index, volumes, strict=True))).fillna(0)
     result: dict[str, float | bool] = {}
     for name in _AUDIT:
         column = name if split == "validation" or name == "chance" else f"{name}_{split}"
         values = true[column] if column in true else pd.Series(np.nan, true.index)
         result[name] = float((values * n).sum(skipna=False) / n.sum())
-    accuracy = (tested["label"].astype(str) == tested["prediction"].astype(str)).mean()
     result["beats_labels"] = bool(accuracy > np.nanmax([result[name] for name in _AUDIT]))
     return result
 
@@ -95,6 +96,8 @@ def _permuted_scores(
     done: pd.DataFrame, split: str, confusions: dict[tuple[str, str], NDArray[np.float64]]
 ) -> pd.DataFrame:
     """Return what each permutation scores, columns as in `_TESTED`, of those with the truth's every fold and seed."""
+    if not (done["permutation"] > 0).any():
+        return pd.DataFrame(columns=list(_TESTED), dtype=np.float64)
     places = pd.Series(list(zip(done["member"], done["fold"].fillna(0), done["seed"], strict=True)), done.index)
     needed = set(places[done["permutation"] == 0])
     scores = {}

@@ -17,7 +17,9 @@ def pack(
         str | None, typer.Option("--dataset", help="Its description: studyforrest, or a path; else its dataset.yaml.")
     ] = None,
     subjects: Annotated[str | None, typer.Option(help="Only these: 1,2,5-9.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Subjects at a time.", show_default="all CPUs")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Subjects at a time; CPUs left over take further runs.", show_default="all CPUs")
+    ] = None,
     nan: Annotated[NanRule, typer.Option(help="What to do with NaN or infinite voxels in the mask.")] = NanRule.FAIL,
     compression: Annotated[Compression, typer.Option(help="Of the volumes.")] = Compression.NONE,
 ) -> None:
@@ -30,7 +32,10 @@ def pack(
 
     described = Dataset.of_folder(dataset, description)
     chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
-    requests = [PackRequest(described, dataset, subject, out, nan, compression) for subject in chosen]
-    failed = pack_all(requests, jobs or len(os.sched_getaffinity(0)))
+    cpus = len(os.sched_getaffinity(0))
+    jobs = min(jobs or cpus, len(chosen))
+    threads = max(1, cpus // jobs)
+    requests = [PackRequest(described, dataset, subject, out, nan, compression, threads) for subject in chosen]
+    failed = pack_all(requests, jobs)
     if failed:
         raise UserError(f"{len(failed)} of {len(chosen)} subjects not packed: {', '.join(f'sub-{s}' for s in failed)}")

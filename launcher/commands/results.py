@@ -21,8 +21,7 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
     from rich.table import Table
 
     from launcher.findings import find
-    from launcher.report import summary
-    from launcher.results import best_learning_rates, write_tables
+    from launcher.results import best_learning_rates, summary, write_tables
     from launcher.run_directory import RunDirectory
 
     directory = RunDirectory.existing(run)

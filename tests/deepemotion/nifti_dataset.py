@@ -102,7 +102,11 @@ class SmallDataset:
         return self.out / "sub-01.h5"
 
     def pack(
-        self, subject: str = "01", nan: NanRule = NanRule.FAIL, compression: Compression = Compression.NONE
+        self,
+        subject: str = "01",
+        nan: NanRule = NanRule.FAIL,
+        compression: Compression = Compression.NONE,
+        threads: int | None = None,
     ) -> Packed:
         dataset = Dataset.of_folder(self.root)
-        return pack_subject(PackRequest(dataset, self.root, subject, self.out, nan, compression))
+        return pack_subject(PackRequest(dataset, self.root, subject, self.out, nan, compression, threads))

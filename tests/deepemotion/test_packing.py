@@ -138,6 +138,56 @@ def test_statistics_over_volumes_of_very_different_ranges(tmp_path: Path, first:
             np.testing.assert_allclose(file.statistics(name)[0], expected, rtol=1e-5, atol=1e-6 * max(first, 1))
 
 
+def test_statistics_of_voxels_that_jump_stand_still_or_span_all_of_int16(tmp_path: Path) -> None:
+    small = SmallDataset(tmp_path, runs=0, suffix=".nii")
+    small.runs, volumes = 1, 100
+    rng = np.random.default_rng(0)
+    data = np.full((*SHAPE, volumes), 20_001, "<i2")
+    data[0] = rng.integers(-32768, 32767, (*SHAPE[1:], volumes), endpoint=True)
+    # Its mean over the first volumes is far from that of all.
+    data[1, ..., :32] = -30_000
+    data[1, ..., 32:] = 30_000 + rng.integers(-1, 2, (*SHAPE[1:], volumes - 32))
+    small.describe()
+    description = yaml.safe_load((small.root / "dataset.yaml").read_text())
+    description["segments"][0]["end"] = volumes
+    (small.root / "dataset.yaml").write_text(yaml.safe_dump(description))
+    small.write_run(1, data)
+    small.pack()
+    values = masked(data).astype(np.float64)
+    with SubjectFile(small.packed) as file:
+        np.testing.assert_allclose(file.statistics("mean")[0], values.mean(axis=0), rtol=1e-6, atol=1e-3)
+        np.testing.assert_allclose(file.statistics("std")[0], values.std(axis=0), rtol=1e-6)
+        trend = np.polyfit(np.arange(volumes), values, 1)[0]
+        np.testing.assert_allclose(file.statistics("trend")[0], trend, rtol=1e-5, atol=1e-3)
+
+
+def test_runs_packed_together_are_those_packed_one_by_one(tmp_path: Path) -> None:
+    small = SmallDataset(tmp_path, runs=5)
+    for run in range(1, 6):
+        small.write_run(run, bold(5 + 3 * run, seed=run))
+    alone = small.pack(threads=1)
+    small.packed.unlink()
+    together = small.pack(threads=4)
+    assert (together.read, together.header.runs) == ([1, 2, 3, 4, 5], alone.header.runs)
+    assert together.header.checksum == alone.header.checksum
+    assert problems(small.packed) == []
+
+
+def test_what_fails_in_one_run_ends_them_all_and_leaves_nothing(tmp_path: Path) -> None:
+    small = SmallDataset(tmp_path, runs=4)
+    counted = []
+
+    def count() -> None:
+        counted.append(1)
+        if len(counted) == 10:
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        pack_subject(PackRequest(Dataset.of_folder(tmp_path), tmp_path, "01", small.out, threads=2), count)
+    assert len(counted) < 4 * 20
+    assert list(small.out.iterdir()) == []
+
+
 @pytest.mark.parametrize("with_mask", [False, True])
 @pytest.mark.parametrize(
     "source",

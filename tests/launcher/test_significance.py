@@ -10,7 +10,7 @@ from launcher.answers import read_answers
 from launcher.findings import best_rows, marks, notes
 from launcher.paired import accuracy_by_subject, single_against_pooled
 from launcher.plan import PlannedTrial
-from launcher.results import write_tables
+from launcher.results import epochs_table, write_tables
 from launcher.run_directory import RunDirectory
 from launcher.significance import SINGLE, statistics
 
@@ -272,3 +272,48 @@ def test_tables_hold_trials_of_other_classes_and_of_permuted_ones_only_what_test
     answers = read_answers(run.tables / "predictions.parquet", table.reset_index())
     assert sorted(answers.classes) == ["FEAR", "JOY"]
     assert answers.permuted[["trial", "label", "n"]].astype(str).values.tolist() == [["permuted", "FEAR", "1"]]
+
+
+def test_predictions_are_gathered_anew_only_where_they_changed(tmp_path):
+    run = RunDirectory(tmp_path / "r")
+    run.add_to_plan([planned("one"), planned("two", fold=2)])
+    table = run.tables / "predictions.parquet"
+
+    def train(name, volumes):
+        directory = run.trial(name)
+        directory.path.mkdir(parents=True, exist_ok=True)
+        directory.result.write_text(json.dumps({"accuracy_validation": 0.5, "epochs": 5}))
+        split = pd.Categorical(["validation"] * volumes)
+        pd.DataFrame({"split": split, "label": split, "prediction": split}).to_parquet(directory.predictions)
+
+    def gathered():
+        write_tables(run)
+        rows = pd.read_parquet(table).astype({"trial": str}).groupby("trial").size().to_dict()
+        return rows, table.stat().st_ino
+
+    train("one", 3)
+    first = gathered()
+    assert first[0] == {"one": 3}
+    assert gathered() == first
+    train("two", 2)
+    assert gathered()[0] == {"one": 3, "two": 2}
+    train("one", 4)
+    assert gathered()[0] == {"one": 4, "two": 2}
+
+
+def test_epochs_of_trials_with_other_columns_are_in_one_table(tmp_path):
+    run = RunDirectory(tmp_path / "r")
+    run.add_to_plan([planned("one"), planned("two", fold=2), planned("three", fold=3), planned("permuted", 1)])
+    histories = {
+        "one": [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": float("nan")}],
+        "two": [{"epoch": 1, "loss": 1 / 3, "more": 5}],
+        "permuted": [{"epoch": 1, "loss": 7.0}],
+    }
+    for name, history in histories.items():
+        run.trial(name).path.mkdir(parents=True)
+        run.trial(name).write_epochs(history)
+    table = epochs_table(run)
+    assert table["trial"].tolist() == ["one", "one", "two"]
+    assert table["fold"].tolist() == [1, 1, 2]
+    np.testing.assert_array_equal(table["loss"], [0.1, np.nan, 1 / 3])
+    np.testing.assert_array_equal(table["more"], [np.nan, np.nan, 5])

@@ -1,0 +1,25 @@
+"""The statistics of a run hold when the scale of its volumes changes on the way."""
+
+import numpy as np
+import pytest
+
+from deepemotion.run_statistics import RunStatistics
+
+
+@pytest.mark.parametrize("later", [(1e-60, 0.0), (1e-6, 0.5), (-2.0, 7.0), (1e6, -1e9), (1.0, 1e8)])
+@pytest.mark.parametrize("volumes", [33, 100])
+def test_a_scale_that_changes_after_many_volumes(later: tuple[float, float], volumes: int) -> None:
+    rng = np.random.default_rng(0)
+    stored = rng.integers(-32767, 32767, (volumes, 50), dtype=np.int16)
+    scale = np.array([(1.0, 0.0)] * 32 + [later] * (volumes - 32))
+    statistics = RunStatistics(50)
+    for volume, (slope, intercept) in zip(stored, scale, strict=True):
+        statistics.room()[:] = volume
+        statistics.add(statistics.room(), slope, intercept)
+    result = statistics.result()
+    values = stored * scale[:, :1] + scale[:, 1:]
+    spread = values.std(axis=0).max()
+    np.testing.assert_allclose(result["mean"], values.mean(axis=0), rtol=1e-5, atol=1e-6 * spread)
+    np.testing.assert_allclose(result["std"], values.std(axis=0), rtol=1e-5)
+    trend = np.polyfit(np.arange(volumes), values, 1)[0]
+    np.testing.assert_allclose(result["trend"], trend, rtol=1e-4, atol=1e-6 * spread)
