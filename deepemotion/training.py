@@ -100,16 +100,17 @@ def train(
         directory.log(f"{trial.model.name}: {model.standardise(batches)}")
     for metrics in history:
         events.epoch(metrics)
+    validated: NDArray[np.float32] | None = None
     for epoch in range(len(history) + 1, settings.epochs + 1):
         epoch_started = time.monotonic()
         augment = Augmentation(trial.augment, settings.seed, epoch, samples.voxels_V)
         loss, accuracy = _train_epoch(model, optimiser, loss_of, samples, training, epoch, settings, precision, augment)
-        probability = evaluation.predict(model, samples, validation, settings.batch_size, precision)
+        validated = evaluation.predict(model, samples, validation, settings.batch_size, precision)
         metrics = {
             "epoch": epoch,
             "loss/train": loss,
             "accuracy/train": accuracy,
-            **evaluation.epoch_metrics(samples.table, labels.classes, validation, probability),
+            **evaluation.epoch_metrics(samples.table, labels.classes, validation, validated),
             "learning_rate": settings.learning_rate,
             "time/epoch": time.monotonic() - epoch_started,
         }
@@ -121,7 +122,13 @@ def train(
         on_epoch(metrics)
 
     sides = {"train": training, "validation": validation, "unseen": unseen}
-    probability = evaluation.predict(model, samples, np.arange(len(samples)), settings.batch_size, precision)
+    others = np.setdiff1d(np.arange(len(samples)), validation)
+    probability = np.empty((len(samples), len(labels.classes)), np.float32)
+    # The validation volumes in batches of their own, as in an epoch: their company may decide the last bits.
+    if validated is None:
+        validated = evaluation.predict(model, samples, validation, settings.batch_size, precision)
+    probability[validation] = validated
+    probability[others] = evaluation.predict(model, samples, others, settings.batch_size, precision)
     evaluation.write_predictions(directory.predictions, evaluation.predictions_table(samples, sides, probability))
     result = {
         **evaluation.scores(samples.table, labels.classes, sides, probability),
