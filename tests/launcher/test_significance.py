@@ -184,6 +184,24 @@ def test_unseen_subjects_have_a_row_and_an_audit_of_their_own(study):
     assert not row["beats_labels"]
 
 
+def test_models_that_leave_subjects_out_answer_together_for_those(study):
+    for subject, skill in (("01", 0.9), ("02", 0.7), ("03", 0.5)):
+        others = [other for other in ("01", "02", "03") if other != subject]
+        for k in range(20):
+            study.trial(f"without-{subject}", 1.0, permutation=k, subjects=others, label_only_accuracy_unseen=0.5)
+            study.trials[-1] |= {"majority_accuracy_unseen": 0.3}
+            study._answer(study.trials[-1]["trial"], subject, 1, 1 / 3 if k else skill, "unseen")
+    trials, answers = study.tables()
+    table = statistics(trials, answers)
+    (row,) = table[table["training_set"] == "all left-out subjects"].to_dict("records")
+    assert (row["split"], row["n"], row["trials"], row["permutations"]) == ("unseen", 180, 3, 19)
+    assert row["accuracy"] == pytest.approx(0.7)
+    assert row["beats_labels"]
+    # One question of all subjects, which needs no correction over them.
+    assert row["p"] == row["p_holm"] == row["p_bh"] == 0.05
+    assert best_rows(table)["training_set"].iloc[-1] == "all left-out subjects"
+
+
 def test_other_settings_are_another_row_and_new_labels_replace_the_old(study):
     study.trial("sub-01", 0.2)
     study.trial("sub-01", 0.6)
