@@ -148,6 +148,12 @@ def test_models_of_a_kind_are_corrected_together(study):
     assert order == ["sub-01", "sub-02", "sub-03", SINGLE, "pooled"]
 
 
+def test_q_of_exactly_the_level_is_no_mark(study):
+    for i in range(1, 7):
+        study.model(f"sub-{i:02d}", 0.9)
+    assert [marks(row) for _, row in study.statistics().iterrows()] == [""] * 7
+
+
 def test_having_chosen_the_best_condition_costs(study):
     for condition in range(6):
         study.model("sub-01", 0.5, permutations=0, condition=f"lr-{condition}", setup=str(condition))
