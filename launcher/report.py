@@ -3,49 +3,45 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
 
 import jinja2
 import pandas as pd
 
 from deepemotion.figures import style
 from deepemotion.files import write_text
-from launcher import figures, results
+from launcher import figures, results, shown
 from launcher.figure_material import Choice
-from launcher.findings import best_rows, find, marks
+from launcher.findings import find
 from launcher.run_directory import RunDirectory
 
 
 def write_report(run: RunDirectory) -> Path:
     """Write the run's report.html and the figures beside it (figures/NAME.png and .svg); return the report's path."""
     trials = results.write_tables(run)
-    best = results.best_learning_rates(trials)
     findings = find(run, trials)
     folder = run.path / "figures"
-    shown, skipped = {}, {}
+    pictures, skipped = {}, {}
     for made in figures.draw(run, trials, Choice()):
         if isinstance(made, figures.Drawn):
             style.save(made.figure, folder, made.name)
-            shown[made.name] = _data_uri(folder / f"{made.name}.png")
+            pictures[made.name] = _data_uri(folder / f"{made.name}.png")
         else:
             skipped[made.name] = made.why
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("launcher"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"percent": _percent, "p": _p}
+    environment.filters["percent"] = _percent
     launches = json.loads(run.provenance_file.read_text()) if run.provenance_file.exists() else []
     html = environment.get_template("report.html").render(
         name=run.path.name,
         experiment=run.experiment_file.read_text(encoding="utf-8"),
         states=trials["state"].value_counts().to_dict(),
-        summary=summary(best),
-        best=best.to_dict("records"),
-        evidence=[{**row.to_dict(), "marks": marks(row)} for _, row in best_rows(findings.statistics).iterrows()],
-        paired=findings.paired.to_dict("records"),
+        tables=shown.tables(findings, trials),
+        pairs=shown.pairs(findings.paired),
         notes=findings.notes,
         trials=trials.to_dict("records"),
         failed=trials[trials["state"] == "failed"].to_dict("records"),
-        figures=shown,
+        figures=pictures,
         skipped=skipped,
         launches=launches,
     )
@@ -53,37 +49,8 @@ def write_report(run: RunDirectory) -> Path:
     return run.report
 
 
-def summary(best: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the lines of the summary: the single-subject models together (mean, SD), then every other model."""
-    if best.empty:
-        return []
-    single = best[best["training_set"].str.startswith("sub-")]
-    lines: list[dict[str, Any]] = []
-    if len(single):
-        columns = ["accuracy_validation", "label_only_accuracy", "majority_accuracy", "chance"]
-        lines.append(
-            {
-                "model": f"single-subject (n = {len(single)})",
-                "sd": single["accuracy_validation"].std(),
-                "beaten": int(single["beats_labels"].sum()),
-                "models": len(single),
-                **{column: single[column].mean() for column in columns},
-            }
-        )
-    for row in best[~best["training_set"].str.startswith("sub-")].to_dict("records"):
-        named = {str(key): value for key, value in row.items()}
-        lines.append(
-            {**named, "model": row["training_set"], "sd": None, "beaten": int(row["beats_labels"]), "models": 1}
-        )
-    return lines
-
-
 def _percent(value: float | None) -> str:
     return "–" if value is None or pd.isna(value) else f"{100 * value:.1f}"
-
-
-def _p(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.2g}"
 
 
 def _data_uri(picture: Path) -> str:

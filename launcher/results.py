@@ -1,4 +1,4 @@
-"""A run's trials as pandas tables: one row a trial, an epoch, a predicted volume; and the best learning rates."""
+"""A run's trials as pandas tables: one row a trial, an epoch, a predicted volume."""
 
 import hashlib
 import json
@@ -140,21 +140,3 @@ def _write_all_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
             part = part.add_column(0, "trial", pa.array([name] * len(part)).dictionary_encode())
             # Runs whose labels were changed have other classes: a probability that a trial has not is null.
             writer.write_table(pa.concat_tables([schema.empty_table(), part], promote_options="permissive"))
-
-
-def best_learning_rates(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return for each training set the condition with the highest validation accuracy, mean over folds and seeds.
-
-    Choosing by validation accuracy flatters the chosen one; the table is for choosing, not for claiming.
-    """
-    done = trials[(trials["state"] == "done") & (trials["permutation"] == 0)]
-    if done.empty:
-        return done
-    keys = ["training_set", "condition"]
-    values = ["learning_rate", "accuracy_train", "accuracy_validation", *_AUDIT]
-    mean = done.groupby(keys, sort=False)[values].mean()
-    mean["trials"] = done.groupby(keys, sort=False).size()
-    best = mean.groupby("training_set", sort=False)["accuracy_validation"].idxmax()
-    table = mean.loc[best.tolist()].reset_index()
-    table["beats_labels"] = table["accuracy_validation"] > table[list(_AUDIT)].max(axis=1)
-    return table

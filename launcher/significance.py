@@ -51,7 +51,7 @@ def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
         done = group[group["state"] == "done"]
         true = done[done["permutation"] == 0]
         for split in SPLITS:
-            if only.get(key[0], split) != split:
+            if only.get(str(key[0]), split) != split:
                 continue
             parts = [volumes[name][volumes[name]["split"] == split] for name in true["trial"] if name in volumes]
             tested = pd.concat(parts) if parts else answers.true.iloc[:0]

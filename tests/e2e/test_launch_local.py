@@ -185,7 +185,8 @@ def test_results_name_the_best_learning_rate_of_each_model(finished, command):
     trials = table(run)
     for model, rows in trials.groupby("training_set"):
         best = rows.loc[rows["accuracy_validation"].idxmax()]
-        line = next(line for line in done.stdout.splitlines() if model in line)
+        _, _, shown = done.stdout.partition("Best condition of each model")
+        line = next(line for line in shown.splitlines() if model in line)
         assert f"lr-{best['learning_rate']:g}" in line
         assert f"{100 * best['accuracy_validation']:.1f}" in line
 
