@@ -31,7 +31,35 @@ def tables(findings: Findings, trials: pd.DataFrame) -> list[TextTable]:
     statistics = findings.statistics
     if statistics.empty:
         return []
-    return [best_models(statistics, trials), evidence(statistics)]
+    return [conditions(statistics), best_models(statistics, trials), evidence(statistics)]
+
+
+def conditions(statistics: pd.DataFrame) -> TextTable:
+    """Return a row for each condition under each protocol, so that models, rates and settings stand side by side.
+
+    Accuracies are means over models ± SD (n - 1). p is that of the single-subject models together, or of the pooled
+    model where there are none; unseen subjects have their own, and what labels alone score on them.
+    """
+    rows = []
+    for (protocol, condition, _), group in _named(statistics).groupby(["protocol", "named", "setup"]):
+        seen, unseen = (group[group["split"] == split] for split in ("validation", "unseen"))
+        first = "sub-" if len(_models(seen, "sub-")) else "pooled"
+        last = "without-" if len(_models(unseen, "without-")) else "held-out-"
+        left_out = _models(unseen, last)
+        rows.append(
+            {
+                "condition": str(condition),
+                "protocol": str(protocol),
+                "single-subject": _mean(_models(seen, "sub-")),
+                "pooled": _mean(_models(seen, "pooled")),
+                "labels alone": _percent(_models(seen, first)["label_only_accuracy"].mean()),
+                "p": _p_of(seen, first),
+                "unseen subjects": _mean(left_out),
+                "labels alone, unseen": _percent(left_out["label_only_accuracy"].mean()),
+                "p, unseen": _p_of(unseen, last),
+            }
+        )
+    return _table("Conditions: accuracy in %, mean ± SD over models", rows)
 
 
 def best_models(statistics: pd.DataFrame, trials: pd.DataFrame) -> TextTable:
@@ -104,6 +132,17 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     setups = rows.groupby(["condition", "protocol"])["setup"].transform("nunique")
     both = rows["condition"] + " (setup " + rows["setup"] + ")"
     return rows.assign(named=rows["condition"].where(setups == 1, both))
+
+
+def _models(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    return rows[rows["training_set"].str.startswith(prefix)]
+
+
+def _p_of(rows: pd.DataFrame, prefix: str) -> str:
+    """Return p of the models whose training sets begin so: of all of them together where there are several."""
+    models = _models(rows, prefix)
+    together = rows[rows["training_set"] == TOGETHER[prefix]] if len(models) > 1 else models
+    return _p(together["p_conditions"].iloc[0]) if len(together) else ""
 
 
 def _mean(models: pd.DataFrame, n: bool = True) -> str:

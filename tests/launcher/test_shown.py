@@ -1,6 +1,7 @@
 """What is told of a run, from statistics that are made up."""
 
 import pandas as pd
+import pytest
 
 from launcher import shown
 from launcher.findings import Findings
@@ -78,3 +79,41 @@ def test_the_difference_of_paired_models_has_its_sign():
 
 def test_a_run_with_nothing_done_has_no_tables():
     assert shown.tables(Findings(pd.DataFrame(), pd.DataFrame(), []), pd.DataFrame()) == []
+
+
+def test_conditions_stand_side_by_side():
+    linear = {"condition": "linear", "setup": "a", "p_conditions": 0.05}
+    cnn = {"condition": "cnn3d", "setup": "b", "p_conditions": 0.6}
+    rows = [statistic(name, 0.3, **cnn) for name in ("sub-01", "sub-02", "all single-subject", "pooled")]
+    rows += [statistic("sub-01", 0.5, **linear), statistic("sub-02", 0.7, **linear)]
+    rows += [
+        statistic("all single-subject", 0.6, **linear | {"p_conditions": 0.01}),
+        statistic("pooled", 0.8, **linear),
+    ]
+    table = shown.conditions(pd.DataFrame(rows))
+    assert table.columns == ["condition", "protocol", "single-subject", "pooled", "labels alone", "p"]
+    assert table.rows == [
+        ["cnn3d", "block", "30.0 ± 0.0 (n = 2) †", "30.0 †", "30.0", "0.6"],
+        ["linear", "block", "60.0 ± 14.1 (n = 2)", "80.0", "30.0", "0.01"],
+    ]
+
+
+def test_a_condition_says_what_its_models_score_on_subjects_they_never_saw():
+    rows = [statistic(f"without-{name}", 0.9) for name in ("01", "02")]
+    unseen = {"split": "unseen", "label_only_accuracy": 0.45, "p_conditions": 0.5}
+    rows += [statistic("without-01", 0.4, **unseen), statistic("without-02", 0.6, **unseen)]
+    rows.append(statistic("all left-out subjects", 0.5, **unseen | {"p_conditions": 0.05}))
+    (row,) = lines(shown.conditions(pd.DataFrame(rows)))
+    assert row == {
+        "condition": "lr-0.001",
+        "protocol": "block",
+        "unseen subjects": "50.0 ± 14.1 (n = 2)",
+        "labels alone, unseen": "45.0",
+        "p, unseen": "0.05",
+    }
+
+
+@pytest.mark.parametrize(("model", "split"), [("sub-01", "validation"), ("without-01", "unseen")])
+def test_a_model_alone_of_its_kind_has_its_own_p(model, split):
+    (row,) = lines(shown.conditions(pd.DataFrame([statistic(model, 0.5, split, p_conditions=0.25)])))
+    assert "0.25" in row.values()
