@@ -76,8 +76,9 @@ class TrialDirectory:
             return []
 
     def log_error(self, error: BaseException) -> None:
-        """Append an error with its traceback to the trial's log."""
-        self.log("failed: " + "".join(traceback.format_exception(error)))
+        """Append an error to the trial's log, with its traceback where it is not the input's fault."""
+        plain = isinstance(error, UserError)
+        self.log("failed: " + (str(error) if plain else "".join(traceback.format_exception(error))))
 
     def write_failure(self, reason: str, session: str) -> None:
         """Record why the trial failed for good in `session`, in one line."""

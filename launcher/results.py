@@ -1,7 +1,5 @@
 """A run's trials as pandas tables: one row a trial, an epoch, a predicted volume."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import pyarrow.parquet as pq
 
 from deepemotion.files import atomic_path
 from launcher.answers import SPLITS
-from launcher.plan import PlannedTrial
+from launcher.plan import PlannedTrial, replaced
 from launcher.run_directory import RunDirectory
 
 _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
@@ -21,15 +19,18 @@ _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 def trials_table(run: RunDirectory) -> pd.DataFrame:
     """Return one row a planned trial, in the order of training set and learning rate; accuracies in [0, 1].
 
-    Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition, state,
-    epochs (finished ones), accuracy_train, accuracy_validation, label_only_accuracy, majority_accuracy, chance,
-    duration_s, reason (of a failure), beats_labels, missing (which classes have no volume on which side), setup (equal
-    for trials that differ in subjects, fold, permutation and seed only; a condition names what is swept, and a later
-    launch into the run may have changed other settings), then counts of volumes, further metrics, those on unseen
-    subjects, and accuracy_SPLIT_EMOTION.
+    Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition, state
+    (`done`, `running`, `failed`, `pending`, or `replaced`, which will never be done since a later launch has new labels
+    or volumes in its place), epochs (finished ones), accuracy_train, accuracy_validation, label_only_accuracy,
+    majority_accuracy, chance, duration_s, reason (of a failure), beats_labels, missing (which classes have no volume on
+    which side), setup (equal for trials that differ in subjects, fold, permutation and seed only; a condition names
+    what is swept, and a later launch into the run may have changed other settings), then counts of volumes, further
+    metrics, those on unseen subjects, and accuracy_SPLIT_EMOTION.
     """
     running = run.running()
-    rows = [_row(run, trial, running) for trial in run.read_plan()]
+    plan = run.read_plan()
+    dead = replaced(plan)
+    rows = [_row(run, trial, running, trial.name in dead) for trial in plan]
     table = pd.DataFrame(rows)
     for column in ("accuracy_train", "accuracy_validation", *_AUDIT, "duration_s"):
         if column not in table:
@@ -46,9 +47,11 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     return table.sort_values(["training_set", "condition", "fold", "seed", "permutation"], ignore_index=True)
 
 
-def _row(run: RunDirectory, trial: PlannedTrial, running: set[str]) -> dict[str, Any]:
+def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) -> dict[str, Any]:
     directory = run.trial(trial.name)
     state = run.state(trial.name, running)
+    if dead and state in ("failed", "pending"):
+        state = "replaced"
     row: dict[str, Any] = {
         "trial": trial.name,
         "training_set": trial.training_set,
@@ -62,7 +65,7 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str]) -> dict[str,
         "epochs": 0,
         "reason": "",
         "missing": "",
-        "setup": _setup(trial),
+        "setup": trial.setup,
     }
     if state == "done":
         result = directory.read_json(directory.result) or {}
@@ -73,15 +76,6 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str]) -> dict[str,
     if state == "failed":
         row["reason"] = (directory.read_json(directory.failure) or {}).get("reason", "")
     return row
-
-
-def _setup(trial: PlannedTrial) -> str:
-    """Return eight hexadecimal digits for the settings that folds, permutations and seeds of one model share."""
-    settings = json.loads(json.dumps(trial.settings))
-    for section, key in (("split", "fold"), ("data", "permutation"), ("train", "seed")):
-        del settings[section][key]
-    del settings["subjects"], settings["unseen_subjects"]
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def epochs_table(run: RunDirectory) -> pd.DataFrame:

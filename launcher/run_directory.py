@@ -24,7 +24,7 @@ from deepemotion.files import write_text
 from deepemotion.trial_directory import TrialDirectory
 from launcher import experiment, sessions
 from launcher.experiment import Experiment
-from launcher.plan import PlannedTrial
+from launcher.plan import PlannedTrial, replaced
 
 
 class RunDirectory:
@@ -141,11 +141,17 @@ class RunDirectory:
         write_text(self.experiment_file, yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False))
 
     def add_to_plan(self, trials: Iterable[PlannedTrial]) -> None:
-        """Add trials to the run's plan; those of earlier launches stay in it."""
-        rows = {trial.name: trial for trial in self.read_plan()}
-        known = len(rows)
-        rows.update({trial.name: trial for trial in trials if trial.name not in rows})
-        if len(rows) == known:
+        """Add trials to the run's plan; those of earlier launches stay in it.
+
+        A trial that had been replaced goes to the end: whoever has the former data back wants its results to count.
+        """
+        before = self.read_plan()
+        rows, dead = {trial.name: trial for trial in before}, replaced(before)
+        for trial in trials:
+            if trial.name in dead:
+                del rows[trial.name]
+            rows.setdefault(trial.name, trial)
+        if list(rows) == [trial.name for trial in before]:
             return
         lines = ["\t".join(field.name for field in fields(PlannedTrial))]
         lines += ["\t".join(_cell(getattr(row, field.name)) for field in fields(PlannedTrial)) for row in rows.values()]
