@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deepemotion import files
 from deepemotion.errors import UserError
-from deepemotion.files import write_text
+from deepemotion.files import readable, whole_lines, write_text
 from deepemotion.settings import Trial
 
 
@@ -66,14 +67,17 @@ class TrialDirectory:
         write_text(self.epochs, text.getvalue())
 
     def read_epochs(self) -> list[dict[str, float]]:
-        """Return the metrics of the epochs so far, none for a trial that has not finished one."""
+        """Return the metrics of the epochs so far, none for a trial that has not finished one.
+
+        Raises UserError where the file is torn.
+        """
         try:
-            with self.epochs.open(encoding="utf-8", newline="") as file:
-                return [
-                    {key: float(value) for key, value in row.items()} for row in csv.DictReader(file, delimiter="\t")
-                ]
+            text = self.epochs.read_bytes()
         except FileNotFoundError:
             return []
+        with readable(self.epochs, f"delete the folder {self.path} and launch again"):
+            rows = csv.DictReader(whole_lines(text), delimiter="\t")
+            return [{key: float(value) for key, value in row.items()} for row in rows]
 
     def log_error(self, error: BaseException) -> None:
         """Append an error to the trial's log, with its traceback where it is not the input's fault."""
@@ -85,12 +89,8 @@ class TrialDirectory:
         write_text(self.failure, json.dumps({"reason": " ".join(reason.split()), "session": session}) + "\n")
 
     def read_json(self, path: Path) -> dict[str, Any] | None:
-        """Return the content of one of the JSON files, None where it is not there."""
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return content
+        """Return the content of one of the JSON files, None where it is not there. Raises UserError for a torn one."""
+        return files.read_json(path, "delete it and launch again")
 
 
 def _decisive(content: dict[str, Any]) -> dict[str, Any]:

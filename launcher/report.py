@@ -1,7 +1,6 @@
 """The HTML report of a run: one file, with every number and figure from the run's tables."""
 
 import base64
-import json
 from pathlib import Path
 
 import jinja2
@@ -31,7 +30,6 @@ def write_report(run: RunDirectory) -> Path:
         loader=jinja2.PackageLoader("launcher"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     environment.filters["percent"] = _percent
-    launches = json.loads(run.provenance_file.read_text()) if run.provenance_file.exists() else []
     html = environment.get_template("report.html").render(
         name=run.path.name,
         experiment=run.experiment_file.read_text(encoding="utf-8"),
@@ -43,7 +41,7 @@ def write_report(run: RunDirectory) -> Path:
         failed=trials[trials["state"] == "failed"].to_dict("records"),
         figures=pictures,
         skipped=skipped,
-        launches=launches,
+        launches=run.read_provenance(),
     )
     write_text(run.report, html)
     return run.report

@@ -8,12 +8,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deepemotion.files import atomic_path
+from deepemotion.files import atomic_path, readable
 from launcher.answers import SPLITS
 from launcher.plan import PlannedTrial, replaced
 from launcher.run_directory import RunDirectory
 
 _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
+# The last checkpoint is there: a trial without its result only predicts again.
+_REMEDY = "delete it and result.json beside it, and launch again"
 
 
 def trials_table(run: RunDirectory) -> pd.DataFrame:
@@ -123,14 +125,19 @@ def _write_all_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
     if not done:
         return
     paths = {name: run.trial(name).predictions for name in done}
-    schema = pa.unify_schemas([pq.read_schema(path) for path in paths.values()], promote_options="permissive")
+    schemas = []
+    for path in paths.values():
+        with readable(path, _REMEDY):
+            schemas.append(pq.read_schema(path))
+    schema = pa.unify_schemas(schemas, promote_options="permissive")
     schema = schema.insert(0, pa.field("trial", pa.dictionary(pa.int32(), pa.string()))).remove_metadata()
     with (
         atomic_path(run.tables / "predictions.parquet") as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
         for name, path in paths.items():
-            part = pq.read_table(path, filters=[("split", "in", SPLITS)] if done[name] else None)
+            with readable(path, _REMEDY):
+                part = pq.read_table(path, filters=[("split", "in", SPLITS)] if done[name] else None)
             part = part.add_column(0, "trial", pa.array([name] * len(part)).dictionary_encode())
             # Runs whose labels were changed have other classes: a probability that a trial has not is null.
             writer.write_table(pa.concat_tables([schema.empty_table(), part], promote_options="permissive"))
