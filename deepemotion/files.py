@@ -1,10 +1,15 @@
-"""Files that are either whole or not there: write to a temporary name in the same folder, sync, rename."""
+"""Files that are either whole or not there: write to a temporary name in the same folder, sync, rename.
 
+A copy, a full disk or an editor tears files all the same: whoever reads one says which.
+"""
+
+import json
 import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deepemotion.errors import UserError
 
@@ -41,6 +46,37 @@ def write_text(target: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_path(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def readable(path: Path, remedy: str) -> Iterator[None]:
+    """Raise UserError, which names `path` and what helps, where the block cannot read or parse what is there."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError) as error:
+        why = "missing" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+        raise UserError(f"{path}: cannot be read ({why}); {remedy}") from error
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any] | None:
+    """Return the object in a JSON file, None where there is no file. Raises UserError where it holds anything else."""
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    with readable(path, remedy):
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
+    return content
+
+
+def whole_lines(text: bytes) -> list[str]:
+    """Return the lines of a table that has a header and rows. Raises ValueError where it was cut off."""
+    lines = text.decode().splitlines()
+    if len(lines) < 2 or not text.endswith(b"\n"):
+        raise ValueError("it ends too early")
+    return lines
 
 
 def _sync(path: Path) -> None:

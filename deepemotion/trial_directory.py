@@ -19,8 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from deepemotion import files
 from deepemotion.errors import UserError
-from deepemotion.files import write_text
+from deepemotion.files import readable, whole_lines, write_text
 from deepemotion.settings import Trial
 
 
@@ -66,29 +67,30 @@ class TrialDirectory:
         write_text(self.epochs, text.getvalue())
 
     def read_epochs(self) -> list[dict[str, float]]:
-        """Return the metrics of the epochs so far, none for a trial that has not finished one."""
+        """Return the metrics of the epochs so far, none for a trial that has not finished one.
+
+        Raises UserError where the file is torn.
+        """
         try:
-            with self.epochs.open(encoding="utf-8", newline="") as file:
-                names, *rows = csv.reader(file, delimiter="\t")
+            text = self.epochs.read_bytes()
         except FileNotFoundError:
             return []
-        return [dict(zip(names, map(float, row), strict=True)) for row in rows]
+        with readable(self.epochs, f"delete the folder {self.path} and launch again"):
+            names, *rows = csv.reader(whole_lines(text), delimiter="\t")
+            return [dict(zip(names, map(float, row), strict=True)) for row in rows]
 
     def log_error(self, error: BaseException) -> None:
-        """Append an error with its traceback to the trial's log."""
-        self.log("failed: " + "".join(traceback.format_exception(error)))
+        """Append an error to the trial's log, with its traceback where it is not the input's fault."""
+        plain = isinstance(error, UserError)
+        self.log("failed: " + (str(error) if plain else "".join(traceback.format_exception(error))))
 
     def write_failure(self, reason: str, session: str) -> None:
         """Record why the trial failed for good in `session`, in one line."""
         write_text(self.failure, json.dumps({"reason": " ".join(reason.split()), "session": session}) + "\n")
 
     def read_json(self, path: Path) -> dict[str, Any] | None:
-        """Return the content of one of the JSON files, None where it is not there."""
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        return content
+        """Return the content of one of the JSON files, None where it is not there. Raises UserError for a torn one."""
+        return files.read_json(path, "delete it and launch again")
 
 
 def _identity(trial: Trial, checksums: Mapping[str, str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from deepemotion.errors import UserError
 from launcher import sessions, slurm_queue, submissions
 from launcher.backends import slurm
+from launcher.plan import replaced
 from launcher.run_directory import RunDirectory
 from launcher.submissions import Submission
 
@@ -41,7 +42,9 @@ def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submissi
         raise UserError(f"{run.path}: was never submitted to SLURM; launch again with the same command instead")
     last = history[-1]
     wanted = {"failed"} if failed_only else {"failed", "pending"}
-    trials = [trial for trial in run.read_plan() if run.state(trial.name, running=()) in wanted]
+    plan = run.read_plan()
+    dead = replaced(plan)
+    trials = [trial for trial in plan if trial.name not in dead and run.state(trial.name, running=()) in wanted]
     options = slurm.Options(
         mode="slurm" if last.mode == "slurm" else "slurm-array",
         cluster=cluster or last.cluster,

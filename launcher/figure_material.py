@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from deepemotion.errors import UserError
 from deepemotion.figures import label_audit, style
+from launcher import conditions
 from launcher.run_directory import RunDirectory
 from launcher.significance import latest
 
@@ -101,16 +102,9 @@ def tested(predictions: pd.DataFrame) -> list[str]:
 
 
 def _by_setup(run: RunDirectory, done: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[Material]:
-    for condition, of_condition in done.groupby("condition", sort=False):
-        setups = {str(setup): rows for setup, rows in of_condition.groupby("setup", sort=False)}
-        protocols = {setup: "+".join(sorted(set(rows["protocol"]))).replace(" ", "-") for setup, rows in setups.items()}
-        told_apart = len(set(protocols.values())) == len(setups)
-        for setup, rows in setups.items():
-            name = str(condition)
-            if len(setups) > 1:
-                name += f"_{protocols[setup] if told_apart else setup}"
-            own = predictions[predictions["trial"].isin(rows["trial"])]
-            yield Material(name, str(condition), rows, own, run)
+    for name, rows in done.groupby(conditions.names(done), sort=False):
+        own = predictions[predictions["trial"].isin(rows["trial"])]
+        yield Material(str(name), str(rows["condition"].iloc[0]), rows, own, run)
 
 
 def _predictions(run: RunDirectory, trials: pd.DataFrame) -> pd.DataFrame:

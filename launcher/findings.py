@@ -8,7 +8,7 @@ from deepemotion.files import atomic_path
 from launcher.answers import read_answers
 from launcher.paired import single_against_pooled
 from launcher.run_directory import RunDirectory
-from launcher.significance import LEVEL, SINGLE, statistics
+from launcher.significance import LEVEL, SINGLE, TOGETHER, statistics
 
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"
@@ -40,18 +40,22 @@ def find(run: RunDirectory, trials: pd.DataFrame) -> Findings:
 
 
 def best_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the statistics of each training set's most accurate condition: single subjects first, pooled, others."""
+    """Return the statistics of each training set's most accurate condition under each protocol and on each split.
+
+    Single subjects come first, then these together, pooled, others, and others together.
+    """
     if table.empty:
         return table
     best = table.loc[table.groupby(["training_set", "protocol", "split"])["accuracy"].idxmax()]
-    rank = {SINGLE: 1, "pooled": 2}
+    rank = {SINGLE: 1, "pooled": 2} | dict.fromkeys(set(TOGETHER.values()) - {SINGLE}, 4)
     order = [(0 if name.startswith("sub-") else rank.get(name, 3), name) for name in best["training_set"]]
     return best.iloc[sorted(range(len(best)), key=order.__getitem__)]
 
 
 def marks(row: pd.Series) -> str:
     """Return † for what does not exceed the scores of labels alone, ‡ for what permutations reach as well."""
-    significant = not row["p_bh"] > LEVEL
+    # A q of 6 x 0.05 / 6 is a rounding error above 0.05.
+    significant = not row["p_bh"] > LEVEL + 1e-9
     return ("" if row["beats_labels"] else NOT_ABOVE) + ("" if significant else NOT_SIGNIFICANT)
 
 

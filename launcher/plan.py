@@ -67,6 +67,14 @@ class PlannedTrial:
     work: float
     settings: dict[str, Any]
 
+    @property
+    def setup(self) -> str:
+        """Eight hexadecimal digits for the settings that subjects, folds, permutations and seeds of a model share."""
+        shared = {key: value for key, value in self.settings.items() if key not in ("subjects", "unseen_subjects")}
+        for section, own in (("split", "fold"), ("data", "permutation"), ("train", "seed")):
+            shared[section] = {key: value for key, value in shared.get(section, {}).items() if key != own}
+        return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
+
 
 TrainingSet = tuple[str, tuple[str, ...], tuple[str, ...]]
 
@@ -119,6 +127,19 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     if len({trial.name for trial in trials}) != len(trials):
         raise UserError("the sweep repeats a value: two trials would be the same")
     return sorted(trials, key=lambda trial: -trial.work)
+
+
+def replaced(plan: Sequence[PlannedTrial]) -> dict[str, str]:
+    """Return the trials of a run's plan whose labels or volumes a later launch replaced, and by which trial each."""
+    places = {
+        trial.name: (
+            *(trial.training_set, trial.condition, trial.setup, trial.protocol),
+            *(trial.fold, trial.seed, trial.permutation),
+        )
+        for trial in plan
+    }
+    last = {place: name for name, place in places.items()}
+    return {name: last[place] for name, place in places.items() if last[place] != name}
 
 
 def training_sets(experiment: Experiment, packed: Sequence[str]) -> list[TrainingSet]:

@@ -8,13 +8,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from deepemotion.files import atomic_path
+from deepemotion.files import atomic_path, readable
 from launcher.answers import SPLITS
 from launcher.run_directory import RunDirectory
 
 # Rows written, and later read, at a time: the few hundred of one trial would cost more than their data.
 _ROWS = 1 << 17
 _MADE_FROM = b"made_from"
+# The last checkpoint is there: a trial without its result only predicts again.
+_REMEDY = "delete it and result.json beside it, and launch again"
 
 
 def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
@@ -30,7 +32,7 @@ def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
     made_from = _fingerprint(parts, done)
     if path.exists() and (pq.read_schema(path).metadata or {}).get(_MADE_FROM) == made_from:
         return
-    schema = pa.unify_schemas([pq.read_schema(part) for part in parts.values()], promote_options="permissive")
+    schema = pa.unify_schemas([_schema(part) for part in parts.values()], promote_options="permissive")
     schema = schema.insert(0, pa.field("trial", pa.dictionary(pa.int32(), pa.string())))
     schema = schema.with_metadata({_MADE_FROM: made_from})
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -44,7 +46,7 @@ def _gathered(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> Iterat
     """Give the trials' tables, some at a time."""
     tables: list[pa.Table] = []
     for name, path in parts.items():
-        with pq.ParquetFile(path) as file:
+        with readable(path, _REMEDY), pq.ParquetFile(path) as file:
             table = file.read(use_threads=False)
         if permuted[name]:
             table = table.filter(pc.field("split").isin(SPLITS))
@@ -55,10 +57,16 @@ def _gathered(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> Iterat
     yield tables
 
 
+def _schema(path: Path) -> pa.Schema:
+    with readable(path, _REMEDY):
+        return pq.read_schema(path)
+
+
 def _fingerprint(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> bytes:
     """Return what tells these files, as they are now, from others."""
     digest = hashlib.sha256()
     for name, path in parts.items():
-        status = path.stat()
+        with readable(path, _REMEDY):
+            status = path.stat()
         digest.update(f"{name}\t{permuted[name]}\t{status.st_size}\t{status.st_mtime_ns}\n".encode())
     return digest.hexdigest().encode()

@@ -1,7 +1,6 @@
 """The HTML report of a run: one file, with every number and figure from the run's tables."""
 
 import base64
-import json
 from pathlib import Path
 
 import jinja2
@@ -9,44 +8,40 @@ import pandas as pd
 
 from deepemotion.figures import style
 from deepemotion.files import write_text
-from launcher import figures, results
+from launcher import figures, results, shown
 from launcher.figure_material import Choice
-from launcher.findings import best_rows, find, marks
+from launcher.findings import find
 from launcher.run_directory import RunDirectory
 
 
 def write_report(run: RunDirectory) -> Path:
     """Write the run's report.html and the figures beside it (figures/NAME.png and .svg); return the report's path."""
     trials = results.write_tables(run)
-    best = results.best_learning_rates(trials)
     findings = find(run, trials)
     folder = run.path / "figures"
-    shown, skipped = {}, {}
+    pictures, skipped = {}, {}
     for made in figures.draw(run, trials, Choice()):
         if isinstance(made, figures.Drawn):
             style.save(made.figure, folder, made.name)
-            shown[made.name] = _data_uri(folder / f"{made.name}.png")
+            pictures[made.name] = _data_uri(folder / f"{made.name}.png")
         else:
             skipped[made.name] = made.why
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("launcher"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters |= {"percent": _percent, "p": _p}
-    launches = json.loads(run.provenance_file.read_text()) if run.provenance_file.exists() else []
+    environment.filters["percent"] = _percent
     html = environment.get_template("report.html").render(
         name=run.path.name,
         experiment=run.experiment_file.read_text(encoding="utf-8"),
         states=trials["state"].value_counts().to_dict(),
-        summary=results.summary(best),
-        best=best.to_dict("records"),
-        evidence=[{**row.to_dict(), "marks": marks(row)} for _, row in best_rows(findings.statistics).iterrows()],
-        paired=findings.paired.to_dict("records"),
+        tables=shown.tables(findings, trials),
+        pairs=shown.pairs(findings.paired),
         notes=findings.notes,
         trials=trials.to_dict("records"),
         failed=trials[trials["state"] == "failed"].to_dict("records"),
-        figures=shown,
+        figures=pictures,
         skipped=skipped,
-        launches=launches,
+        launches=run.read_provenance(),
     )
     write_text(run.report, html)
     return run.report
@@ -54,10 +49,6 @@ def write_report(run: RunDirectory) -> Path:
 
 def _percent(value: float | None) -> str:
     return "–" if value is None or pd.isna(value) else f"{100 * value:.1f}"
-
-
-def _p(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.2g}"
 
 
 def _data_uri(picture: Path) -> str:

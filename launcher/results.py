@@ -1,7 +1,5 @@
-"""A run's trials as pandas tables: one row a trial, an epoch, a predicted volume; and the best learning rates."""
+"""A run's trials as pandas tables: one row a trial, an epoch, a predicted volume."""
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from deepemotion.files import atomic_path
-from launcher.plan import PlannedTrial
+from launcher.plan import PlannedTrial, replaced
 from launcher.predictions import write_predictions
 from launcher.run_directory import RunDirectory
 
@@ -25,15 +23,18 @@ _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 def trials_table(run: RunDirectory) -> pd.DataFrame:
     """Return one row a planned trial, in the order of training set and learning rate; accuracies in [0, 1].
 
-    Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition, state,
-    epochs (finished ones), accuracy_train, accuracy_validation, label_only_accuracy, majority_accuracy, chance,
-    duration_s, reason (of a failure), beats_labels, missing (which classes have no volume on which side), setup (equal
-    for trials that differ in subjects, fold, permutation and seed only; a condition names what is swept, and a later
-    launch into the run may have changed other settings), then counts of volumes, further metrics, those on unseen
-    subjects, and accuracy_SPLIT_EMOTION.
+    Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition, state
+    (`done`, `running`, `failed`, `pending`, or `replaced`, which will never be done since a later launch has new labels
+    or volumes in its place), epochs (finished ones), accuracy_train, accuracy_validation, label_only_accuracy,
+    majority_accuracy, chance, duration_s, reason (of a failure), beats_labels, missing (which classes have no volume on
+    which side), setup (equal for trials that differ in subjects, fold, permutation and seed only; a condition names
+    what is swept, and a later launch into the run may have changed other settings), then counts of volumes, further
+    metrics, those on unseen subjects, and accuracy_SPLIT_EMOTION.
     """
     running = run.running()
-    rows = [_row(run, trial, running) for trial in run.read_plan()]
+    plan = run.read_plan()
+    dead = replaced(plan)
+    rows = [_row(run, trial, running, trial.name in dead) for trial in plan]
     table = pd.DataFrame(rows)
     for column in ("accuracy_train", "accuracy_validation", *_AUDIT, "duration_s"):
         if column not in table:
@@ -50,9 +51,11 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     return table.sort_values(["training_set", "condition", "fold", "seed", "permutation"], ignore_index=True)
 
 
-def _row(run: RunDirectory, trial: PlannedTrial, running: set[str]) -> dict[str, Any]:
+def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) -> dict[str, Any]:
     directory = run.trial(trial.name)
     state = run.state(trial.name, running)
+    if dead and state in ("failed", "pending"):
+        state = "replaced"
     row: dict[str, Any] = {
         "trial": trial.name,
         "training_set": trial.training_set,
@@ -66,7 +69,7 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str]) -> dict[str,
         "epochs": 0,
         "reason": "",
         "missing": "",
-        "setup": _setup(trial),
+        "setup": trial.setup,
     }
     if state == "done":
         result = directory.read_json(directory.result) or {}
@@ -79,32 +82,35 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str]) -> dict[str,
     return row
 
 
-def _setup(trial: PlannedTrial) -> str:
-    """Return eight hexadecimal digits for the settings that folds, permutations and seeds of one model share."""
-    settings = json.loads(json.dumps(trial.settings))
-    for section, key in (("split", "fold"), ("data", "permutation"), ("train", "seed")):
-        del settings[section][key]
-    del settings["subjects"], settings["unseen_subjects"]
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-
-
 def epochs_table(run: RunDirectory) -> pd.DataFrame:
-    """Return one row an epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics."""
+    """Return one row an epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics.
+
+    Raises UserError where a trial's epochs.tsv is torn.
+    """
     # Read together as text and parsed at once: parsing thousands of small files takes seconds.
     alike: defaultdict[str, list[tuple[PlannedTrial, str]]] = defaultdict(list)
     for trial in run.read_plan():
         if trial.permutation == 0:
             with suppress(FileNotFoundError):
-                header, _, rows = run.trial(trial.name).epochs.read_text(encoding="utf-8").partition("\n")
+                text = run.trial(trial.name).epochs.read_text(encoding="utf-8", errors="replace")
+                header, _, rows = text.partition("\n")
                 alike[header].append((trial, rows))
     if not alike:
         return pd.DataFrame(columns=["trial", *_OF_TRIAL, "epoch"])
-    tables = [_parsed(header, parts) for header, parts in alike.items()]
+    try:
+        tables = [_parsed(header, parts) for header, parts in alike.items()]
+    except ValueError:
+        for trial, _ in (part for parts in alike.values() for part in parts):
+            # Read alone, the torn one is named.
+            run.trial(trial.name).read_epochs()
+        raise
     return pd.concat(tables, ignore_index=True).astype({"fold": "Int64"})
 
 
 def _parsed(header: str, parts: Sequence[tuple[PlannedTrial, str]]) -> pd.DataFrame:
-    """Return the epochs of trials with equal columns, from the rows of their epochs.tsv."""
+    """Return the epochs of trials with equal columns, from their epochs.tsv. Raises ValueError where one is torn."""
+    if not all(rows.endswith("\n") for _, rows in parts):
+        raise ValueError("a file ends too early")
     text = "\n".join([header, *(rows.rstrip("\n") for _, rows in parts)])
     metrics: pd.DataFrame = csv.read_csv(
         pa.BufferReader(text.encode()),
@@ -136,46 +142,3 @@ def write_tables(run: RunDirectory) -> pd.DataFrame:
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
-
-
-def best_learning_rates(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return for each training set the condition with the highest validation accuracy, mean over folds and seeds.
-
-    Choosing by validation accuracy flatters the chosen one; the table is for choosing, not for claiming.
-    """
-    done = trials[(trials["state"] == "done") & (trials["permutation"] == 0)]
-    if done.empty:
-        return done
-    keys = ["training_set", "condition"]
-    values = ["learning_rate", "accuracy_train", "accuracy_validation", *_AUDIT]
-    mean = done.groupby(keys, sort=False)[values].mean()
-    mean["trials"] = done.groupby(keys, sort=False).size()
-    best = mean.groupby("training_set", sort=False)["accuracy_validation"].idxmax()
-    table = mean.loc[best.tolist()].reset_index()
-    table["beats_labels"] = table["accuracy_validation"] > table[list(_AUDIT)].max(axis=1)
-    return table
-
-
-def summary(best: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the lines of the summary: the single-subject models together (mean, SD), then every other model."""
-    if best.empty:
-        return []
-    single = best[best["training_set"].str.startswith("sub-")]
-    lines: list[dict[str, Any]] = []
-    if len(single):
-        columns = ["accuracy_validation", "label_only_accuracy", "majority_accuracy", "chance"]
-        lines.append(
-            {
-                "model": f"single-subject (n = {len(single)})",
-                "sd": single["accuracy_validation"].std(),
-                "beaten": int(single["beats_labels"].sum()),
-                "models": len(single),
-                **{column: single[column].mean() for column in columns},
-            }
-        )
-    for row in best[~best["training_set"].str.startswith("sub-")].to_dict("records"):
-        named = {str(key): value for key, value in row.items()}
-        lines.append(
-            {**named, "model": row["training_set"], "sd": None, "beaten": int(row["beats_labels"]), "models": 1}
-        )
-    return lines

@@ -20,11 +20,11 @@ from typing import IO, Any
 import yaml
 
 from deepemotion.errors import UserError
-from deepemotion.files import write_text
+from deepemotion.files import read_json, readable, whole_lines, write_text
 from deepemotion.trial_directory import TrialDirectory
 from launcher import experiment, sessions
 from launcher.experiment import Experiment
-from launcher.plan import PlannedTrial
+from launcher.plan import PlannedTrial, replaced
 
 
 class RunDirectory:
@@ -130,10 +130,9 @@ class RunDirectory:
 
     def read_sources(self) -> tuple[Path, Path]:
         """Return the folder of packed subjects and the labels' file of the last launch."""
-        try:
-            paths = json.loads(self.sources_file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise UserError(f"{self.sources_file}: missing; launch into this run again") from None
+        paths = read_json(self.sources_file, "delete it, and launch into this run again")
+        if paths is None:
+            raise UserError(f"{self.sources_file}: missing; launch into this run again")
         return Path(paths["packed"]), Path(paths["labels"])
 
     def read_experiment(self) -> Experiment:
@@ -145,11 +144,17 @@ class RunDirectory:
         write_text(self.experiment_file, yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False))
 
     def add_to_plan(self, trials: Iterable[PlannedTrial]) -> None:
-        """Add trials to the run's plan; those of earlier launches stay in it."""
-        rows = {trial.name: trial for trial in self.read_plan()}
-        known = len(rows)
-        rows.update({trial.name: trial for trial in trials if trial.name not in rows})
-        if len(rows) == known:
+        """Add trials to the run's plan; those of earlier launches stay in it.
+
+        A trial that had been replaced goes to the end: whoever has the former data back wants its results to count.
+        """
+        before = self.read_plan()
+        rows, dead = {trial.name: trial for trial in before}, replaced(before)
+        for trial in trials:
+            if trial.name in dead:
+                del rows[trial.name]
+            rows.setdefault(trial.name, trial)
+        if list(rows) == [trial.name for trial in before]:
             return
         lines = ["\t".join(field.name for field in fields(PlannedTrial))]
         lines += ["\t".join(_cell(getattr(row, field.name)) for field in fields(PlannedTrial)) for row in rows.values()]
@@ -158,18 +163,29 @@ class RunDirectory:
     def read_plan(self) -> list[PlannedTrial]:
         """Return all trials planned in this run so far, none for a new one."""
         try:
-            header, *lines = self.plan_file.read_text(encoding="utf-8").splitlines()
+            text = self.plan_file.read_bytes()
         except FileNotFoundError:
             return []
         try:
+            header, *lines = whole_lines(text)
             rows = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
             return [PlannedTrial(**{key: _READ.get(key, str)(cell) for key, cell in row.items()}) for row in rows]
         except (ValueError, TypeError) as error:
-            raise UserError(f"{self.plan_file}: not a plan as this version writes it ({error})") from error
+            raise UserError(
+                f"{self.plan_file}: not a plan as this version writes it ({error}); put it aside and launch again"
+            ) from error
+
+    def read_provenance(self) -> list[dict[str, Any]]:
+        """Return what is known of each launch into the run."""
+        if not self.provenance_file.exists():
+            return []
+        with readable(self.provenance_file, "put it aside: the launches before are known from it alone"):
+            launches: list[dict[str, Any]] = json.loads(self.provenance_file.read_bytes())
+        return launches
 
     def add_provenance(self, launch: dict[str, Any]) -> None:
         """Append a launch to the run's provenance."""
-        launches = json.loads(self.provenance_file.read_text()) if self.provenance_file.exists() else []
+        launches = self.read_provenance()
         write_text(self.provenance_file, json.dumps([*launches, launch], indent=1) + "\n")
 
 

@@ -15,6 +15,8 @@ from deepemotion.movie_blocks import label_blocks
 from launcher.answers import SPLITS, Answers
 
 SINGLE = "all single-subject"
+# Models that together answer one question about all subjects, by what their names begin with.
+TOGETHER = {"sub-": SINGLE, "without-": "all left-out subjects", "held-out-": "all held-out folds"}
 LEVEL = 0.05
 KEYS = ["training_set", "condition", "setup", "protocol"]
 
@@ -26,17 +28,20 @@ _TESTED = {"p": "accuracy", "p_balanced_accuracy": "balanced_accuracy"}
 def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     """Return a row for each training set, condition and split that has predictions on true labels.
 
-    `trials` is the trials' table. A training set `all single-subject` stands for these models together. Scores are in
-    [0, 1]. Columns: training_set, condition, setup, protocol, split; trials of how many planned (folds and seeds); n
-    volumes in blocks of the movie; accuracy, balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier;
-    what labels alone score, and beats_labels; permutations (that have all the folds and seeds), p and
-    p_balanced_accuracy by them; p_conditions, p corrected for having chosen among so many conditions; p_holm and p_bh,
-    that corrected for the models of a kind, such as the single-subject ones. Without permutations all p are nan.
+    `trials` is the trials' table. Training sets `all single-subject`, `all left-out subjects` and `all held-out folds`
+    stand for these models together: on validation volumes, the others on their unseen subjects. Scores are in [0, 1].
+    Columns: training_set, condition, setup, protocol, split; trials of how many planned (folds and seeds); n volumes
+    in blocks of the movie; accuracy, balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier; what
+    labels alone score, and beats_labels; permutations (that have all the folds and seeds), p and p_balanced_accuracy
+    by them; p_conditions, p corrected for having chosen among so many conditions; p_holm and p_bh, that corrected for
+    the models of a kind, such as the single-subject ones. Without permutations all p are nan.
     """
     planned = latest(trials)
-    single = planned[planned["training_set"].str.startswith("sub-")]
-    if single["training_set"].nunique() > 1:
-        planned = pd.concat([planned, single.assign(training_set=SINGLE)], ignore_index=True)
+    for prefix, together in TOGETHER.items():
+        models = planned[planned["member"].str.startswith(prefix)]
+        if models["member"].nunique() > 1:
+            planned = pd.concat([planned, models.assign(training_set=together)], ignore_index=True)
+    only = {name: "validation" if name == SINGLE else "unseen" for name in TOGETHER.values()}
     volumes = answers.true.groupby(["trial", "split"], observed=True).indices
     confusions = answers.confusions()
     rows: list[dict[str, Any]] = []
@@ -46,6 +51,8 @@ def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
         done = group[group["state"] == "done"]
         true = done[done["permutation"] == 0]
         for split in SPLITS:
+            if only.get(str(key[0]), split) != split:
+                continue
             parts = [volumes[name, split] for name in true["trial"] if (name, split) in volumes]
             if not parts:
                 continue

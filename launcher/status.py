@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from launcher import sessions, slurm_queue, submissions
-from launcher.plan import PlannedTrial
+from launcher.plan import PlannedTrial, replaced
 from launcher.run_directory import RunDirectory
 from launcher.sessions import Session
 from launcher.slurm_queue import JobState
@@ -29,8 +29,9 @@ class TrialStatus:
     """A trial's state, and what is known beside it.
 
     `state` is `done`, `running`, `failed`, `pending`, `requeued`, `preempted`, `timed out`, `cancelled`,
-    `out of memory`, `node failed`, `stopped` or `planned` (nobody has been asked to train it). `detail` is SLURM's
-    reason for waiting, or the reason of a failure; `hint` what to try; `accuracy` the last epoch's on validation, None
+    `out of memory`, `node failed`, `stopped`, `planned` (nobody has been asked to train it) or `replaced` (it did not
+    end, and a later launch has new labels or volumes in its place). `detail` is SLURM's reason for waiting, the reason
+    of a failure, or by which trial it was replaced; `hint` what to try; `accuracy` the last epoch's on validation, None
     before the first; `job_state` what SLURM says of its job, None where it was not asked.
     """
 
@@ -65,7 +66,16 @@ def read(run: RunDirectory) -> list[TrialStatus]:
     job_of = _jobs(plan, submissions.last_of_each_trial(history), past)
     jobs = {job for job in job_of.values() if job is not None}
     states = _job_states(run, jobs)
-    return [_status(run, trial, job_of[trial.name], states, newest, at_work) for trial in plan]
+    found = [_status(run, trial, job_of[trial.name], states, newest, at_work) for trial in plan]
+    dead = replaced(plan)
+    return [_without_duty(one, dead[one.trial.name]) if one.trial.name in dead else one for one in found]
+
+
+def _without_duty(status: TrialStatus, by: str) -> TrialStatus:
+    """Return the status of a replaced trial: nobody has to do anything about one that did not end."""
+    if not status.wrong and status.state not in ("planned", "stopped"):
+        return status
+    return replace(status, state="replaced", detail=f"by {by}", hint="", log=None)
 
 
 def _jobs(

@@ -6,11 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import deepemotion
 from deepemotion.errors import UserError
-from deepemotion.files import write_text
+from deepemotion.files import read_json, readable, write_text
 from launcher.run_directory import RunDirectory
 
 
@@ -105,5 +104,6 @@ def _path(run: RunDirectory, number: int) -> Path:
 
 
 def _parse(path: Path) -> Submission:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return Submission(**content)
+    remedy = "delete it, and submit its trials again"
+    with readable(path, remedy):
+        return Submission(**(read_json(path, remedy) or {}))

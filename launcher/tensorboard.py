@@ -1,6 +1,7 @@
 """The aggregates that TensorBoard shows beside the trials: the paper's figure 3, a run a condition, live."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -11,8 +12,10 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from launcher import conditions
 from launcher.results import epochs_table, trials_table
 from launcher.run_directory import RunDirectory
+from launcher.significance import latest
 
 _SIDES = ("train", "validation")
 # How old the aggregates may be while trials run, in seconds.
@@ -23,12 +26,18 @@ _REFERENCES = {"chance": "chance", "label_only": "label_only_accuracy", "majorit
 def aggregate(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     """Return condition, epoch, tag, value: accuracies over epochs of the single-subject models together and of pooled.
 
+    `condition` is as `conditions.names` has it: what protocols or settings keep apart is not averaged, and of trials
+    whose labels or volumes a later launch replaced only the last count. Permuted ones never do.
+
     `single_subject/accuracy/SIDE/{mean,minus_sd,plus_sd}` is over the models that have reached the epoch, folds and
     seeds of a model averaged first; SD is the sample's (n - 1), 0 for one model. `pooled/accuracy/SIDE` is the pooled
     model's. `reference/{chance,label_only,majority}` are means over the single-subject trials that are done (over all
     trials where there is none).
     """
     parts = []
+    counted = latest(trials[trials["permutation"] == 0])
+    counted = counted.assign(condition=conditions.names(counted))
+    epochs = epochs.drop(columns="condition").merge(counted[["trial", "condition"]], on="trial")
     if epochs.empty:
         return pd.DataFrame(columns=["condition", "epoch", "tag", "value"])
     single = epochs["training_set"].str.startswith("sub-")
@@ -41,10 +50,8 @@ def aggregate(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
         parts += [_long(mean, f"{tag}/mean"), _long(mean - sd, f"{tag}/minus_sd"), _long(mean + sd, f"{tag}/plus_sd")]
         pooled = epochs[epochs["training_set"] == "pooled"].groupby(["condition", "epoch"])[column].mean()
         parts.append(_long(pooled, f"pooled/accuracy/{side}"))
-    curves = (
-        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["condition", "epoch", "tag", "value"])
-    )
-    return pd.concat([curves, _references(curves, trials)], ignore_index=True)
+    curves = pd.concat(parts, ignore_index=True)
+    return pd.concat([curves, _references(curves, counted)], ignore_index=True)
 
 
 def _long(values: pd.Series, tag: str) -> pd.DataFrame:
@@ -52,7 +59,7 @@ def _long(values: pd.Series, tag: str) -> pd.DataFrame:
 
 
 def _references(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    done = trials[(trials["state"] == "done") & (trials["permutation"] == 0)]
+    done = trials[trials["state"] == "done"]
     single = done[done["training_set"].str.startswith("sub-")]
     means = (single if len(single) else done).groupby("condition")[list(_REFERENCES.values())].mean()
     steps = curves[["condition", "epoch"]].drop_duplicates()
@@ -116,6 +123,13 @@ def write_aggregates(run: RunDirectory) -> None:
             writer.add_event(Event(wall_time=now, step=int(epoch), summary=summary))
         writer.close()
         _remove(old)
+    # A further protocol or setting gives the condition that was alone another name.
+    shown = {str(condition) for condition in values["condition"]}
+    for folder in run.tensorboard.glob("*"):
+        if folder.name not in shown:
+            _remove(list(folder.glob("events.out.tfevents.*")))
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def refresh_aggregates(run: RunDirectory) -> None:

@@ -14,7 +14,7 @@ from launcher import submissions, work
 from launcher.backends import allocation, ray_node
 from launcher.backends.allocation import Allocation
 from launcher.backends.private_ray import private_ray
-from launcher.plan import PlannedTrial
+from launcher.plan import PlannedTrial, replaced
 from launcher.run_directory import RunDirectory
 
 # sysexits.h: EX_TEMPFAIL. The job's script requeues the job for it.
@@ -50,7 +50,8 @@ def _share(
 ) -> list[PlannedTrial]:
     plan = {trial.name: trial for trial in run_directory.read_plan()}
     if submission is None:
-        return list(plan.values())[granted.task :: granted.tasks]
+        dead = replaced(list(plan.values()))
+        return [trial for name, trial in plan.items() if name not in dead][granted.task :: granted.tasks]
     record = submissions.read_one(run_directory, submission)
     record.check_code()
     return [plan[name] for name in record.tasks[first_task + granted.task]]

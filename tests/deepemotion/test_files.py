@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deepemotion.errors import UserError
-from deepemotion.files import atomic_path, write_text
+from deepemotion.files import atomic_path, read_json, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -85,3 +85,13 @@ def test_a_source_that_fails_meanwhile_is_named_too(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"out\.txt: cannot write: No such file or directory \(.*/in\.txt\)$"):
         copy(tmp_path / "in.txt", tmp_path / "out.txt")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe", b""])
+def test_a_torn_file_is_named_with_what_helps(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "result.json"
+    assert read_json(path, "delete it") is None
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"result\.json: cannot be read \(.+\); delete it$") as told:
+        read_json(path, "delete it")
+    assert "\n" not in str(told.value)

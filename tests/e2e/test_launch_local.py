@@ -185,7 +185,8 @@ def test_results_name_the_best_learning_rate_of_each_model(finished, command):
     trials = table(run)
     for model, rows in trials.groupby("training_set"):
         best = rows.loc[rows["accuracy_validation"].idxmax()]
-        line = next(line for line in done.stdout.splitlines() if model in line)
+        _, _, shown = done.stdout.partition("Best condition of each model")
+        line = next(line for line in shown.splitlines() if model in line)
         assert f"lr-{best['learning_rate']:g}" in line
         assert f"{100 * best['accuracy_validation']:.1f}" in line
 
@@ -227,7 +228,7 @@ def test_more_learning_rates_and_subjects_train_only_what_is_new(launch, tmp_pat
     assert len(table(run)) == 6
 
 
-def test_one_broken_subject_leaves_the_others_finished(launch, tiny_packed, tmp_path):
+def test_one_broken_subject_leaves_the_others_finished(launch, command, tiny_packed, tmp_path):
     data = tmp_path / "packed"
     shutil.copytree(tiny_packed, data)
     broken = data / "sub-02.h5"
@@ -239,9 +240,19 @@ def test_one_broken_subject_leaves_the_others_finished(launch, tiny_packed, tmp_
     assert "sub-02.h5" in trials.loc["sub-02", "reason"]
     assert "2 done, 1 failed" in done.stderr
     assert any("failed sub-02" in line and "sub-02.h5" in line for line in done.stderr.splitlines())
+    run = RunDirectory(tmp_path / "runs" / "r")
+    log = run.trial(trials.loc["sub-02", "trial"]).log_file.read_text()
+    assert "failed: " in log
+    assert "Traceback" not in log
     shutil.copy(tiny_packed / "sub-02.h5", broken)
     repaired = launch("--all-subjects", "--no-pooled", *QUICK, "--name", "r", data=data)
     assert "1 trials to run, 2 done already" in repaired.stderr
+    # Nothing is left to do, and nothing says so.
+    status = command("deepemotion-launch", "status", run.path)
+    assert "3 done" in status.stderr
+    assert "1 replaced" in status.stderr
+    assert "try:" not in status.stdout
+    assert "failed" not in command("deepemotion-launch", "results", run.path).stdout
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

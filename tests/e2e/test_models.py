@@ -30,6 +30,10 @@ def test_four_models_make_one_table_with_four_conditions(command, tiny_packed, t
         .eq(1)
         .all(axis=None)
     )
+    shown = command("deepemotion-launch", "results", run.path)
+    assert shown.returncode == 0, shown.stderr
+    conditions, _, _ = shown.stdout.partition("Best condition of each model")
+    assert all(f"lr-0.001_model.name-{name}" in conditions for name in MODELS)
 
 
 def test_regions_of_an_atlas_with_shares_and_weights(command, tiny_packed, tiny_labels, tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from deepemotion import shipped
 from deepemotion.errors import UserError
 from launcher import experiment
-from launcher.plan import AtlasFacts, DataFacts, SubjectFacts, make_plan
+from launcher.plan import AtlasFacts, DataFacts, SubjectFacts, make_plan, replaced
 
 SUBJECTS = [f"{i:02d}" for i in range(1, 21) if i != 10]
 
@@ -172,3 +172,17 @@ def test_protocols(asked, folds, sets, parts, named):
         assert len(trial.settings["subjects"]) + len(trial.settings["unseen_subjects"]) in (
             {1, 19} if sets == 20 else {19}
         )
+
+
+def test_a_trial_is_replaced_by_the_same_on_other_data_and_by_no_other():
+    first = plan(subjects=["01", "02"], permutations=1)
+    others = plan(subjects=["01", "02"], sweeps={"data.lag_s": [0, 2]}) + plan("rigorous", subjects=["01", "02"])
+    assert replaced(first + others) == {}
+    repaired = facts()
+    repaired.subjects["02"] = dataclasses.replace(repaired.subjects["02"], checksum="repaired")
+    again = plan(subjects=["01", "02"], permutations=1, data=repaired)
+    whole = {trial.name: trial for trial in first + again}
+    by = replaced(list(whole.values()))
+    assert {whole[name].training_set for name in by} == {"sub-02", "pooled"}
+    assert all(whole[name].permutation == whole[other].permutation for name, other in by.items())
+    assert len(by) == 4

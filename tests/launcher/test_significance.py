@@ -148,6 +148,12 @@ def test_models_of_a_kind_are_corrected_together(study):
     assert order == ["sub-01", "sub-02", "sub-03", SINGLE, "pooled"]
 
 
+def test_q_of_exactly_the_level_is_no_mark(study):
+    for i in range(1, 7):
+        study.model(f"sub-{i:02d}", 0.9)
+    assert [marks(row) for _, row in study.statistics().iterrows()] == [""] * 7
+
+
 def test_having_chosen_the_best_condition_costs(study):
     for condition in range(6):
         study.model("sub-01", 0.5, permutations=0, condition=f"lr-{condition}", setup=str(condition))
@@ -182,6 +188,24 @@ def test_unseen_subjects_have_a_row_and_an_audit_of_their_own(study):
     row = study.statistics("unseen").loc["without-01"]
     assert (row["accuracy"], row["label_only_accuracy"]) == pytest.approx((0.8, 0.97))
     assert not row["beats_labels"]
+
+
+def test_models_that_leave_subjects_out_answer_together_for_those(study):
+    for subject, skill in (("01", 0.9), ("02", 0.7), ("03", 0.5)):
+        others = [other for other in ("01", "02", "03") if other != subject]
+        for k in range(20):
+            study.trial(f"without-{subject}", 1.0, permutation=k, subjects=others, label_only_accuracy_unseen=0.5)
+            study.trials[-1] |= {"majority_accuracy_unseen": 0.3}
+            study._answer(study.trials[-1]["trial"], subject, 1, 1 / 3 if k else skill, "unseen")
+    trials, answers = study.tables()
+    table = statistics(trials, answers)
+    (row,) = table[table["training_set"] == "all left-out subjects"].to_dict("records")
+    assert (row["split"], row["n"], row["trials"], row["permutations"]) == ("unseen", 180, 3, 19)
+    assert row["accuracy"] == pytest.approx(0.7)
+    assert row["beats_labels"]
+    # One question of all subjects, which needs no correction over them.
+    assert row["p"] == row["p_holm"] == row["p_bh"] == 0.05
+    assert best_rows(table)["training_set"].iloc[-1] == "all left-out subjects"
 
 
 def test_other_settings_are_another_row_and_new_labels_replace_the_old(study):

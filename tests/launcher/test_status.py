@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from launcher import sessions, status, submissions
+from launcher import results, sessions, status, submissions
 from launcher.plan import PlannedTrial
 from launcher.run_directory import RunDirectory
 from launcher.sessions import SessionFile
@@ -162,6 +162,28 @@ def test_trials_that_nobody_was_asked_to_train(tmp_path, site):
     run.path.mkdir()
     run.add_to_plan([planned(name) for name in NAMES])
     assert {state for state, _ in words(run).values()} == {"planned"}
+
+
+def test_nobody_has_to_do_anything_about_trials_whose_data_was_made_anew(run, site):
+    site(squeue=["7|0|FAILED|None|node1|1|0|", "7|1|RUNNING|None|node1|0|0|", "7|2|FAILED|None|node1|1|0|"], sacct=None)
+    epochs(run, NAMES[2], 5)
+    run.trial(NAMES[2]).result.write_text("{}")
+    run.trial(NAMES[0]).write_failure("sub-01.h5: truncated", "7")
+    run.add_to_plan([planned(f"{name.split('_')[0]}_new") for name in NAMES])
+    shown = {one.trial.name: one for one in status.read(run)}
+    failed = shown[NAMES[0]]
+    assert (failed.state, failed.detail, failed.wrong) == ("replaced", "by sub-01_new", False)
+    assert failed.last_lines() == []
+    # What is at work or was finished is still told.
+    assert (shown[NAMES[1]].state, shown[NAMES[2]].state) == ("pending", "done")
+    assert results.trials_table(run).set_index("trial")["state"].to_dict() == {
+        **{NAMES[0]: "replaced", NAMES[1]: "replaced", NAMES[2]: "done"},
+        **{"sub-01_new": "pending", "sub-02_new": "pending", "pooled_new": "pending"},
+    }
+    # The former data is back: its trials count again.
+    run.add_to_plan([planned(NAMES[0])])
+    shown = {one.trial.name: one for one in status.read(run)}
+    assert (shown[NAMES[0]].state, shown["sub-01_new"].state) == ("failed", "replaced")
 
 
 def test_an_array_in_parts_knows_the_job_of_each_trial():

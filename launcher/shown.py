@@ -1,0 +1,185 @@
+"""The tables and sentences that the results and the report show of a run's findings, as text."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from launcher.findings import NOT_ABOVE, Findings, best_rows, marks
+from launcher.significance import KEYS, TOGETHER, latest
+
+_AUDIT = ["label_only_accuracy", "majority_accuracy", "chance"]
+_SEVERAL_TEXT = ("condition", "protocol")
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text; a column is text to read (`words`) or a number."""
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+    @property
+    def words(self) -> set[str]:
+        """The columns that are to be aligned at their left."""
+        return {"model", *_SEVERAL_TEXT} & set(self.columns)
+
+
+def tables(findings: Findings, trials: pd.DataFrame) -> list[TextTable]:
+    """Return all tables of a run, none where no trial is done; `trials` is the trials' table."""
+    statistics = findings.statistics
+    if statistics.empty:
+        return []
+    return [conditions(statistics), best_models(statistics, trials), evidence(statistics)]
+
+
+def conditions(statistics: pd.DataFrame) -> TextTable:
+    """Return a row for each condition under each protocol, so that models, rates and settings stand side by side.
+
+    Accuracies are means over models ± SD (n - 1). p is that of the single-subject models together, or of the pooled
+    model where there are none; unseen subjects have their own, and what labels alone score on them.
+    """
+    rows = []
+    for (protocol, condition, _), group in _named(statistics).groupby(["protocol", "named", "setup"]):
+        seen, unseen = (group[group["split"] == split] for split in ("validation", "unseen"))
+        first = "sub-" if len(_models(seen, "sub-")) else "pooled"
+        last = "without-" if len(_models(unseen, "without-")) else "held-out-"
+        left_out = _models(unseen, last)
+        rows.append(
+            {
+                "condition": str(condition),
+                "protocol": str(protocol),
+                "single-subject": _mean(_models(seen, "sub-")),
+                "pooled": _mean(_models(seen, "pooled")),
+                "labels alone": _percent(_models(seen, first)["label_only_accuracy"].mean()),
+                "p": _p_of(seen, first),
+                "unseen subjects": _mean(left_out),
+                "labels alone, unseen": _percent(left_out["label_only_accuracy"].mean()),
+                "p, unseen": _p_of(unseen, last),
+            }
+        )
+    return _table("Conditions: accuracy in %, mean ± SD over models", rows)
+
+
+def best_models(statistics: pd.DataFrame, trials: pd.DataFrame) -> TextTable:
+    """Return each model's condition of the highest validation accuracy under each protocol, and single subjects' mean.
+
+    `trials` is the trials' table. Unseen subjects are those of the same condition. Choosing by validation accuracy
+    flatters the chosen one: the table is for choosing, not for claiming.
+    """
+    rows = []
+    best = best_rows(_named(statistics))
+    best = best[(best["split"] == "validation") & ~best["training_set"].isin(TOGETHER.values())]
+    done = latest(trials[(trials["state"] == "done") & (trials["permutation"] == 0)])
+    train = done.groupby(KEYS)["accuracy_train"].mean()
+    unseen = statistics[statistics["split"] == "unseen"].set_index(KEYS)
+    for _, row in best.iterrows():
+        key = tuple(row[KEYS])
+        rows.append(
+            {
+                "model": row["training_set"],
+                "condition": row["named"],
+                "protocol": row["protocol"],
+                "trials": str(row["trials"]),
+                "train": _percent(train[key]),
+                "validation": _accuracy(row),
+                "unseen": _accuracy(unseen.loc[key]) if key in unseen.index else "",
+                **_audit(row),
+            }
+        )
+    for protocol, models in best[best["training_set"].str.startswith("sub-")].groupby("protocol"):
+        name = {"model": f"single-subject (n = {len(models)})", "condition": "each its best", "protocol": str(protocol)}
+        rows.append({**name, "validation": _mean(models, n=False), **_audit(models[_AUDIT].mean())})
+    return _table("Best condition of each model: accuracy in %", rows, several=("protocol",))
+
+
+def evidence(statistics: pd.DataFrame) -> TextTable:
+    """Return the scores of `best_rows` with their intervals, p-values and marks."""
+    rows = [
+        {
+            "model": row["training_set"] + (" on unseen" if row["split"] == "unseen" else ""),
+            "condition": row["named"],
+            "protocol": row["protocol"],
+            "n": str(row["n"]),
+            "accuracy": f"{_interval(row, 'accuracy')} {marks(row)}".rstrip(),
+            "balanced accuracy": _interval(row, "balanced_accuracy"),
+            "macro F1": _interval(row, "macro_f1"),
+            "ECE": _percent(row["ece"]),
+            "labels alone": _percent(row["label_only_accuracy"]),
+            **{title: _p(row[name]) for title, name in (("p", "p_conditions"), ("Holm", "p_holm"), ("q", "p_bh"))},
+        }
+        for _, row in best_rows(_named(statistics)).iterrows()
+    ]
+    return _table("Evidence, folds and seeds put together: scores in %, [95 %]", rows, several=_SEVERAL_TEXT)
+
+
+def pairs(paired: pd.DataFrame) -> list[str]:
+    """Return a sentence for each comparison of the pooled model with the single-subject ones."""
+    if paired.empty:
+        return []
+    return [
+        f"pooled against single-subject, {pair['named']}, {pair['protocol']}: {_percent(pair['pooled'])} against"
+        f" {_percent(pair['single'])} %, difference {100 * pair['difference']:+.1f}"
+        f" [{100 * pair['low']:+.1f}, {100 * pair['high']:+.1f}], p = {_p(pair['p'])}"
+        f" (signs of {pair['subjects']} subjects flipped)"
+        for pair in _named(paired).to_dict("records")
+    ]
+
+
+def _named(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add `named`: the condition, with its setup where the rows have several of that condition and protocol."""
+    setups = rows.groupby(["condition", "protocol"])["setup"].transform("nunique")
+    both = rows["condition"] + " (setup " + rows["setup"] + ")"
+    return rows.assign(named=rows["condition"].where(setups == 1, both))
+
+
+def _models(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    return rows[rows["training_set"].str.startswith(prefix)]
+
+
+def _p_of(rows: pd.DataFrame, prefix: str) -> str:
+    """Return p of the models whose training sets begin so: of all of them together where there are several."""
+    models = _models(rows, prefix)
+    together = rows[rows["training_set"] == TOGETHER[prefix]] if len(models) > 1 else models
+    return _p(together["p_conditions"].iloc[0]) if len(together) else ""
+
+
+def _mean(models: pd.DataFrame, n: bool = True) -> str:
+    """Return the mean over models ± SD, with † where it does not exceed the means of what needs no brain data."""
+    if models.empty:
+        return ""
+    mean = models["accuracy"].mean()
+    several = len(models) > 1
+    spread = f" ± {_percent(models['accuracy'].std())}" if several else ""
+    mark = "" if mean > models[_AUDIT].mean().max() else f" {NOT_ABOVE}"
+    return f"{_percent(mean)}{spread}{f' (n = {len(models)})' if n and several else ''}{mark}"
+
+
+def _accuracy(row: pd.Series) -> str:
+    return _percent(row["accuracy"]) + ("" if row["beats_labels"] else f" {NOT_ABOVE}")
+
+
+def _audit(row: pd.Series) -> dict[str, str]:
+    titles = ("labels alone", "majority", "chance")
+    return {title: _percent(row[name]) for title, name in zip(titles, _AUDIT, strict=True)}
+
+
+def _interval(row: pd.Series, name: str) -> str:
+    low, high = 100 * row[f"{name}_low"], 100 * row[f"{name}_high"]
+    return _percent(row[name]) + (f" [{low:.0f}, {high:.0f}]" if low == low else "")
+
+
+def _percent(share: float) -> str:
+    return "" if pd.isna(share) else f"{100 * share:.1f}"
+
+
+def _p(p: float) -> str:
+    return "" if pd.isna(p) else f"{p:.2g}"
+
+
+def _table(title: str, rows: Sequence[Mapping[str, str]], several: Sequence[str] = ()) -> TextTable:
+    """Return the table without its empty columns, and without those of `several` that say the same in each row."""
+    cells = {name: [row.get(name, "") for row in rows] for row in rows for name in row}
+    kept = [name for name, column in cells.items() if any(column) and not (name in several and len(set(column)) == 1)]
+    return TextTable(title, kept, [[cells[name][i] for name in kept] for i in range(len(rows))])

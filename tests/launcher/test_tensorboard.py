@@ -1,0 +1,60 @@
+"""What TensorBoard's aggregates are means of, from small tables whose means are known."""
+
+import pandas as pd
+import pytest
+
+from launcher.plan import PlannedTrial
+from launcher.run_directory import RunDirectory
+from launcher.tensorboard import aggregate, write_aggregates
+
+MEAN = "single_subject/accuracy/validation/mean"
+
+
+def tables(*rows):
+    """Return the tables of epochs and trials of rows (subject, setup, protocol, permutation, accuracy)."""
+    trials, epochs = [], []
+    for i, (subject, setup, protocol, permutation, accuracy) in enumerate(rows):
+        model = {"trial": f"t{i}", "training_set": f"sub-{subject}", "condition": "lr-0.001", "fold": 1, "seed": 0}
+        audit = {"label_only_accuracy": accuracy / 2, "majority_accuracy": 0.3, "chance": 0.25}
+        where = {"setup": setup, "protocol": protocol, "permutation": permutation, "state": "done"}
+        trials.append(model | where | audit)
+        if not permutation:
+            epochs.append(model | {"epoch": 1.0, "accuracy/train": 1.0, "accuracy/validation": accuracy})
+    return pd.DataFrame(epochs), pd.DataFrame(trials)
+
+
+def means(rows, tag=MEAN):
+    values = aggregate(*tables(*rows))
+    return values[values["tag"] == tag].set_index("condition")["value"].to_dict()
+
+
+def test_a_mean_is_over_subjects_of_one_condition():
+    assert means([("01", "a", "run", 0, 0.4), ("02", "a", "run", 0, 0.6)]) == pytest.approx({"lr-0.001": 0.5})
+
+
+def test_protocols_and_settings_of_one_condition_are_kept_apart():
+    rows = [("01", "a", "random", 0, 0.9), ("02", "a", "random", 0, 0.7), ("01", "b", "block", 0, 0.4)]
+    assert means(rows) == pytest.approx({"lr-0.001_random": 0.8, "lr-0.001_block": 0.4})
+    labels = means(rows, "reference/label_only")
+    assert labels == pytest.approx({"lr-0.001_random": 0.4, "lr-0.001_block": 0.2})
+    assert set(means([*rows, ("01", "c", "block", 0, 0.1)])) == {"lr-0.001_a", "lr-0.001_b", "lr-0.001_c"}
+
+
+def test_what_a_later_launch_replaced_and_permuted_labels_do_not_count():
+    rows = [("01", "a", "run", 0, 0.9), ("01", "a", "run", 0, 0.4), ("01", "a", "run", 1, 0.1)]
+    assert means(rows) == pytest.approx({"lr-0.001": 0.4})
+    assert means(rows, "reference/label_only") == pytest.approx({"lr-0.001": 0.2})
+
+
+def test_a_condition_that_was_given_another_name_leaves_no_files_under_the_old_one(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    for protocols in (["block"], ["block", "random"]):
+        for protocol in protocols:
+            settings = {"split": {"fold": None, "protocol": protocol}, "data": {"permutation": 0}}
+            settings |= {"train": {"seed": 0}, "subjects": ["01"], "unseen_subjects": []}
+            name = f"sub-01_{protocol}"
+            run.add_to_plan([PlannedTrial(name, "sub-01", "lr-0.001", protocol, None, 0, 1e-3, 0, 1, 1.0, settings)])
+            run.trial(name).write_epochs([{"epoch": 1, "accuracy/train": 1.0, "accuracy/validation": 0.5}])
+        write_aggregates(run)
+    assert {path.name for path in run.tensorboard.iterdir()} == {"lr-0.001_block", "lr-0.001_random"}
