@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
+from deepemotion.refusals import refuse_fold
 from deepemotion.samples import SampleTable
 from deepemotion.settings import SplitSettings
 
@@ -46,17 +47,15 @@ def split(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
 def moments(table: SampleTable, settings: SplitSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return (N,) which volumes are of training moments and which of validation moments, for any subject's volumes.
 
-    Under `random` moments are on neither side in particular, and all are both.
+    Under `random`, which has no folds, moments are on neither side in particular, and all are both. Raises UserError
+    for a fold that the protocol does not have.
     """
-    if settings.protocol == "random":
-        return np.ones(len(table), bool), np.ones(len(table), bool)
+    refuse_fold(settings)
     if settings.fold is None:
-        raise UserError(f"split.protocol={settings.protocol} needs split.fold, the part to validate on")
+        return np.ones(len(table), bool), np.ones(len(table), bool)
     if settings.protocol == "run":
         validation = table.run == settings.fold
         return ~validation, validation
-    if settings.fold > settings.folds:
-        raise UserError(f"split.fold={settings.fold}: there are {settings.folds} folds")
     return _blocks(table.movie_time, settings.fold, settings.folds, settings.block_s, settings.gap_s)
 
 

@@ -23,6 +23,7 @@ from deepemotion.labels import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
 from deepemotion.permutation import permuted
+from deepemotion.refusals import refuse_device
 from deepemotion.samples import Samples, SampleTable, load
 from deepemotion.settings import TrainSettings, Trial
 from deepemotion.subject_file import SubjectFile, subject_path
@@ -151,7 +152,8 @@ def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """Return the device asked for; `auto` is the GPU where there is one."""
+    """Return the device asked for; `auto` is the GPU where there is one. Raises UserError for one that is not here."""
+    refuse_device(settings.device, torch.cuda.device_count())
     if settings.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(settings.device)

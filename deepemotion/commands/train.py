@@ -22,13 +22,19 @@ def train(
     """Train one model and predict every labelled volume; the same result as the same trial of an experiment."""
     from deepemotion import shipped
     from deepemotion.dataset import parse_subjects
+    from deepemotion.refusals import refuse_alignment, refuse_fold
     from deepemotion.settings import make_trial, read_settings
     from deepemotion.trial_directory import TrialDirectory
 
     settings = read_settings(shipped.find(config), set_ or [])
     trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
-    from deepemotion.training import Metrics
+    refuse_fold(trial.split)
+    refuse_alignment(trial, len(trial.subjects) + len(trial.unseen_subjects))
+    from deepemotion.training import Metrics, choose_device
     from deepemotion.training import train as train_model
+
+    # Before the folder is claimed: with another device it would be another training's.
+    choose_device(trial.train)
 
     def show(metrics: Metrics) -> None:
         say(

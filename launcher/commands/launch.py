@@ -98,7 +98,7 @@ def launch(
         # What is planned depends on data that the other jobs are still to write.
         raise typer.Exit(later.submit(run, after, str(cluster)))
     from launcher import data_facts, experiment, plan
-    from launcher.launch import Launch, launch_here, plan_run
+    from launcher.launch import Launch, check_here, launch_here, plan_run
 
     changes: dict[str, Any] = {"subjects": "all"} if all_subjects else experiment.parse_plan_subjects(subjects)
     changes |= {} if pooled is None else {"pooled": pooled}
@@ -118,6 +118,7 @@ def launch(
     job = Launch(run, wanted, facts, plan.make_plan(wanted, facts), data, labels)
     if on is Backend.local:
         if dry_run:
+            check_here(job)
             answer(_table(job.trials, run))
         elif plan_only:
             plan_run(job)

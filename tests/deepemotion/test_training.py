@@ -213,6 +213,7 @@ def test_the_command_trains_tells_and_resumes(command, straight, tiny_packed, ti
         (("--subjects", "7"), "sub-07.h5"),
         (("--set", "train.epochs=none"), "train.epochs"),
         (("--set", "model.name=vit"), "there are cnn3d"),
+        (("--set", "split.fold=2"), "split.protocol=random has no folds"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp_path, change, message):
@@ -222,6 +223,16 @@ def test_bad_input_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "trial" / "result.json").exists()
+
+
+def test_a_gpu_that_is_not_there_leaves_no_folder_behind(command, tiny_packed, tiny_labels, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    words = ("train", tmp_path / "trial", "--data", tiny_packed, "--labels", tiny_labels, "--subjects", "1")
+    done = command("deepemotion", *words, "--set", "train.device=cuda")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "train.device=cuda: there is no GPU" in done.stderr
+    assert not (tmp_path / "trial").exists()
 
 
 def test_progress_survives_a_kill_at_any_moment(tiny_packed, tiny_labels, tmp_path):

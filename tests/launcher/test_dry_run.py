@@ -4,6 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from launcher.plan import PlannedTrial
+from launcher.resources import short_of_memory
 
 WORDS = ("--all-subjects", "--config", "demo")
 
@@ -47,6 +51,7 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(tiny_packed, tiny_l
         (("--all-subjects", "--sweep", "train.rate=1,2"), "train.rate: no such setting"),
         (("--all-subjects", "--set", "train.rate=1"), "train.rate"),
         (("--all-subjects", "--held-out-folds"), "held-out folds need at least 16 subjects"),
+        (("--all-subjects", "--protocol", "run", "--set", "split.fold=9"), "split.fold=9: sub-01 has no such run"),
         (("--all-subjects", "--data", "/nowhere"), "/nowhere: no such folder"),
         (("--all-subjects", "--labels", "/nowhere.tsv"), "/nowhere.tsv"),
     ],
@@ -59,6 +64,27 @@ def test_wrong_use_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_written(command, tiny_packed, tiny_labels, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path / "runs"), "--set", "train.device=cuda")
+    for more in ((), ("--dry-run",)):
+        done = command("deepemotion-launch", *words, *more)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "train.device=cuda: there is no GPU" in done.stderr
+    assert not (tmp_path / "runs").exists()
+    # The nodes that --plan-only plans for may well have one.
+    assert command("deepemotion-launch", *words, "--plan-only").returncode == 0
+
+
+def test_too_little_memory_is_a_warning():
+    trials = [PlannedTrial("a", "a", "a", "run", 1, 0, 1e-3, 0, size * 2**30, 1.0, {}) for size in (1, 9, 12)]
+    assert short_of_memory(trials, 16 * 2**30) is None
+    line = short_of_memory(trials, 8 * 2**30)
+    assert line.startswith("warning: 2 of 3 trials need more memory than the 8.0 GiB")
+    assert "12.0 GiB" in line
 
 
 def test_a_folder_that_is_no_run_is_told(command, tmp_path):
