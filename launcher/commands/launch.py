@@ -87,6 +87,8 @@ def launch(
         raise UserError(
             f"--on {on.value}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml"
         )
+    if on is Backend.local and after is not None:
+        raise UserError(f"--after {after}: only SLURM waits for jobs; say --on slurm or slurm-array, and --cluster")
     from deepemotion import shipped
     from launcher.run_directory import RunDirectory
 
