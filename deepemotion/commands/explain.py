@@ -24,9 +24,15 @@ def explain(
     ] = None,
 ) -> None:
     """Map what a model looks at for each emotion (Grad-CAM, integrated gradients), and its hidden representation."""
+    from deepemotion.labels import Labels
+    from deepemotion.subject_file import find_subjects
+    from deepemotion.trial_directory import TrialDirectory
+
+    TrialDirectory(trial).require_finished()
+    Labels.read(labels)
+    find_subjects(packed)
     from deepemotion.explanation import Options, describe
     from deepemotion.explanation import explain as explain_trial
-    from deepemotion.trial_directory import TrialDirectory
 
     options = Options(all_volumes, volumes, steps, annotations, truth)
     answer(describe(explain_trial(TrialDirectory(trial), packed, labels, out, options), out))

@@ -1,11 +1,14 @@
 """`deepemotion train`: one training without Ray."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deepemotion.console import answer, say
+
+if TYPE_CHECKING:
+    from deepemotion.settings import Trial
 
 
 def train(
@@ -22,14 +25,12 @@ def train(
     """Train one model and predict every labelled volume; the same result as the same trial of an experiment."""
     from deepemotion import shipped
     from deepemotion.dataset import parse_subjects
-    from deepemotion.refusals import refuse_alignment, refuse_fold
     from deepemotion.settings import make_trial, read_settings
     from deepemotion.trial_directory import TrialDirectory
 
     settings = read_settings(shipped.find(config), set_ or [])
     trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
-    refuse_fold(trial.split)
-    refuse_alignment(trial, len(trial.subjects) + len(trial.unseen_subjects))
+    _refuse(trial, data, labels)
     from deepemotion.training import Metrics, choose_device
     from deepemotion.training import train as train_model
 
@@ -49,3 +50,19 @@ def train(
         f" (label-only {result['label_only_accuracy']:.3f}, majority {result['majority_accuracy']:.3f},"
         f" chance {result['chance']:.3f}; n = {result['n_validation']})"
     )
+
+
+def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
+    """Raise UserError for what the training would stumble over, before torch is imported, which takes seconds."""
+    from deepemotion.labels import Labels
+    from deepemotion.models import entry
+    from deepemotion.refusals import refuse_alignment, refuse_fold
+    from deepemotion.subject_file import SubjectFile, subject_path
+
+    entry(trial.model)
+    refuse_fold(trial.split)
+    subjects = (*trial.subjects, *trial.unseen_subjects)
+    refuse_alignment(trial, len(subjects))
+    Labels.read(labels)
+    for subject in subjects:
+        SubjectFile(subject_path(data, subject)).close()

@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]) -> None:
     """Show the best learning rate of each model, what it is evidence of, and write the tables."""
+    from launcher.run_directory import RunDirectory
+
+    directory = RunDirectory.existing(run)
     from rich.console import Console
     from rich.table import Table
 
     from launcher.findings import find
     from launcher.report import summary
     from launcher.results import best_learning_rates, write_tables
-    from launcher.run_directory import RunDirectory
 
-    directory = RunDirectory.existing(run)
     trials = write_tables(directory)
     best = best_learning_rates(trials)
     # Without a terminal there is no width to fit: 80 columns would cut the names.

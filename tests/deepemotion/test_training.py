@@ -216,13 +216,27 @@ def test_the_command_trains_tells_and_resumes(command, straight, tiny_packed, ti
         (("--set", "split.fold=2"), "split.protocol=random has no folds"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp_path, change, message):
+def test_bad_input_is_one_line_without_heavy_imports(refusal, tiny_packed, tiny_labels, tmp_path, change, message):
     words = {"--data": tiny_packed, "--labels": tiny_labels, "--subjects": "1", change[0]: change[1]}
-    done = command("deepemotion", "train", tmp_path / "trial", *(part for pair in words.items() for part in pair))
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "trial" / "result.json").exists()
+    said = refusal("deepemotion.cli", "train", tmp_path / "trial", *(part for pair in words.items() for part in pair))
+    assert message in said
+    assert not (tmp_path / "trial").exists()
+
+
+def test_what_cannot_be_explained_is_told_without_heavy_imports(refusal, tiny_packed, tiny_labels, tmp_path):
+    words = {"--packed": tiny_packed, "--labels": tiny_labels, "--out": tmp_path / "out"}
+
+    def explained(**changes):
+        options = {**words, **{f"--{name}": value for name, value in changes.items()}}
+        return refusal("deepemotion.cli", "explain", tmp_path, *(part for pair in options.items() for part in pair))
+
+    directory = TrialDirectory(tmp_path)
+    assert "no training here" in explained()
+    directory.claim(trial(), {})
+    assert "this training is not done" in explained()
+    directory.result.write_text("{}")
+    assert "nope: no such folder" in explained(packed="nope")
+    assert "nope.tsv: cannot read the labels" in explained(labels="nope.tsv")
 
 
 def test_a_gpu_that_is_not_there_leaves_no_folder_behind(command, tiny_packed, tiny_labels, tmp_path):

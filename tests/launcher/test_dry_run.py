@@ -1,8 +1,5 @@
 """--dry-run and the errors of use: no Ray, no torch, nothing written."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -27,15 +24,10 @@ def test_it_shows_every_trial_and_writes_nothing(command, tiny_packed, tiny_labe
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_thousand_trials_are_planned_without_heavy_imports(tiny_packed, tiny_labels, tmp_path):
+def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packed, tiny_labels, tmp_path):
     rates = ",".join(f"{i}e-6" for i in range(1, 251))
-    words = [*WORDS, *map(str, where(tiny_packed, tiny_labels, tmp_path)), "--lr", rates, "--dry-run"]
-    code = (
-        "import sys; from launcher import cli; sys.argv = ['deepemotion-launch', *sys.argv[1:]]\n"
-        "try: cli.main()\nexcept SystemExit as end: assert not end.code, end.code\n"
-        "assert not {'ray', 'torch', 'pandas', 'nibabel', 'matplotlib'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path), "--lr", rates, "--dry-run")
+    done = lightly("launcher.cli", *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "1000 trials"
 
@@ -87,8 +79,9 @@ def test_too_little_memory_is_a_warning():
     assert "12.0 GiB" in line
 
 
-def test_a_folder_that_is_no_run_is_told(command, tmp_path):
-    for name in ("results", "report"):
-        done = command("deepemotion-launch", name, tmp_path)
-        assert done.returncode == 2
-        assert "no run here" in done.stderr
+LOOKING = ("results", "report", "figures", "status", "logs", "cancel", "retry", "work", "tensorboard")
+
+
+@pytest.mark.parametrize("words", [*((name, "nope") for name in LOOKING), ("explain", "nope", "--trial", "sub-01")])
+def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, words):
+    assert "nope: no run here" in refusal("launcher.cli", *words)
