@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from deepemotion.console import say
-from deepemotion.errors import UserError
+from deepemotion.errors import UserError, did_you_mean
 from launcher.cluster_profile import ClusterProfile, format_time, parse_time
-from launcher.sbatch_options import did_you_mean
 
 # Partition (a * marks the default), state, time limit, nodes, CPUs, memory in MB, generic resources, features.
 _FORMAT = "%P|%a|%l|%D|%c|%m|%G|%f"

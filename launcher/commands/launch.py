@@ -56,7 +56,7 @@ def launch(
         Protocol | None, typer.Option(help="What is held out; subject leaves one subject out at a time.")
     ] = None,
     permutations: Annotated[
-        int | None, typer.Option(help="Trainings on permuted labels for each trial, for its permutation test.")
+        int | None, typer.Option(min=0, help="Trainings on permuted labels for each trial, for its permutation test.")
     ] = None,
     held_out_folds: Annotated[
         bool, typer.Option("--held-out-folds", help="The paper's four folds of unseen subjects.")
