@@ -89,6 +89,8 @@ def launch(
         )
     if on is Backend.local and after is not None:
         raise UserError(f"--after {after}: only SLURM waits for jobs; say --on slurm or slurm-array, and --cluster")
+    if name is not None and (Path(name).name != name or name.startswith(".")):
+        raise UserError(f"--name {name}: a run is a folder of --runs; give a name without / that begins with no dot")
     from deepemotion import shipped
     from launcher.run_directory import RunDirectory
 

@@ -46,6 +46,10 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packe
         (("--all-subjects", "--protocol", "run", "--set", "split.fold=9"), "split.fold=9: sub-01 has no such run"),
         (("--all-subjects", "--data", "/nowhere"), "/nowhere: no such folder"),
         (("--all-subjects", "--labels", "/nowhere.tsv"), "/nowhere.tsv"),
+        (("--all-subjects", "--name", "../../x"), "--name ../../x: a run is a folder of --runs"),
+        (("--all-subjects", "--name", "a/b"), "--name a/b: a run is a folder of --runs"),
+        (("--all-subjects", "--name", ".."), "--name ..: a run is a folder of --runs"),
+        (("--all-subjects", "--name", ".hidden"), "--name .hidden: a run is a folder of --runs"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp_path, words, message):
