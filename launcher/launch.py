@@ -1,11 +1,10 @@
 """A launch: plan, skip what is done, run the rest, tabulate. The same launch again goes on where it stopped."""
 
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say
+from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on
 from deepemotion.errors import UserError
 from launcher import resources
 from launcher.experiment import Experiment
@@ -101,6 +100,6 @@ def conclude(job: Launch) -> int:
     say(f"tables:      {job.run.tables}/")
     say(f"tensorboard: tensorboard --logdir {shlex.quote(str(job.run.path))}")
     if counts["pending"]:
-        say(f"to go on:    {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
+        say_how_to_go_on()
         return EXIT_INTERRUPTED
     return EXIT_FAILED if counts["failed"] else 0

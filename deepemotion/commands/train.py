@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepemotion.console import answer, say
+from deepemotion.console import answer, say, say_how_to_go_on
 
 if TYPE_CHECKING:
     from deepemotion.settings import Trial
@@ -44,7 +44,11 @@ def train(
             f"  {metrics['time/epoch']:.1f} s"
         )
 
-    result = train_model(trial, data, labels, TrialDirectory(out), show)
+    try:
+        result = train_model(trial, data, labels, TrialDirectory(out), show)
+    except KeyboardInterrupt:
+        say_how_to_go_on()
+        raise
     answer(
         f"validation accuracy {result['accuracy_validation']:.3f}"
         f" (label-only {result['label_only_accuracy']:.3f}, majority {result['majority_accuracy']:.3f},"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -203,6 +204,18 @@ def test_the_command_trains_tells_and_resumes(command, straight, tiny_packed, ti
     assert f"validation accuracy {result['accuracy_validation']:.3f} (label-only" in done.stdout
     assert "epoch   6/6" in done.stderr
     assert comparable(tmp_path / "trial") == comparable(directory.path)
+
+
+def test_an_interrupted_command_says_how_to_go_on(tiny_packed, tiny_labels, tmp_path):
+    program = Path(sys.executable).with_name("deepemotion")
+    words = [program, "train", tmp_path / "my trial", "--data", tiny_packed, "--labels", tiny_labels, "--subjects", "1"]
+    with subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True) as process:
+        said = process.stderr.readline()
+        assert said.startswith("epoch   1/50"), said
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert f"to go on:    deepemotion train '{tmp_path}/my trial' --data" in said
 
 
 @pytest.mark.parametrize(
