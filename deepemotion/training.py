@@ -72,6 +72,8 @@ def train(
     optimiser = optimisers.build(model, settings)
     files = Checkpoints(directory.checkpoints)
     state = files.load()
+    if state is None and files.last.exists():
+        directory.log("no checkpoint can be read: its epochs are lost, and training begins again")
     history = checkpoints.restore(state, model, optimiser) if state else []
     directory.log(
         f"{'resumed after epoch ' + str(len(history)) if history else 'started'} on {device}, host"

@@ -170,11 +170,24 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(straight, tmp_path):
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.load()["epoch"] == 6
     whole = checkpoints.last.read_bytes()
-    for torn in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+    for torn in (whole[: len(whole) // 2], b"", b"not a checkpoint", b"torn"):
         checkpoints.last.write_bytes(torn)
         assert checkpoints.load()["epoch"] == 5
     checkpoints.previous.unlink()
     assert checkpoints.load() is None
+
+
+def test_lost_epochs_are_in_the_log(tiny_packed, tiny_labels, tmp_path):
+    wanted, directory = trial("train.epochs=2"), TrialDirectory(tmp_path)
+    train(wanted, tiny_packed, tiny_labels, directory, lambda metrics: None)
+    assert "no checkpoint" not in directory.log_file.read_text()
+    directory.result.unlink()
+    for checkpoint in directory.checkpoints.iterdir():
+        checkpoint.write_bytes(b"torn")
+    new = []
+    train(wanted, tiny_packed, tiny_labels, directory, new.append)
+    assert [metrics["epoch"] for metrics in new] == [1, 2]
+    assert "no checkpoint can be read: its epochs are lost" in directory.log_file.read_text()
 
 
 def test_the_best_epoch_is_kept(straight):
