@@ -57,7 +57,7 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     found = data_checksums(trial, packed, labels)
     for name, checksum in settings["data"].items():
         if found.get(name) != checksum:
-            raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same packed and labels")
+            raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same data and labels")
     state = Checkpoints(directory.checkpoints).load()
     if state is None:
         raise UserError(f"{directory.checkpoints}: no readable checkpoint; train it again")

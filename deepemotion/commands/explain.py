@@ -10,7 +10,7 @@ from deepemotion.console import answer
 
 def explain(
     trial: Annotated[Path, typer.Argument(help="Folder of a finished training.")],
-    packed: Annotated[Path, typer.Option(help="Folder of the packed subject files that it was trained on.")],
+    data: Annotated[Path, typer.Option(help="Folder of the packed subject files that it was trained on.")],
     labels: Annotated[Path, typer.Option(help="The labels.tsv that it was trained on.")],
     out: Annotated[Path, typer.Option(help="Folder for maps, tables and figures.")],
     all_volumes: Annotated[
@@ -30,9 +30,9 @@ def explain(
 
     TrialDirectory(trial).require_finished()
     Labels.read(labels)
-    find_subjects(packed)
+    find_subjects(data)
     from deepemotion.explanation import Options, describe
     from deepemotion.explanation import explain as explain_trial
 
     options = Options(all_volumes, volumes, steps, annotations, truth)
-    answer(describe(explain_trial(TrialDirectory(trial), packed, labels, out, options), out))
+    answer(describe(explain_trial(TrialDirectory(trial), data, labels, out, options), out))

@@ -250,7 +250,7 @@ def test_bad_input_is_one_line_without_heavy_imports(refusal, tiny_packed, tiny_
 
 
 def test_what_cannot_be_explained_is_told_without_heavy_imports(refusal, tiny_packed, tiny_labels, tmp_path):
-    words = {"--packed": tiny_packed, "--labels": tiny_labels, "--out": tmp_path / "out"}
+    words = {"--data": tiny_packed, "--labels": tiny_labels, "--out": tmp_path / "out"}
 
     def explained(**changes):
         options = {**words, **{f"--{name}": value for name, value in changes.items()}}
@@ -261,7 +261,7 @@ def test_what_cannot_be_explained_is_told_without_heavy_imports(refusal, tiny_pa
     directory.claim(trial(), {})
     assert "this training is not done" in explained()
     directory.result.write_text("{}")
-    assert "nope: no such folder" in explained(packed="nope")
+    assert "nope: no such folder" in explained(data="nope")
     assert "nope.tsv: cannot read the labels" in explained(labels="nope.tsv")
 
 
