@@ -21,6 +21,7 @@ from torch import Tensor
 from deepemotion import hyperalignment, splits
 from deepemotion.aligned_moments import AlignedMoments, Moments, blocks, runs_of
 from deepemotion.errors import UserError
+from deepemotion.refusals import refuse_alignment
 from deepemotion.samples import Samples
 from deepemotion.settings import Trial
 
@@ -41,7 +42,7 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
     if len(subjects) == 1:
         log(f"align.method={method} has no effect on a single subject")
         return samples
-    _refuse(trial)
+    refuse_alignment(trial, len(subjects))
 
     moments, grams = {}, {}
     for subject in subjects:
@@ -74,19 +75,6 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
             basis_VK += map_VK
             mean_power += power / len(trial.subjects)
     return _in_voxels(samples, features_NK, basis_VK, mean_power)
-
-
-def _refuse(trial: Trial) -> None:
-    where = f"align.method={trial.align.method}"
-    if trial.split.protocol == "random":
-        raise UserError(
-            f"{where}: under split.protocol=random every moment is on both sides, and alignment would leak;"
-            " use run or block"
-        )
-    if trial.data.normalisation == "none":
-        raise UserError(
-            f"{where}: with data.normalisation=none it would fit the anatomy; use zscore, zscore+detrend or psc"
-        )
 
 
 def _refuse_features(features: int, subject: str, moment_T: Moments) -> None:

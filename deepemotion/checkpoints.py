@@ -13,7 +13,7 @@ from torch import nn
 from deepemotion.files import atomic_path
 
 State = dict[str, Any]
-_UNREADABLE = (OSError, RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+_UNREADABLE = (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 class Checkpoints:

@@ -1,8 +1,10 @@
 """What every command shares: how errors end a program, and where progress is shown."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -45,6 +47,11 @@ def run(program: Callable[[], None]) -> None:
 def say(line: str) -> None:
     """Print a line for people, on standard error: standard output is for results."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def say_how_to_go_on() -> None:
+    """Tell which command goes on from here: the one that was stopped."""
+    say(f"to go on:    {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
 
 
 def answer(text: str) -> None:

@@ -72,7 +72,7 @@ class Dataset(_Strict):
         try:
             return cls.model_validate(shipped.read_yaml(path))
         except pydantic.ValidationError as error:
-            raise from_validation(error, path) from error
+            raise from_validation(error, path, cls) from error
 
     @classmethod
     def of_folder(cls, root: Path, description: str | None = None) -> Self:

@@ -1,7 +1,8 @@
 """The one exception that means "the input is wrong", told to users as one line and exit code 2."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 if TYPE_CHECKING:
     # Every program imports this file, and most errors of use come before pydantic is needed.
@@ -12,9 +13,48 @@ class UserError(Exception):
     """Wrong use or bad input. The message says what is wrong, where (file, line, key) and what to do."""
 
 
-def from_validation(error: "pydantic.ValidationError", where: str | Path) -> UserError:
-    """Turn pydantic's report into one line that names the file and the dotted key of the first problem."""
+def from_validation(
+    error: "pydantic.ValidationError",
+    where: str | Path,
+    schema: "type[pydantic.BaseModel]",
+    overrides: Sequence[str] = (),
+) -> UserError:
+    """Turn pydantic's report into one line that names the place and the dotted key of the first problem.
+
+    `schema` is what was validated, for the name of a key that is nearly right. `where` is a file or the words of the
+    command line; one of the `overrides`, `section.key=value`, is blamed in its place for a key that it sets.
+    """
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    key = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        known = _keys(schema, first["loc"][:-1])
+        said = "no such key" + (did_you_mean(str(first["loc"][-1]), known) or f"; there are {', '.join(known)}")
+    where = next((f"--set {text}" for text in reversed(overrides) if _sets(text, key)), str(where))
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return UserError(f"{where}: {key}: {first['msg']}{more}")
+    # An option of the command line names the key itself.
+    place = where if not key or where.startswith("--") else f"{where}: {key}"
+    return UserError(f"{place}: {said}{more}")
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """Return `; did you mean X?` for the nearest known name, or nothing where none is near."""
+    import difflib
+
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _sets(override: str, key: str) -> bool:
+    """Say whether an override sets the key, a part of it, or what it is a part of."""
+    one, other = f"{override.partition('=')[0].strip()}.", f"{key}."
+    return one.startswith(other) or other.startswith(one)
+
+
+def _keys(schema: "type[pydantic.BaseModel]", path: Sequence[str | int]) -> list[str]:
+    """Return the keys of the part of a schema that the path leads to; numbers in it count the entries of a list."""
+    for name in path:
+        if isinstance(name, str):
+            kind = schema.model_fields[name].annotation
+            schema = next(part for part in (kind, *get_args(kind)) if hasattr(part, "model_fields"))
+    return [field.alias or name for name, field in schema.model_fields.items()]

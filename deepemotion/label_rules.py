@@ -83,7 +83,7 @@ class Rule(BaseModel):
         try:
             return cls.model_validate(content)
         except pydantic.ValidationError as error:
-            raise from_validation(error, where) from error
+            raise from_validation(error, where, cls) from error
 
     @property
     def classes(self) -> tuple[str, ...]:

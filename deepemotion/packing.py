@@ -135,9 +135,14 @@ def _check_space(request: PackRequest, volumes: int, voxels: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{request.out}: no space left: sub-{request.subject} needs {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are"
-            " free; free some space, or choose another --out"
+            f"{request.out}: no space left: sub-{request.subject} needs {_size(needed)}, {_size(free)} are free; free"
+            " some space, or choose another --out"
         )
+
+
+def _size(count: int) -> str:
+    size, unit = next(((s, unit) for s, unit in ((1e9, "GB"), (1e6, "MB")) if count >= s), (1e3, "kB"))
+    return f"{count / size:.2f} {unit}"
 
 
 class _Stopped(Exception):  # noqa: N818  (no error: it unwinds a run because of another one's)

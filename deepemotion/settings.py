@@ -135,16 +135,18 @@ def make_trial(settings: TrialSettings, subjects: list[str], unseen_subjects: li
     try:
         return Trial(**sections, subjects=sorted(subjects), unseen_subjects=sorted(unseen_subjects))
     except pydantic.ValidationError as error:
-        raise from_validation(error, "subjects") from error
+        raise from_validation(error, "--subjects and --unseen", Trial) from error
 
 
 def read_settings(config: Path, overrides: list[str]) -> TrialSettings:
     """Read the trial sections of an experiment's YAML, with `key=value` overrides. Raises UserError naming the key."""
     content = apply_overrides(shipped.read_yaml(config), overrides, config)
+    # An experiment's other sections mean nothing here; setting one would be a mistake.
+    wanted = {*TRIAL_SECTIONS, *(override.partition(".")[0].strip() for override in overrides)}
     try:
-        return TrialSettings.model_validate({key: content[key] for key in TRIAL_SECTIONS if key in content})
+        return TrialSettings.model_validate({key: value for key, value in content.items() if key in wanted})
     except pydantic.ValidationError as error:
-        raise from_validation(error, config) from error
+        raise from_validation(error, config, TrialSettings, overrides) from error
 
 
 def apply_overrides(content: dict[str, Any], overrides: list[str], where: Path) -> dict[str, Any]:

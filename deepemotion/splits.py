@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
+from deepemotion.refusals import refuse_fold
 from deepemotion.samples import SampleTable
 from deepemotion.settings import SplitSettings
 
@@ -47,16 +48,14 @@ def split(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
 def moments(table: SampleTable, settings: SplitSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return (N,) which volumes are of training moments and which of validation moments, for any subject's volumes.
 
-    Under `random` moments are on neither side in particular, and all are both.
+    Under `random`, which has no folds, moments are on neither side in particular, and all are both. Raises UserError
+    for a fold that the protocol does not have.
     """
-    if settings.protocol == "random":
-        return np.ones(len(table), bool), np.ones(len(table), bool)
+    refuse_fold(settings)
     if settings.fold is None:
-        raise UserError(f"split.protocol={settings.protocol} needs split.fold, the part to validate on")
+        return np.ones(len(table), bool), np.ones(len(table), bool)
     if settings.protocol == "run":
         validation = table.run == settings.fold
-    elif settings.fold > settings.folds:
-        raise UserError(f"split.fold={settings.fold}: there are {settings.folds} folds")
     else:
         validation = (table.true_time // settings.block_s).astype(np.int64) % settings.folds == settings.fold - 1
     return _beyond(table.true_time, validation, settings.gap_s), validation

@@ -205,7 +205,7 @@ def _header(file: h5py.File, path: Path) -> Header:
     try:
         header = Header.read(file)
     except pydantic.ValidationError as error:
-        raise from_validation(error, path) from error
+        raise from_validation(error, path, Header) from error
     if header.compression is Compression.BITSHUFFLE:
         try:
             import hdf5plugin  # noqa: F401  (importing it registers the filter)

@@ -52,18 +52,13 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
 
     Raises UserError where there is no finished training, or its data is not what it was trained on.
     """
-    settings = directory.read_json(directory.settings)
-    if settings is None:
-        raise UserError(f"{directory.path}: no training here (trial.json is missing)")
-    result = directory.read_json(directory.result)
-    if result is None:
-        raise UserError(f"{directory.path}: this training is not done; finish it first")
+    settings, result = directory.require_finished()
     trial = Trial.model_validate(settings["trial"])
     labels = Labels.read(labels_file)
     found = data_checksums(trial, packed, labels)
     for name, checksum in settings["data"].items():
         if found.get(name) != checksum:
-            raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same packed and labels")
+            raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same data and labels")
     state = Checkpoints(directory.checkpoints).load()
     if state is None:
         raise UserError(f"{directory.checkpoints}: no readable checkpoint; train it again")

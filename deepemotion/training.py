@@ -25,6 +25,7 @@ from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
 from deepemotion.permutation import permuted
 from deepemotion.placement import place
+from deepemotion.refusals import refuse_device
 from deepemotion.samples import Samples, SampleTable
 from deepemotion.settings import TrainSettings, Trial
 from deepemotion.subject_file import SubjectFile, subject_path
@@ -88,6 +89,8 @@ def train(
     optimiser = optimisers.build(model, settings)
     files = Checkpoints(directory.checkpoints)
     state = files.load()
+    if state is None and files.last.exists():
+        directory.log("no checkpoint can be read: its epochs are lost, and training begins again")
     history = checkpoints.restore(state, model, optimiser) if state else []
     directory.log(
         f"{'resumed after epoch ' + str(len(history)) if history else 'started'} on {device}, host"
@@ -175,7 +178,8 @@ def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """Return the device asked for; `auto` is the GPU where there is one."""
+    """Return the device asked for; `auto` is the GPU where there is one. Raises UserError for one that is not here."""
+    refuse_device(settings.device, torch.cuda.device_count())
     if settings.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(settings.device)

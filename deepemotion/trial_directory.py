@@ -52,6 +52,15 @@ class TrialDirectory:
             write_text(self.settings, json.dumps(content, indent=1) + "\n")
         self.failure.unlink(missing_ok=True)
 
+    def require_finished(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the content of trial.json and result.json. Raises UserError where the training is not done."""
+        settings, result = self.read_json(self.settings), self.read_json(self.result)
+        if settings is None:
+            raise UserError(f"{self.path}: no training here (trial.json is missing)")
+        if result is None:
+            raise UserError(f"{self.path}: this training is not done; finish it first")
+        return settings, result
+
     def log(self, line: str) -> None:
         """Append a line with the time (UTC) to the trial's log."""
         self.path.mkdir(parents=True, exist_ok=True)

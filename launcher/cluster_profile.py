@@ -9,12 +9,11 @@ from typing import Annotated, Any
 import pydantic
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
 
 from deepemotion import shipped
-from deepemotion.errors import UserError, from_validation
+from deepemotion.errors import UserError, did_you_mean, from_validation
 from deepemotion.settings import Section
-from launcher.sbatch_options import did_you_mean, problem
+from launcher.sbatch_options import problem
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS: what sbatch(1) lists for --time.
@@ -41,42 +40,32 @@ def format_time(minutes: int) -> str:
     return (f"{days}-" if days else "") + f"{rest // 60:02}:{rest % 60:02}:00"
 
 
-def _refuse(message: str) -> PydanticCustomError:
-    # pydantic writes "Value error, " before the message of a ValueError; the braces would be its placeholders.
-    return PydanticCustomError("cluster_profile", "{message}", {"message": message})
-
-
 def _time(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_time(value)
-    except ValueError as error:
-        raise _refuse(str(error)) from error
+    return parse_time(value) if isinstance(value, str) else value
 
 
 def _text(value: object) -> object:
     if isinstance(value, bool | int | float):
-        raise _refuse(f"must be text: put it in quotes (YAML reads it as {value!r})")
+        raise ValueError(f"must be text: put it in quotes (YAML reads it as {value!r})")
     return value
 
 
 def _one_line(value: str) -> str:
     # A second line would be a command of its own in the script, or cut sbatch's options short.
     if any(character in value for character in "\n\r\0"):
-        raise _refuse("must be a single line; a list takes one line an entry")
+        raise ValueError("must be a single line; a list takes one line an entry")
     return value
 
 
 def _filled(value: str) -> str:
     if not value.strip():
-        raise _refuse("is empty; leave the key out instead")
+        raise ValueError("is empty; leave the key out instead")
     return value
 
 
 def _option_value(value: object) -> object:
     if not isinstance(value, bool | int | float | str):
-        raise _refuse("must be a single value: text in quotes, a number, or true")
+        raise ValueError("must be a single value: text in quotes, a number, or true")
     return _one_line(value) if isinstance(value, str) else value
 
 
@@ -111,14 +100,16 @@ class ClusterProfile(Section):
     @classmethod
     def _gpus_of_a_type(cls, gpus: int, others: pydantic.ValidationInfo) -> int:
         if others.data.get("gpu_type") and not gpus:
-            raise _refuse("how many a node? gpu_type asks for GPUs")
+            raise ValueError("how many a node? gpu_type asks for GPUs")
         return gpus
 
     @pydantic.field_validator("warn_before_end_s")
     @classmethod
     def _warns_before_the_end(cls, seconds: int, others: pydantic.ValidationInfo) -> int:
         if seconds >= others.data.get("time_min", math.inf) * 60:
-            raise _refuse(f"{seconds} s before the end is before the start: time is {others.data['time_min']} minutes")
+            raise ValueError(
+                f"{seconds} s before the end is before the start: time is {others.data['time_min']} minutes"
+            )
         return seconds
 
     @pydantic.field_validator("environment")
@@ -126,7 +117,7 @@ class ClusterProfile(Section):
     def _identifiers(cls, environment: dict[str, str]) -> dict[str, str]:
         for name in environment:
             if not _IDENTIFIER.fullmatch(name):
-                raise _refuse(f"{name!r} is no name of a shell variable")
+                raise ValueError(f"{name!r} is no name of a shell variable")
         return environment
 
     @pydantic.field_validator("extra")
@@ -134,7 +125,7 @@ class ClusterProfile(Section):
     def _sbatch_options(cls, extra: dict[str, object]) -> dict[str, object]:
         for name in extra:
             if reason := problem(name):
-                raise _refuse(f"{name}: {reason}")
+                raise ValueError(f"{name}: {reason}")
         return extra
 
     @property
@@ -195,7 +186,7 @@ def read(name_or_path: str) -> ClusterProfile:
     try:
         return ClusterProfile.model_validate(given)
     except pydantic.ValidationError as error:
-        raise from_validation(error, path) from error
+        raise from_validation(error, path, ClusterProfile) from error
 
 
 def _as_written(path: Path, key: str) -> object:

@@ -54,4 +54,4 @@ def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submissi
     )
     if cluster is None and not Path(last.cluster).is_file() and "/" in last.cluster:
         raise UserError(f"{last.cluster}: the cluster profile of the last submission is gone; give one with --cluster")
-    return slurm.submit(run, trials, options)
+    return slurm.submit(run, trials, options, slurm.target(options))

@@ -52,7 +52,7 @@ class Experiment(TrialSettings):
         try:
             return TrialSettings.model_validate(sections)
         except pydantic.ValidationError as error:
-            raise from_validation(error, "sweep") from error
+            raise from_validation(error, "sweep", TrialSettings) from error
 
 
 def read(config: Path, overrides: list[str], plan_changes: dict[str, Any], sweeps: dict[str, list[Any]]) -> Experiment:
@@ -66,7 +66,7 @@ def read(config: Path, overrides: list[str], plan_changes: dict[str, Any], sweep
     try:
         return Experiment.model_validate({**content, "plan": plan})
     except pydantic.ValidationError as error:
-        raise from_validation(error, config) from error
+        raise from_validation(error, config, Experiment, overrides) from error
 
 
 def parse_sweep(text: str) -> tuple[str, list[Any]]:

@@ -19,11 +19,15 @@ _AT_WORK = {"running", "pending", "requeued", "preempted"}
 
 
 def launch_on_slurm(job: Launch, options: slurm.Options, follow: bool) -> int:
-    """Submit what is not done yet; return the exit code: of the submission, or with `follow` of the trials."""
-    unfinished = plan_run(job)
-    if not unfinished:
+    """Submit what is not done yet; return the exit code: of the submission, or with `follow` of the trials.
+
+    Raises UserError, before anything is written, where the cluster does not answer or the profile does not fit it.
+    """
+    to = slurm.target(options)
+    to_run = plan_run(job)
+    if not to_run:
         return conclude(job)
-    submission = slurm.submit(job.run, unfinished, options)
+    submission = slurm.submit(job.run, to_run, options, to)
     path = shlex.quote(str(job.run.path))
     if submission is not None:
         say(f"submitted {', '.join(f'job {number}' for number in submission.jobs)}; logs in {job.run.slurm}/")

@@ -1,12 +1,12 @@
 """A launch: plan, skip what is done, run the rest, tabulate. The same launch again goes on where it stopped."""
 
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say
+from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on
 from deepemotion.errors import UserError
+from launcher import resources
 from launcher.experiment import Experiment
 from launcher.plan import DataFacts, PlannedTrial
 from launcher.run_directory import RunDirectory
@@ -25,20 +25,38 @@ class Launch:
 
 
 def launch_here(job: Launch) -> int:
-    """Run what is not done yet here; return the exit code: 0 all done, 1 some failed, 130 interrupted."""
+    """Run what is not done yet here; return the exit code: 0 all done, 1 some failed, 130 interrupted.
+
+    Raises UserError, before anything is written, as `check_here` does.
+    """
+    check_here(job)
     with job.run.locked():
-        unfinished = plan_run(job)
-        if unfinished:
+        to_run = plan_run(job)
+        if to_run:
             _refuse_queued(job)
             from launcher.backends import local
 
-            local.run(job.run, unfinished, len(job.trials) - len(unfinished))
+            local.run(job.run, to_run, len(job.trials) - len(to_run))
     # The lock is given back first: states read while it is held would be those of a launch at work.
-    if not unfinished and not (job.run.tables / "trials.parquet").exists():
+    if not to_run and not (job.run.tables / "trials.parquet").exists():
         from launcher.work import tabulate
 
         tabulate(job.run)
     return conclude(job)
+
+
+def check_here(job: Launch) -> None:
+    """Raise UserError where what is not done yet needs a GPU and this machine has none; warn of too little memory."""
+    waiting = unfinished(job)
+    resources.refuse_devices(waiting)
+    warning = resources.short_of_memory(waiting, resources.available_memory())
+    if warning:
+        say(warning)
+
+
+def unfinished(job: Launch) -> list[PlannedTrial]:
+    """Return the trials that are not done yet."""
+    return [trial for trial in job.trials if not job.run.trial(trial.name).result.exists()]
 
 
 def _refuse_queued(job: Launch) -> None:
@@ -57,17 +75,16 @@ def _refuse_queued(job: Launch) -> None:
 def plan_run(job: Launch) -> list[PlannedTrial]:
     """Write the plan and everything that sessions need into the run's directory; return what is not done yet."""
     with job.run.planning():
-        done = {trial.name for trial in job.trials if job.run.trial(trial.name).result.exists()}
-        unfinished = [trial for trial in job.trials if trial.name not in done]
+        to_run = unfinished(job)
         job.run.add_to_plan(job.trials)
-        if unfinished or not job.run.experiment_file.exists():
+        if to_run or not job.run.experiment_file.exists():
             from launcher import provenance
 
             job.run.write_experiment(job.experiment)
             job.run.write_sources(job.packed, job.labels)
             job.run.add_provenance(provenance.collect(job.data))
-            say(f"{job.run.path}: {len(unfinished)} trials to run, {len(done)} done already")
-        return unfinished
+            say(f"{job.run.path}: {len(to_run)} trials to run, {len(job.trials) - len(to_run)} done already")
+        return to_run
 
 
 def conclude(job: Launch) -> int:
@@ -83,6 +100,6 @@ def conclude(job: Launch) -> int:
     say(f"tables:      {job.run.tables}/")
     say(f"tensorboard: tensorboard --logdir {shlex.quote(str(job.run.path))}")
     if counts["pending"]:
-        say(f"to go on:    {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
+        say_how_to_go_on()
         return EXIT_INTERRUPTED
     return EXIT_FAILED if counts["failed"] else 0

@@ -10,6 +10,7 @@ from typing import Any
 
 from deepemotion import __version__, memory, models
 from deepemotion.errors import UserError
+from deepemotion.refusals import refuse_alignment, refuse_fold
 from deepemotion.settings import TrialSettings
 from deepemotion.subject_format import FORMAT_VERSION
 from launcher.experiment import Experiment
@@ -82,7 +83,8 @@ TrainingSet = tuple[str, tuple[str, ...], tuple[str, ...]]
 def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first so that the last ones to finish are short.
 
-    Raises UserError for a subject that is not packed, an unknown key, or a plan with nothing in it.
+    Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it, and a trial that its
+    settings and the data's runs doom.
     """
     sets = training_sets(experiment, list(data.subjects))
     if not sets:
@@ -99,9 +101,8 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
             sections["model"]["atlas"] = atlas.path
         condition = _condition(settings, chosen)
         permutations = range(experiment.plan.permutations + 1)
-        for (name, subjects, unseen), fold, permutation in itertools.product(
-            sets, _folds(settings, data), permutations
-        ):
+        parts = [(one, fold) for one in sets for fold in _folds(settings, one, data)]
+        for ((name, subjects, unseen), fold), permutation in itertools.product(parts, permutations):
             trial = {**sections, "subjects": list(subjects), "unseen_subjects": list(unseen)}
             trial["split"] = {**sections["split"], "fold": fold}
             trial["data"] = {**sections["data"], "permutation": permutation}
@@ -175,14 +176,22 @@ def _protocol(split: str, held_out: bool) -> str:
     return {"block": "subject", "run": "run x subject"}[split]
 
 
-def _folds(settings: TrialSettings, data: DataFacts) -> Sequence[int | None]:
-    if settings.split.protocol == "random":
-        return [None]
-    if settings.split.fold is not None:
-        return [settings.split.fold]
-    if settings.split.protocol == "block":
-        return range(1, settings.split.folds + 1)
-    return sorted({run for subject in data.subjects.values() for run in subject.runs})
+def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) -> Sequence[int | None]:
+    """Return the folds to train a set for; of runs those that its subjects have. Raises UserError for doomed ones."""
+    name, subjects, unseen = training_set
+    split = settings.split
+    refuse_alignment(settings, len(subjects) + len(unseen))
+    one = [split.fold] if split.protocol == "random" or split.fold is not None else None
+    if one:
+        refuse_fold(split)
+    if split.protocol != "run":
+        return one or range(1, split.folds + 1)
+    runs = sorted({run for subject in subjects for run in data.subjects[subject].runs})
+    if split.fold is not None and split.fold not in runs:
+        raise UserError(f"split.fold={split.fold}: {name} has no such run; it has {', '.join(map(str, runs))}")
+    if len(runs) == 1:
+        raise UserError(f"split.protocol=run: {name} has run {runs[0]} only, and nothing to train on without it")
+    return one or runs
 
 
 def _condition(settings: TrialSettings, chosen: dict[str, Any]) -> str:
@@ -214,11 +223,14 @@ def _identity(trial: dict[str, Any], subjects: Sequence[str], data: DataFacts, a
 
 def _memory(settings: TrialSettings, subjects: Sequence[str], data: DataFacts) -> int:
     facts = [data.subjects[subject] for subject in subjects]
+    volumes = round(data.labelled_share * sum(fact.volumes for fact in facts))
+    # No batch holds more volumes than there are.
+    train = settings.train.model_copy(update={"batch_size": min(settings.train.batch_size, max(volumes, 1))})
     # The mask that all subjects share lies in each one's box.
     x, y, z = (min(sides) for sides in zip(*(fact.box for fact in facts), strict=True))
     return memory.trial_bytes(
-        settings,
+        settings.model_copy(update={"train": train}),
         memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels),
-        volumes=round(data.labelled_share * sum(fact.volumes for fact in facts)),
+        volumes=volumes,
         runs=sum(len(fact.runs) for fact in facts),
     )

@@ -2,10 +2,12 @@
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deepemotion.memory import available_memory as available_memory
+from deepemotion.refusals import refuse_device
 from launcher.experiment import ResourceSettings
 from launcher.plan import PlannedTrial
 
@@ -35,6 +37,23 @@ class Share:
 def this_machine() -> Machine:
     """Return this machine as far as this process may use it (CPU affinity, memory limit of its cgroup)."""
     return Machine(len(os.sched_getaffinity(0)), _gpu_count(), available_memory(), gpu_memory())
+
+
+def refuse_devices(trials: Iterable[PlannedTrial]) -> None:
+    """Raise UserError where a trial asks for a GPU and this machine has none."""
+    if "cuda" in {trial.settings["train"]["device"] for trial in trials}:
+        refuse_device("cuda", _gpu_count())
+
+
+def short_of_memory(trials: Sequence[PlannedTrial], memory_bytes: int) -> str | None:
+    """Say in a line how many trials need more memory than there is, by their estimate; None where all fit."""
+    above = [trial.memory_bytes for trial in trials if trial.memory_bytes > memory_bytes]
+    if not above:
+        return None
+    return (
+        f"warning: {len(above)} of {len(trials)} trials need more memory than the {memory_bytes / 2**30:.1f} GiB there"
+        f" are, by estimate up to {max(above) / 2**30:.1f} GiB; each gets all of it, and may be slow or fail"
+    )
 
 
 def share_of(trial: PlannedTrial, settings: ResourceSettings, machine: Machine) -> Share:

@@ -1,7 +1,6 @@
 """The long options of SLURM's sbatch, and which of them a cluster profile may pass through."""
 
-import difflib
-from collections.abc import Collection
+from deepemotion.errors import did_you_mean
 
 # sbatch(1) of SLURM 22.05, and what came by 24.11: container-id, oom-kill-step, resv-ports, segment, stepmgr, tres-bind
 # and tres-per-task. An older sbatch refuses a newer option by itself.
@@ -51,9 +50,3 @@ def problem(name: str) -> str | None:
     if name not in OPTIONS:
         return "sbatch has no such long option" + did_you_mean(name, OPTIONS - LAUNCHERS_OWN)
     return None
-
-
-def did_you_mean(name: str, known: Collection[str]) -> str:
-    """Return `; did you mean X?` for the nearest known name, or nothing where none is near."""
-    near = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -11,9 +11,9 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from deepemotion.errors import UserError
+from deepemotion.console import say
+from deepemotion.errors import UserError, did_you_mean
 from launcher.cluster_profile import ClusterProfile, format_time, parse_time
-from launcher.sbatch_options import did_you_mean
 
 # Partition (a * marks the default), state, time limit, nodes, CPUs, memory in MB, generic resources, features.
 _FORMAT = "%P|%a|%l|%D|%c|%m|%G|%f"
@@ -70,6 +70,25 @@ def read_site() -> Site | None:
         int(size) if size.isdecimal() else _SLURMS_MAX_ARRAY_SIZE,
         configuration.get("JobSubmitPlugins", "(null)") != "(null)",
     )
+
+
+def largest_array(profile: ClusterProfile, only_shown: bool = False) -> int | None:
+    """Check the profile against the cluster and return its MaxArraySize; None where this machine knows no SLURM.
+
+    Raises UserError where the profile does not fit, and where the cluster does not answer; a line says so, and nothing
+    is checked, for scripts that are only shown.
+    """
+    try:
+        there = read_site()
+    except UserError as error:
+        if not only_shown:
+            raise
+        say(f"warning: {error}; the profile is not checked against the cluster")
+        return None
+    if there is None:
+        return None
+    check(profile, there)
+    return there.max_array_size
 
 
 def check(profile: ClusterProfile, site: Site) -> None:

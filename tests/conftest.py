@@ -50,6 +50,35 @@ def command() -> Command:
 
 
 @pytest.fixture(scope="session")
+def lightly() -> Command:
+    """Return a function that runs a program, by the module of its commands, and fails where it imports much."""
+    code = (
+        "import sys; from importlib import import_module; cli = import_module(sys.argv.pop(1))\n"
+        "try: cli.main()\n"
+        "finally: assert not {'ray', 'torch', 'pandas', 'nibabel', 'matplotlib', 'submitit'} & set(sys.modules)"
+    )
+
+    def run(module: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", code, module, *map(str, arguments)]
+        return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def refusal(lightly: Command) -> Callable[..., str]:
+    """Return a function that runs a program whose use is wrong, and returns the one line that it says."""
+
+    def run(module: str, *arguments: object) -> str:
+        done = lightly(module, *arguments)
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        return done.stderr
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def tiny_packed(tiny_dataset: Path, tmp_path_factory: pytest.TempPathFactory, command: Command) -> Path:
     """Return the folder of the tiny dataset's packed subjects. Read it only."""
     packed = tmp_path_factory.mktemp("packed")

@@ -10,7 +10,7 @@ from deepemotion.console import answer
 
 def explain(
     trial: Annotated[Path, typer.Argument(help="Folder of a finished training.")],
-    packed: Annotated[Path, typer.Option(help="Folder of the packed subject files that it was trained on.")],
+    data: Annotated[Path, typer.Option(help="Folder of the packed subject files that it was trained on.")],
     labels: Annotated[Path, typer.Option(help="The labels.tsv that it was trained on.")],
     out: Annotated[Path, typer.Option(help="Folder for maps, tables and figures.")],
     all_volumes: Annotated[
@@ -24,9 +24,15 @@ def explain(
     ] = None,
 ) -> None:
     """Map what a model looks at for each emotion (Grad-CAM, integrated gradients), and its hidden representation."""
-    from deepemotion.explanation import Options, describe
-    from deepemotion.explanation import explain as explain_trial
+    from deepemotion.labels import Labels
+    from deepemotion.subject_file import find_subjects
     from deepemotion.trial_directory import TrialDirectory
 
+    TrialDirectory(trial).require_finished()
+    Labels.read(labels)
+    find_subjects(data)
+    from deepemotion.explanation import Options, describe
+    from deepemotion.explanation import explain as explain_trial
+
     options = Options(all_volumes, volumes, steps, annotations, truth)
-    answer(describe(explain_trial(TrialDirectory(trial), packed, labels, out, options), out))
+    answer(describe(explain_trial(TrialDirectory(trial), data, labels, out, options), out))

@@ -1,11 +1,14 @@
 """`deepemotion train`: one training without Ray."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepemotion.console import answer, say
+from deepemotion.console import answer, say, say_how_to_go_on
+
+if TYPE_CHECKING:
+    from deepemotion.settings import Trial
 
 
 def train(
@@ -27,6 +30,7 @@ def train(
 
     settings = read_settings(shipped.find(config), set_ or [])
     trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
+    _refuse(trial, data, labels)
     from deepemotion.memory import available_memory
     from deepemotion.training import Metrics
     from deepemotion.training import train as train_model
@@ -38,9 +42,29 @@ def train(
             f"  {metrics['time/epoch']:.1f} s"
         )
 
-    result = train_model(trial, data, labels, TrialDirectory(out), show, available_memory())
+    try:
+        result = train_model(trial, data, labels, TrialDirectory(out), show, available_memory())
+    except KeyboardInterrupt:
+        say_how_to_go_on()
+        raise
     answer(
         f"validation accuracy {result['accuracy_validation']:.3f}"
         f" (label-only {result['label_only_accuracy']:.3f}, majority {result['majority_accuracy']:.3f},"
         f" chance {result['chance']:.3f}; n = {result['n_validation']})"
     )
+
+
+def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
+    """Raise UserError for what the training would stumble over, before torch is imported, which takes seconds."""
+    from deepemotion.labels import Labels
+    from deepemotion.models import entry
+    from deepemotion.refusals import refuse_alignment, refuse_fold
+    from deepemotion.subject_file import SubjectFile, subject_path
+
+    entry(trial.model)
+    refuse_fold(trial.split)
+    subjects = (*trial.subjects, *trial.unseen_subjects)
+    refuse_alignment(trial, len(subjects))
+    Labels.read(labels)
+    for subject in subjects:
+        SubjectFile(subject_path(data, subject)).close()

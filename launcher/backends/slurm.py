@@ -17,6 +17,7 @@ from launcher.backends.private_ray import write_token
 from launcher.backends.sbatch import Script
 from launcher.cluster_profile import ClusterProfile
 from launcher.plan import PlannedTrial
+from launcher.resources import short_of_memory
 from launcher.run_directory import RunDirectory
 from launcher.submissions import Submission
 
@@ -34,12 +35,33 @@ class Options:
     snapshot: bool = False
 
 
-def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) -> Submission | None:
+@dataclass(frozen=True)
+class Target:
+    """Where jobs go: one job's profile, and the site's MaxArraySize, None where this machine knows no SLURM."""
+
+    profile: ClusterProfile
+    max_array_size: int | None
+
+
+def target(options: Options, only_shown: bool = False) -> Target:
+    """Read the profile and check it against the cluster, before anything is written.
+
+    Raises UserError for options out of range, where the profile does not fit, and where the cluster does not answer
+    unless scripts are `only_shown`.
+    """
+    if options.trials_per_task < 1 or (options.max_parallel is not None and options.max_parallel < 1):
+        raise UserError("--trials-per-task and --max-parallel: give at least 1")
+    profile = cluster_profile.read(options.cluster)
+    if options.mode == "slurm-array":
+        profile = profile.model_copy(update={"nodes": 1})
+    return Target(profile, site.largest_array(profile, only_shown))
+
+
+def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, to: Target) -> Submission | None:
     """Submit the trials that no job of the run holds yet, and return the submission; None where there are none.
 
-    Raises UserError where the profile does not fit the site, or sbatch refuses; nothing is submitted then.
+    Raises UserError where sbatch refuses; nothing is submitted then.
     """
-    profile, max_array_size = _checked_profile(options)
     with run.planning():
         queued = queued_trials(run)
         wanted = [trial.name for trial in trials if trial.name not in queued]
@@ -47,11 +69,12 @@ def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) 
             say(f"{run.path}: {len(queued)} trials are with SLURM already: deepemotion-launch status {run.path}")
         if not wanted:
             return None
+        _warn_of_memory(trials, to)
         submission = _new(run, wanted, options)
         submissions.write(run, submission)
         write_token(submissions.token_file(run))
         try:
-            for first, script in scripts(run, submission, profile, max_array_size):
+            for first, script in scripts(run, submission, to):
                 submission.jobs[script.submit()] = first
                 # Written after each: whatever happens to this process, what SLURM has is known.
                 submissions.write(run, submission)
@@ -62,22 +85,19 @@ def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) 
 
 
 def preview(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) -> str:
-    """Return the scripts that `submit` would submit. Raises UserError as `submit` does."""
-    profile, max_array_size = _checked_profile(options)
+    """Return the scripts that would be submitted. Raises UserError where the profile does not fit the cluster."""
+    to = target(options, only_shown=True)
+    _warn_of_memory(trials, to)
     submission = _new(run, [trial.name for trial in trials], options, copy_code=False)
-    return "\n\n".join(script.text() for _, script in scripts(run, submission, profile, max_array_size))
+    return "\n\n".join(script.text() for _, script in scripts(run, submission, to))
 
 
-def _checked_profile(options: Options) -> tuple[ClusterProfile, int | None]:
-    """Return the profile of one job, and the site's MaxArraySize, None where this machine knows no SLURM."""
-    profile = cluster_profile.read(options.cluster)
-    if options.mode == "slurm-array":
-        profile = profile.model_copy(update={"nodes": 1})
-    there = site.read_site()
-    if there is None:
-        return profile, None
-    site.check(profile, there)
-    return profile, there.max_array_size
+def _warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
+    """Say so where trials need more memory than the profile asks for; what a site gives without asking is unknown."""
+    if to.profile.memory_mb is not None:
+        warning = short_of_memory(trials, to.profile.memory_mb * 2**20)
+        if warning:
+            say(warning)
 
 
 def queued_trials(run: RunDirectory) -> dict[str, str]:
@@ -95,9 +115,7 @@ def queued_trials(run: RunDirectory) -> dict[str, str]:
     return held
 
 
-def scripts(
-    run: RunDirectory, submission: Submission, profile: ClusterProfile, max_array_size: int | None
-) -> list[tuple[int, Script]]:
+def scripts(run: RunDirectory, submission: Submission, to: Target) -> list[tuple[int, Script]]:
     """Return the submission's job scripts, each with its first task: more than one where an array exceeds the limit."""
     name, folder = f"de-{run.path.name}", run.slurm.resolve()
     words = ["deepemotion-launch", "work", str(run.path.resolve()), "--submission", str(submission.number)]
@@ -105,21 +123,19 @@ def scripts(
     if submission.snapshot:
         setup.append(f"export PYTHONPATH={shlex.quote(submission.snapshot)}")
     if submission.mode == "slurm":
-        return [(0, Script(name, shlex.join(words), profile, folder, setup))]
+        return [(0, Script(name, shlex.join(words), to.profile, folder, setup))]
     count = len(submission.tasks)
-    limit = max_array_size or count
+    limit = to.max_array_size or count
     made = []
     for first in range(0, count, limit):
         last = min(count - first, limit) - 1
         parallel = f"%{submission.max_parallel}" if submission.max_parallel else ""
         command = shlex.join([*words, *(["--first-task", str(first)] if first else [])])
-        made.append((first, Script(name, command, profile, folder, setup, array=f"0-{last}{parallel}")))
+        made.append((first, Script(name, command, to.profile, folder, setup, array=f"0-{last}{parallel}")))
     return made
 
 
 def _new(run: RunDirectory, names: list[str], options: Options, copy_code: bool = True) -> Submission:
-    if options.trials_per_task < 1 or (options.max_parallel is not None and options.max_parallel < 1):
-        raise UserError("--trials-per-task and --max-parallel: give at least 1")
     size = options.trials_per_task
     return Submission(
         number=max((earlier.number for earlier in submissions.read(run)), default=0) + 1,

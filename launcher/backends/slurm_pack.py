@@ -6,27 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepemotion.errors import UserError
-from launcher import cluster_profile, site
+from launcher import cluster_profile
 from launcher.backends.sbatch import Script
+from launcher.site import largest_array
 
 # A packer streams one volume at a time: docs/subject-file.md.
 _ONE_PACKER = {"nodes": 1, "cpus_per_node": 2, "gpus_per_node": 0, "gpu_type": None, "memory_gb": 2.0}
 
 
 def scripts(
-    command: str, subjects: Sequence[str], cluster: str, folder: Path, max_parallel: int | None
+    command: str, subjects: Sequence[str], cluster: str, folder: Path, max_parallel: int | None, only_shown: bool
 ) -> list[Script]:
     """Return the job scripts that run `command --subjects S` for each subject: several where the site's arrays end.
 
-    Raises UserError where the cluster profile does not fit the site.
+    Raises UserError where the cluster profile does not fit the site, and as `largest_array` does.
     """
     if max_parallel is not None and max_parallel < 1:
         raise UserError("--max-parallel: give at least 1")
     profile = cluster_profile.read(cluster).model_copy(update=_ONE_PACKER)
-    there = site.read_site()
-    if there is not None:
-        site.check(profile, there)
-    limit = there.max_array_size if there is not None else len(subjects)
+    limit = largest_array(profile, only_shown) or len(subjects)
     return [
         array_script(command, subjects[first : first + limit], profile, folder, max_parallel)
         for first in range(0, len(subjects), limit)

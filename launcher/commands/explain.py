@@ -26,6 +26,12 @@ def explain(
     # A trial's log lies in its folder, and is found by the beginning of the trial's name.
     name = logs.find(directory, trial).parent.name
     packed, labels = directory.read_sources()
+    directory.trial(name).require_finished()
+    from deepemotion.labels import Labels
+    from deepemotion.subject_file import find_subjects
+
+    Labels.read(labels)
+    find_subjects(packed)
     from deepemotion.explanation import Options, describe
     from deepemotion.explanation import explain as explain_trial
 

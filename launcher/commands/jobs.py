@@ -24,10 +24,12 @@ def logs(
 
 def cancel(run: Run) -> None:
     """Stop all jobs and launches that work on a run; what is trained stays, and the same launch goes on from it."""
-    from launcher.control import cancel as stop
     from launcher.run_directory import RunDirectory
 
-    stopped = stop(RunDirectory.existing(run))
+    directory = RunDirectory.existing(run)
+    from launcher.control import cancel as stop
+
+    stopped = stop(directory)
     say(f"stopped {', '.join(stopped)}" if stopped else f"{run}: nobody is working on it")
 
 
@@ -39,10 +41,12 @@ def retry(
     ] = None,
 ) -> None:
     """Submit again what is missing, in the way it was submitted last."""
-    from launcher.control import retry as again
     from launcher.run_directory import RunDirectory
 
-    submission = again(RunDirectory.existing(run), failed, cluster)
+    directory = RunDirectory.existing(run)
+    from launcher.control import retry as again
+
+    submission = again(directory, failed, cluster)
     if submission is None:
         say(f"{run}: nothing to submit")
     else:

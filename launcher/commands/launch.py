@@ -56,7 +56,7 @@ def launch(
         Protocol | None, typer.Option(help="What is held out; subject leaves one subject out at a time.")
     ] = None,
     permutations: Annotated[
-        int | None, typer.Option(help="Trainings on permuted labels for each trial, for its permutation test.")
+        int | None, typer.Option(min=0, help="Trainings on permuted labels for each trial, for its permutation test.")
     ] = None,
     held_out_folds: Annotated[
         bool, typer.Option("--held-out-folds", help="The paper's four folds of unseen subjects.")
@@ -87,6 +87,10 @@ def launch(
         raise UserError(
             f"--on {on.value}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml"
         )
+    if on is Backend.local and after is not None:
+        raise UserError(f"--after {after}: only SLURM waits for jobs; say --on slurm or slurm-array, and --cluster")
+    if name is not None and (Path(name).name != name or name.startswith(".")):
+        raise UserError(f"--name {name}: a run is a folder of --runs; give a name without / that begins with no dot")
     from deepemotion import shipped
     from launcher.run_directory import RunDirectory
 
@@ -98,7 +102,7 @@ def launch(
         # What is planned depends on data that the other jobs are still to write.
         raise typer.Exit(later.submit(run, after, str(cluster)))
     from launcher import data_facts, experiment, plan
-    from launcher.launch import Launch, launch_here, plan_run
+    from launcher.launch import Launch, check_here, launch_here, plan_run
 
     changes: dict[str, Any] = {"subjects": "all"} if all_subjects else experiment.parse_plan_subjects(subjects)
     changes |= {} if pooled is None else {"pooled": pooled}
@@ -118,6 +122,7 @@ def launch(
     job = Launch(run, wanted, facts, plan.make_plan(wanted, facts), data, labels)
     if on is Backend.local:
         if dry_run:
+            check_here(job)
             answer(_table(job.trials, run))
         elif plan_only:
             plan_run(job)

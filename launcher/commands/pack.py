@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from deepemotion.console import answer, say
+from deepemotion.errors import UserError
 
 
 class PackBackend(StrEnum):
@@ -19,7 +20,7 @@ class PackBackend(StrEnum):
 def pack(
     dataset: Annotated[Path, typer.Argument(help="Root folder of the dataset.")],
     out: Annotated[Path, typer.Option(help="Folder for the packed files.")],
-    cluster: Annotated[str, typer.Option(help="A cluster profile that ships (example) or a path.")],
+    cluster: Annotated[str | None, typer.Option(help="A cluster profile that ships (example) or a path.")] = None,
     on: Annotated[PackBackend, typer.Option(help="Where to run.")] = PackBackend.slurm_array,
     description: Annotated[
         str | None, typer.Option("--dataset", help="Its description: studyforrest, or a path; else its dataset.yaml.")
@@ -29,6 +30,10 @@ def pack(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts, and submit nothing.")] = False,
 ) -> None:
     """Pack subjects in a job array; prints the jobs' ids, for `--after` of a launch."""
+    if cluster is None:
+        raise UserError(
+            f"--on {on.value}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml"
+        )
     from deepemotion.dataset import Dataset, parse_subjects
     from launcher.backends import slurm_pack
 
@@ -37,7 +42,7 @@ def pack(
     words = ["deepemotion", "pack", str(dataset.resolve()), "--out", str(out.resolve())]
     if description is not None:
         words += ["--dataset", str(Path(description).resolve()) if Path(description).is_file() else description]
-    scripts = slurm_pack.scripts(shlex.join(words), chosen, cluster, out.resolve() / "slurm", max_parallel)
+    scripts = slurm_pack.scripts(shlex.join(words), chosen, cluster, out.resolve() / "slurm", max_parallel, dry_run)
     if dry_run:
         answer("\n\n".join(script.text() for script in scripts))
         return

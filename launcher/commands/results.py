@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]) -> None:
     """Show the conditions side by side, each model's best, what it is evidence of, and write the tables."""
+    from launcher.run_directory import RunDirectory
+
+    directory = RunDirectory.existing(run)
     from rich.console import Console
 
     from launcher import shown
     from launcher.findings import find
     from launcher.results import write_tables
-    from launcher.run_directory import RunDirectory
 
-    directory = RunDirectory.existing(run)
     trials = write_tables(directory)
     findings = find(directory, trials)
     # Without a terminal there is no width to fit, which would cut names.

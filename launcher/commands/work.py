@@ -14,10 +14,12 @@ def work(
     first_task: Annotated[int, typer.Option(help="Which of the submission's tasks index 0 of the array is.")] = 0,
 ) -> None:
     """Train this SLURM job's share of a run (slurm/*.sbatch use it): all, or in an array every n-th trial."""
-    from launcher.backends import slurm_job
     from launcher.run_directory import RunDirectory
 
-    raise typer.Exit(slurm_job.run(RunDirectory.existing(run), submission, first_task))
+    directory = RunDirectory.existing(run)
+    from launcher.backends import slurm_job
+
+    raise typer.Exit(slurm_job.run(directory, submission, first_task))
 
 
 def ray_node(

@@ -98,7 +98,7 @@ def test_proposed_clusters_can_be_used_again(
         (["--rule", "interval", "--observers", "av9"], "no observer 'av9'"),
         (["--rule", "paper"], "no observer 'av1o03'"),
         (["--rule", "interval", "--observers", "av", "--threshold", "7"], "only 2 observers are selected"),
-        (["--rule", "interval", "--threshold", "x"], "threshold: .*'x' is neither half, nor majority"),
+        (["--rule", "interval", "--threshold", "x"], "error: --threshold x: 'x' is neither half, nor majority"),
         (["--rule", "interval", "--clusters", "missing.yaml"], "missing.yaml: cannot read"),
         (["--rule", "interval", "--clusters", "movie.yaml"], "movie.yaml: clusters"),
         (["--rule", "interval", "--observers", "all", "--threshold", "3"], "no emotion has 3 votes; lower --threshold"),

@@ -64,5 +64,5 @@ def test_observers_may_be_written_as_one_string(rule: Rule) -> None:
 def test_an_unknown_key_is_named_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(shipped.find("paper", "labels").read_text() + "treshold: 4\n")
-    with pytest.raises(UserError, match=r"mine\.yaml: treshold: Extra inputs"):
+    with pytest.raises(UserError, match=r"mine\.yaml: treshold: no such key; did you mean threshold"):
         Rule.read(path)

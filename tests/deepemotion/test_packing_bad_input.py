@@ -3,6 +3,7 @@
 import fcntl
 import gzip
 import re
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 
@@ -62,6 +63,16 @@ def damaged_mask(small: SmallDataset) -> None:
 def dangling_link(small: SmallDataset) -> None:
     small.run_path(2).unlink()
     small.run_path(2).symlink_to(".git/annex/objects/xx")
+
+
+def test_too_small_a_disk_is_told_in_units_that_show_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = namedtuple("usage", ("total", "used", "free"))(10**9, 10**9, 1500)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: free)
+    small = SmallDataset(tmp_path)
+    needed = 2 * half_mask().sum() * 40
+    message = f"no space left: sub-01 needs {needed / 1e3:.2f} kB, 1.50 kB are free"
+    with pytest.raises(UserError, match=re.escape(message)):
+        small.pack()
 
 
 BAD = [

@@ -37,12 +37,13 @@ def write_subject(folder, subject, share, compression=Compression.NONE):
     layout = Layout(dataset, subject, runs, mask, np.eye(4), [], NanRule.FAIL, compression)
     with new_subject_file(subject_path(folder, subject), layout) as writer:
         for run in runs:
+            run_writer = writer.run(run)
             for _ in range(VOLUMES):
                 volume = rng.integers(-3000, 12000, int(mask.sum()), dtype=np.int16)
-                writer.add_volume(volume, float(rng.uniform(0.5, 2)), float(rng.normal()))
+                run_writer.add_volume(volume, float(rng.uniform(0.5, 2)), float(rng.normal()))
             source = Source(name=f"{run}.nii", size=0, mtime_ns=0, crc32=0)
             how = {"dtype": "int16", "slope": 1.0, "intercept": 0.0, "largest_error": 0.0, "not_finite": 0}
-            writer.end_run(RunRecord(run=run, volumes=VOLUMES, source=source, **how))
+            run_writer.end(RunRecord(run=run, volumes=VOLUMES, source=source, **how))
         writer.finish()
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -169,11 +170,24 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(straight, tmp_path):
     checkpoints = Checkpoints(tmp_path)
     assert checkpoints.load()["epoch"] == 6
     whole = checkpoints.last.read_bytes()
-    for torn in (whole[: len(whole) // 2], b"", b"not a checkpoint"):
+    for torn in (whole[: len(whole) // 2], b"", b"not a checkpoint", b"torn"):
         checkpoints.last.write_bytes(torn)
         assert checkpoints.load()["epoch"] == 5
     checkpoints.previous.unlink()
     assert checkpoints.load() is None
+
+
+def test_lost_epochs_are_in_the_log(tiny_packed, tiny_labels, tmp_path):
+    wanted, directory = trial("train.epochs=2"), TrialDirectory(tmp_path)
+    train(wanted, tiny_packed, tiny_labels, directory, lambda metrics: None)
+    assert "no checkpoint" not in directory.log_file.read_text()
+    directory.result.unlink()
+    for checkpoint in directory.checkpoints.iterdir():
+        checkpoint.write_bytes(b"torn")
+    new = []
+    train(wanted, tiny_packed, tiny_labels, directory, new.append)
+    assert [metrics["epoch"] for metrics in new] == [1, 2]
+    assert "no checkpoint can be read: its epochs are lost" in directory.log_file.read_text()
 
 
 def test_the_best_epoch_is_kept(straight):
@@ -205,6 +219,18 @@ def test_the_command_trains_tells_and_resumes(command, straight, tiny_packed, ti
     assert comparable(tmp_path / "trial") == comparable(directory.path)
 
 
+def test_an_interrupted_command_says_how_to_go_on(tiny_packed, tiny_labels, tmp_path):
+    program = Path(sys.executable).with_name("deepemotion")
+    words = [program, "train", tmp_path / "my trial", "--data", tiny_packed, "--labels", tiny_labels, "--subjects", "1"]
+    with subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True) as process:
+        said = process.stderr.readline()
+        assert said.startswith("epoch   1/50"), said
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert f"to go on:    deepemotion train '{tmp_path}/my trial' --data" in said
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -213,15 +239,40 @@ def test_the_command_trains_tells_and_resumes(command, straight, tiny_packed, ti
         (("--subjects", "7"), "sub-07.h5"),
         (("--set", "train.epochs=none"), "train.epochs"),
         (("--set", "model.name=vit"), "there are cnn3d"),
+        (("--set", "split.fold=2"), "split.protocol=random has no folds"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp_path, change, message):
+def test_bad_input_is_one_line_without_heavy_imports(refusal, tiny_packed, tiny_labels, tmp_path, change, message):
     words = {"--data": tiny_packed, "--labels": tiny_labels, "--subjects": "1", change[0]: change[1]}
-    done = command("deepemotion", "train", tmp_path / "trial", *(part for pair in words.items() for part in pair))
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert not (tmp_path / "trial" / "result.json").exists()
+    said = refusal("deepemotion.cli", "train", tmp_path / "trial", *(part for pair in words.items() for part in pair))
+    assert message in said
+    assert not (tmp_path / "trial").exists()
+
+
+def test_what_cannot_be_explained_is_told_without_heavy_imports(refusal, tiny_packed, tiny_labels, tmp_path):
+    words = {"--data": tiny_packed, "--labels": tiny_labels, "--out": tmp_path / "out"}
+
+    def explained(**changes):
+        options = {**words, **{f"--{name}": value for name, value in changes.items()}}
+        return refusal("deepemotion.cli", "explain", tmp_path, *(part for pair in options.items() for part in pair))
+
+    directory = TrialDirectory(tmp_path)
+    assert "no training here" in explained()
+    directory.claim(trial(), {})
+    assert "this training is not done" in explained()
+    directory.result.write_text("{}")
+    assert "nope: no such folder" in explained(data="nope")
+    assert "nope.tsv: cannot read the labels" in explained(labels="nope.tsv")
+
+
+def test_a_gpu_that_is_not_there_leaves_no_folder_behind(command, tiny_packed, tiny_labels, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    words = ("train", tmp_path / "trial", "--data", tiny_packed, "--labels", tiny_labels, "--subjects", "1")
+    done = command("deepemotion", *words, "--set", "train.device=cuda")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "train.device=cuda: there is no GPU" in done.stderr
+    assert not (tmp_path / "trial").exists()
 
 
 def test_progress_survives_a_kill_at_any_moment(tiny_packed, tiny_labels, tmp_path):

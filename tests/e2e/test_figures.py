@@ -114,7 +114,7 @@ def test_explain_leaves_maps_in_the_subject_s_space(finished, command, tiny_pack
 
 def test_explain_compares_with_planted_networks(finished, command, tiny_packed, tiny_labels, tiny_dataset, tmp_path):
     trial = first_fold(finished, "pooled")
-    where = ("--packed", tiny_packed, "--labels", tiny_labels, "--out", tmp_path / "out")
+    where = ("--data", tiny_packed, "--labels", tiny_labels, "--out", tmp_path / "out")
     words = ("--volumes", "1", "--steps", "2", "--truth", tiny_dataset / "truth")
     done = command("deepemotion", "explain", finished.trial(trial).path, *where, *words)
     assert done.returncode == 0, done.stderr
@@ -124,7 +124,7 @@ def test_explain_compares_with_planted_networks(finished, command, tiny_packed, 
 
 def test_what_cannot_be_explained_ends_with_one_line(finished, command, tiny_packed, tiny_labels, tmp_path):
     one = ("deepemotion-launch", "explain", finished.path, "--trial", "sub-99")
-    other = ("deepemotion", "explain", tmp_path, "--packed", tiny_packed, "--labels", tiny_labels, "--out", tmp_path)
+    other = ("deepemotion", "explain", tmp_path, "--data", tiny_packed, "--labels", tiny_labels, "--out", tmp_path)
     for words, said in ((one, "sub-99: no such trial"), (other, "no training here")):
         done = command(*words)
         assert done.returncode == 2

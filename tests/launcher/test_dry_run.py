@@ -1,9 +1,10 @@
 """--dry-run and the errors of use: no Ray, no torch, nothing written."""
 
-import subprocess
-import sys
-
 import pytest
+import torch
+
+from launcher.plan import PlannedTrial
+from launcher.resources import short_of_memory
 
 WORDS = ("--all-subjects", "--config", "demo")
 
@@ -23,15 +24,10 @@ def test_it_shows_every_trial_and_writes_nothing(command, tiny_packed, tiny_labe
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_thousand_trials_are_planned_without_heavy_imports(tiny_packed, tiny_labels, tmp_path):
+def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packed, tiny_labels, tmp_path):
     rates = ",".join(f"{i}e-6" for i in range(1, 251))
-    words = [*WORDS, *map(str, where(tiny_packed, tiny_labels, tmp_path)), "--lr", rates, "--dry-run"]
-    code = (
-        "import sys; from launcher import cli; sys.argv = ['deepemotion-launch', *sys.argv[1:]]\n"
-        "try: cli.main()\nexcept SystemExit as end: assert not end.code, end.code\n"
-        "assert not {'ray', 'torch', 'pandas', 'nibabel', 'matplotlib'} & set(sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path), "--lr", rates, "--dry-run")
+    done = lightly("launcher.cli", *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "1000 trials"
 
@@ -47,8 +43,13 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(tiny_packed, tiny_l
         (("--all-subjects", "--sweep", "train.rate=1,2"), "train.rate: no such setting"),
         (("--all-subjects", "--set", "train.rate=1"), "train.rate"),
         (("--all-subjects", "--held-out-folds"), "held-out folds need at least 16 subjects"),
+        (("--all-subjects", "--protocol", "run", "--set", "split.fold=9"), "split.fold=9: sub-01 has no such run"),
         (("--all-subjects", "--data", "/nowhere"), "/nowhere: no such folder"),
         (("--all-subjects", "--labels", "/nowhere.tsv"), "/nowhere.tsv"),
+        (("--all-subjects", "--name", "../../x"), "--name ../../x: a run is a folder of --runs"),
+        (("--all-subjects", "--name", "a/b"), "--name a/b: a run is a folder of --runs"),
+        (("--all-subjects", "--name", ".."), "--name ..: a run is a folder of --runs"),
+        (("--all-subjects", "--name", ".hidden"), "--name .hidden: a run is a folder of --runs"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp_path, words, message):
@@ -61,8 +62,30 @@ def test_wrong_use_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_folder_that_is_no_run_is_told(command, tmp_path):
-    for name in ("results", "report"):
-        done = command("deepemotion-launch", name, tmp_path)
-        assert done.returncode == 2
-        assert "no run here" in done.stderr
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_written(command, tiny_packed, tiny_labels, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path / "runs"), "--set", "train.device=cuda")
+    for more in ((), ("--dry-run",)):
+        done = command("deepemotion-launch", *words, *more)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "train.device=cuda: there is no GPU" in done.stderr
+    assert not (tmp_path / "runs").exists()
+    # The nodes that --plan-only plans for may well have one.
+    assert command("deepemotion-launch", *words, "--plan-only").returncode == 0
+
+
+def test_too_little_memory_is_a_warning():
+    trials = [PlannedTrial("a", "a", "a", "run", 1, 0, 1e-3, 0, size * 2**30, 1.0, {}) for size in (1, 9, 12)]
+    assert short_of_memory(trials, 16 * 2**30) is None
+    line = short_of_memory(trials, 8 * 2**30)
+    assert line.startswith("warning: 2 of 3 trials need more memory than the 8.0 GiB")
+    assert "12.0 GiB" in line
+
+
+LOOKING = ("results", "report", "figures", "status", "logs", "cancel", "retry", "work", "tensorboard")
+
+
+@pytest.mark.parametrize("words", [*((name, "nope") for name in LOOKING), ("explain", "nope", "--trial", "sub-01")])
+def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, words):
+    assert "nope: no run here" in refusal("launcher.cli", *words)

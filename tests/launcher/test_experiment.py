@@ -32,8 +32,26 @@ def test_the_command_line_changes_the_plan(tmp_path):
 def test_unknown_keys_are_named(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("train: {epochs: 3}\nplan: {poled: false}\n")
-    with pytest.raises(UserError, match=r"mine.yaml: plan.poled: Extra"):
+    with pytest.raises(UserError, match=r"mine.yaml: plan.poled: no such key; did you mean pooled\?$"):
         read(path, [], {}, {})
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.epoch=2", "--set train.epoch=2: no such key; did you mean epochs?"),
+        ("trian.epochs=2", "--set trian.epochs=2: no such key; did you mean train?"),
+        ("align.zzz=2", "--set align.zzz=2: no such key; there are method, features"),
+        ("plan.subjects=[1]", "--set plan.subjects=[1]: Input should be"),
+        ("resources.gpus_per_trial=-1", "--set resources.gpus_per_trial=-1: Input should be"),
+    ],
+)
+def test_an_override_is_blamed_for_what_it_sets(tmp_path, override, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text("train: {epochs: 3}\n")
+    with pytest.raises(UserError) as error:
+        read(path, ["data.lag_s=2", override], {}, {})
+    assert str(error.value).startswith(message)
 
 
 def test_sweeps_and_learning_rates_are_parsed():

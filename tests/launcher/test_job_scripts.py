@@ -117,7 +117,52 @@ def test_what_sbatch_refuses_is_told_in_one_line(tmp_path, monkeypatch):
         script.submit()
 
 
-def test_a_slurm_backend_without_a_cluster_is_refused(command):
-    done = command("deepemotion-launch", "--all-subjects", "--on", "slurm")
-    assert done.returncode == 2
-    assert "--cluster" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--all-subjects", "--on", "slurm"), "--on slurm: say on which cluster with --cluster"),
+        (("--all-subjects", "--after", "12"), "--after 12: only SLURM waits for jobs; say --on slurm"),
+        (("--all-subjects", "--after", "12", "--cluster", "example"), "say --on slurm or slurm-array"),
+        (("pack", "data", "--out", "packed", "--on", "slurm-array"), "--on slurm-array: say on which cluster"),
+    ],
+)
+def test_what_slurm_needs_is_asked_for_in_a_line(command, words, said):
+    done = command("deepemotion-launch", *words)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert said in done.stderr
+
+
+def test_a_cluster_that_does_not_answer_leaves_no_folder_and_can_be_shown_scripts(
+    command, tiny_packed, tiny_labels, tiny_dataset, tmp_path
+):
+    for name in ("sinfo", "scontrol"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'connect failure' >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    profile = tmp_path / "site.yaml"
+    profile.write_text(yaml.safe_dump({"time": 10, "cpus_per_node": 1, "memory_gb": 0.01}))
+    train = ("--all-subjects", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels)
+    train += ("--runs", tmp_path / "runs", "--on", "slurm", "--cluster", profile)
+    pack = ("pack", tiny_dataset, "--out", tmp_path / "packed", "--on", "slurm-array", "--cluster", profile)
+    environment = {**os.environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    for words in (train, pack):
+        refused = command("deepemotion-launch", *words, env=environment)
+        assert refused.returncode == 2
+        assert refused.stderr == "error: scontrol fails, so SLURM cannot be reached from here: connect failure\n"
+        shown = command("deepemotion-launch", *words, "--dry-run", env=environment)
+        assert shown.returncode == 0, shown.stderr
+        assert "#SBATCH --time=10" in shown.stdout
+        warning = shown.stderr.splitlines()[0]
+        assert warning.startswith("warning: scontrol fails")
+        assert warning.endswith("connect failure; the profile is not checked against the cluster")
+    assert not (tmp_path / "runs").exists()
+    assert not (tmp_path / "packed").exists()
+
+
+def test_a_node_with_too_little_memory_is_a_warning(command, tiny_packed, tiny_labels, tmp_path):
+    profile = tmp_path / "site.yaml"
+    profile.write_text(yaml.safe_dump({"time": 10, "cpus_per_node": 1, "memory_gb": 0.5}))
+    words = ("--all-subjects", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels, "--runs", tmp_path)
+    words += ("--on", "slurm", "--cluster", profile, "--dry-run")
+    done = command("deepemotion-launch", *words, env={**os.environ, "PATH": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("warning: 4 of 4 trials need more memory than the 0.5 GiB there are")

@@ -121,6 +121,12 @@ def test_estimated_memory_grows_with_what_is_loaded():
     assert math.isfinite(pooled.work)
 
 
+def test_no_batch_is_counted_larger_than_the_data():
+    huge, *_ = plan(overrides=["train.batch_size=1000000000"])
+    most, *_ = plan(overrides=[f"train.batch_size={round(0.4 * 480 * len(SUBJECTS))}"])
+    assert huge.memory_bytes == most.memory_bytes
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -129,11 +135,42 @@ def test_estimated_memory_grows_with_what_is_loaded():
         ({"sweeps": {"train.rate": [1]}}, "train.rate: no such setting"),
         ({"sweeps": {"train.epochs": [0]}}, "train.epochs"),
         ({"sweeps": {"train.learning_rate": [1e-3, 0.001]}}, "two trials would be the same"),
+        ({"overrides": ["split.fold=3"]}, "split.fold=3: split.protocol=random has no folds"),
+        (
+            {"overrides": ["split.protocol=run", "split.fold=9"]},
+            "split.fold=9: sub-01 has no such run; it has 1, 2, .*8$",
+        ),
+        ({"overrides": ["split.protocol=block", "split.fold=6"]}, "split.fold=6: there are 5 folds"),
+        ({"overrides": ["align.method=srm"]}, "align.method=srm: under split.protocol=random"),
+        (
+            {"sweeps": {"align.method": ["none", "srm"]}, "overrides": ["split.protocol=run"]},
+            "=none it would fit the anat",
+        ),
     ],
 )
 def test_bad_plans_say_what_is_wrong(changes, message):
     with pytest.raises(UserError, match=message):
         plan(**changes)
+
+
+def with_runs(runs):
+    """Return facts of subjects that have these runs."""
+    known = facts(list(runs))
+    return dataclasses.replace(known, subjects={s: dataclasses.replace(known.subjects[s], runs=runs[s]) for s in runs})
+
+
+def test_a_subject_is_planned_for_the_runs_that_it_has():
+    trials = plan("rigorous", with_runs({"01": (1, 2), "02": (1, 2, 3)}))
+    folds = {name: {trial.fold for trial in trials if trial.training_set == name} for name in ("sub-01", "pooled")}
+    assert folds == {"sub-01": {1, 2}, "pooled": {1, 2, 3}}
+    with pytest.raises(UserError, match="sub-01 has no such run; it has 1, 2"):
+        plan("rigorous", with_runs({"01": (1, 2), "02": (1, 2, 3)}), ["split.fold=3"])
+    with pytest.raises(UserError, match="sub-02 has run 7 only"):
+        plan("rigorous", with_runs({"01": (1, 2), "02": (7,)}))
+
+
+def test_a_subject_alone_is_not_aligned_so_nothing_is_refused():
+    assert len(plan(overrides=["align.method=srm"], pooled=False)) == len(SUBJECTS)
 
 
 def test_held_out_folds_need_the_papers_subjects():

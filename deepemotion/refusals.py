@@ -1,0 +1,42 @@
+"""What settings alone rule out: each rule once, for plans as for trainings, before any volume is read."""
+
+from deepemotion.errors import UserError
+from deepemotion.settings import SplitSettings, TrialSettings
+
+
+def refuse_fold(split: SplitSettings) -> None:
+    """Raise UserError where `fold` is no part that the protocol of one training can validate on."""
+    if split.protocol == "random":
+        if split.fold is not None:
+            raise UserError(
+                f"split.fold={split.fold}: split.protocol=random has no folds; leave it out, or use block or run"
+            )
+    elif split.fold is None:
+        raise UserError(f"split.protocol={split.protocol} needs split.fold, the part to validate on")
+    elif split.protocol == "block" and split.fold > split.folds:
+        raise UserError(f"split.fold={split.fold}: there are {split.folds} folds")
+
+
+def refuse_alignment(settings: TrialSettings, subjects: int) -> None:
+    """Raise UserError for a split or a unit that alignment of so many subjects cannot work with.
+
+    One subject alone has nobody to be aligned with, whatever the settings.
+    """
+    where = f"align.method={settings.align.method}"
+    if settings.align.method == "none" or subjects == 1:
+        return
+    if settings.split.protocol == "random":
+        raise UserError(
+            f"{where}: under split.protocol=random every moment is on both sides, and alignment would leak;"
+            " use run or block"
+        )
+    if settings.data.normalisation == "none":
+        raise UserError(
+            f"{where}: with data.normalisation=none it would fit the anatomy; use zscore, zscore+detrend or psc"
+        )
+
+
+def refuse_device(device: str, gpus: int) -> None:
+    """Raise UserError where `train.device` asks for a GPU and this machine has none."""
+    if device == "cuda" and gpus == 0:
+        raise UserError("train.device=cuda: there is no GPU that PyTorch can use here; use auto or cpu")
