@@ -131,7 +131,9 @@ class Samples:
     def _dense(self, rows_B: Tensor, x_BV: Tensor) -> Tensor:
         x, y, z = self.shape
         if self._buffer is None or len(self._buffer) < len(rows_B):
-            self._buffer = torch.zeros(len(rows_B), x * y * z, device=self.device)
+            # A tensor made while a model predicts could not be written to while it trains.
+            with torch.inference_mode(False):
+                self._buffer = torch.zeros(len(rows_B), x * y * z, device=self.device)
         dense_BW = self._buffer[: len(rows_B)]
         dense_BW.scatter_(1, self.voxels_V.expand(len(rows_B), -1), x_BV)
         return dense_BW.view(-1, 1, z, y, x)

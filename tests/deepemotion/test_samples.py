@@ -179,3 +179,10 @@ def test_subjects_in_different_places_are_refused(tiny_packed, labels, tmp_path)
         file["affine"][0, 3] += 20
     with pytest.raises(UserError, match=r"sub-02\.h5: its affine is not that of .*sub-01\.h5"):
         load(tmp_path, ["01", "02"], labels, DataSettings())
+
+
+def test_batches_may_be_made_while_a_model_predicts_and_then_while_it_trains(tiny_packed, labels):
+    samples = load(tiny_packed, ["01"], labels, DataSettings())
+    with torch.inference_mode():
+        first = samples.dense(torch.arange(4)).clone()
+    assert torch.equal(samples.dense(torch.arange(4)), first)
