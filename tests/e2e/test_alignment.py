@@ -52,10 +52,14 @@ def test_alignment_lets_models_decode_unseen_subjects(launch, tmp_path):
         assert "srm: 50 features of " in log
 
 
-def test_under_the_random_split_a_trial_says_why_it_is_not_aligned(launch, tmp_path):
-    done = launch("--subjects", "1,2", "--set", "align.method=srm", "--set", "train.epochs=1")
-    assert done.returncode == 1, done.stderr
+def test_under_the_random_split_alignment_is_refused_except_of_one_subject_alone(launch, tmp_path):
+    words = ("--subjects", "1,2", "--set", "align.method=srm", "--set", "train.epochs=1")
+    done = launch(*words)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert "under split.protocol=random" in done.stderr
+    assert "use run or block" in done.stderr
+    assert not (tmp_path / "r").exists()
+    done = launch(*words, "--no-pooled")
+    assert done.returncode == 0, done.stderr
     trials = pd.read_parquet(tmp_path / "r" / "tables" / "trials.parquet").set_index("training_set")
-    assert trials["state"].to_dict() == {"sub-01": "done", "sub-02": "done", "pooled": "failed"}
-    assert "under split.protocol=random" in trials.loc["pooled", "reason"]
-    assert "use run or block" in trials.loc["pooled", "reason"]
+    assert trials["state"].to_dict() == {"sub-01": "done", "sub-02": "done"}
