@@ -127,6 +127,7 @@ def test_figure_3_says_where_the_curves_end_and_marks_what_the_audit_beats():
     assert right == "Cross-subject (pooled) model\nend: train 60.0 %, validation 97.0 %"
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["train", "validation", "chance", "labels alone"]
+    assert [tick for axes in figure.axes for tick in axes.get_xticks() if tick % 1] == []
 
 
 def test_confusion_is_the_mean_over_models_of_shares_of_each_label():
@@ -205,6 +206,9 @@ def test_figure_6_puts_unseen_subjects_right_of_those_trained_on():
     figure = held_out.seen_and_unseen([panel], "note")
     assert "← seen" in words(figure)
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["02", "03", "01"]
+    assert style.DAGGER_MEANS in figure.get_supxlabel().replace("\n", " ")
+    (better,) = held_out.panels(rows, audited("held-out-1-1", unseen=0.1).assign(majority_accuracy_unseen=0.1), CLASSES)
+    assert held_out.seen_and_unseen([better], "note").get_supxlabel() == "note"
 
 
 def test_leaving_each_subject_out_gives_one_column_a_subject():
@@ -235,6 +239,9 @@ def test_the_timeline_counts_held_out_volumes_only_and_breaks_long_movies():
 def test_calibration_draws_confidence_against_accuracy():
     rows = table(["LOVE"] * 8 + ["FEAR"] * 2, ["LOVE"] * 10, confidence=0.75)
     figure = calibration.calibration_curves({"pooled model": rows}, CLASSES, "note")
+    # Outside of the panels: no curve lies below it.
+    assert len(figure.legends) == 1
+    assert all(axes.get_legend() is None for axes in figure.axes)
     line = figure.axes[0].lines[1]
     np.testing.assert_allclose(np.array(line.get_xydata()), [[75, 80]])
     assert line.get_label() == "pooled model, n = 10 volumes,\nexpected calibration error 5.0 %"
