@@ -40,7 +40,7 @@ def learning_curves(aggregates: pd.DataFrame, condition: str, models: int, note:
     ):
         _references(axes, values)
         axes.set(title=f"{title}\n{_end(values, curves)}", xlabel="epoch", ylim=(0, 102))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     left.set_ylabel("accuracy (%)")
     # Beside the panels: inside them there is no place that no curve can reach.
     handles, labels = left.get_legend_handles_labels()

@@ -121,13 +121,18 @@ def test_figure_3_says_where_the_curves_end_and_marks_what_the_audit_beats():
         "reference/chance": [0.2, 0.2],
     }
     rows = [("c", i + 1, tag, value) for tag, values in tags.items() for i, value in enumerate(values)]
-    figure = learning.learning_curves(pd.DataFrame(rows, columns=["condition", "epoch", "tag", "value"]), "c", 19)
+    values = pd.DataFrame(rows, columns=["condition", "epoch", "tag", "value"])
+    figure = learning.learning_curves(values, "c", 19)
     left, right = (axes.get_title() for axes in figure.axes)
     assert left == "Single-subject models, mean ± 1 SD (n = 19)\nend: train 90.0 %, validation 70.0 %†"
     assert right == "Cross-subject (pooled) model\nend: train 60.0 %, validation 97.0 %"
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["train", "validation", "chance", "labels alone"]
-    assert [tick for axes in figure.axes for tick in axes.get_xticks() if tick % 1] == []
+    assert {tick % 1 for axes in figure.axes for tick in axes.get_xticks()} == {0}
+    # One epoch is a point.
+    figure = learning.learning_curves(values[values["epoch"] == 1], "c", 19)
+    assert {tick % 1 for axes in figure.axes for tick in axes.get_xticks()} == {0}
+    assert figure.axes[0].lines[0].get_marker() == "o"
 
 
 def test_confusion_is_the_mean_over_models_of_shares_of_each_label():
