@@ -20,8 +20,8 @@ _KINDS = {
 def _measure(folder: Path, settings: DataSettings, rounds: int) -> tuple[Timings, int, int]:
     labels = data.read_labels(folder)
     loaded = samples.load(folder, ["01"], labels, settings)
-    held = [value.numpy() for value in vars(loaded).values() if isinstance(value, Tensor)]
-    count, size = len(loaded), sum(array.nbytes for array in held)
+    held = [loaded.held(), *(value for value in vars(loaded).values() if isinstance(value, Tensor))]
+    count, size = len(loaded), sum(tensor.nbytes for tensor in held)
     source = np.random.default_rng(0).integers(0, 1000, size // 2, dtype=np.int16)
     del loaded, held
     # Into memory that is new to the process, as that of the samples is.

@@ -3,8 +3,9 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from benchmarks.child import Finished, Turns
 from deepemotion.settings import DataSettings, ModelSettings, SplitSettings, TrainSettings, Trial
@@ -45,13 +46,21 @@ def trial(
     )
 
 
+def changed(wanted: Trial, changes: Mapping[str, Mapping[str, Any]]) -> Trial:
+    """Return the trial with settings of its sections changed: section -> key -> value."""
+    sections = wanted.model_dump()
+    for section, values in changes.items():
+        sections[section].update(values)
+    return Trial.model_validate(sections)
+
+
 def run(wanted: Trial, packed: Path, labels: Path, on_epoch: Epochs) -> Metrics:
     """Train in a folder that is removed afterwards, and return the result."""
     with tempfile.TemporaryDirectory(prefix="deepemotion-bench-") as folder:
         return train(wanted, packed, labels, TrialDirectory(Path(folder) / "trial"), on_epoch)
 
 
-def epochs_in_turn(turns: Turns, wanted: Trial, packed: Path) -> None:
+def epochs_in_turn(turns: Turns, wanted: Trial, packed: Path, memory_bytes: int | None = None) -> None:
     """Train an epoch a turn; answer its seconds as the trial counts them, and from one epoch's end to the next's.
 
     The second ones, and those of the processor that come third, include the checkpoint, the tables and the event file.
@@ -70,7 +79,7 @@ def epochs_in_turn(turns: Turns, wanted: Trial, packed: Path) -> None:
 
     try:
         wait()
-        train(wanted, packed, packed / "labels.tsv", TrialDirectory(folder / "trial"), on_epoch)
+        train(wanted, packed, packed / "labels.tsv", TrialDirectory(folder / "trial"), on_epoch, memory_bytes)
     except Finished:
         pass
     finally:

@@ -14,6 +14,7 @@ from deepemotion import splits
 from deepemotion.labels import Labels
 from deepemotion.samples import Samples, load
 from deepemotion.settings import Trial
+from deepemotion.volumes import Held
 
 # Of a whole film, a block takes about 60 MB, four times over while it is normalised.
 BLOCK_VOXELS = 4096
@@ -43,17 +44,15 @@ class AlignedMoments:
     moment_T: Moments
     _rows_T: Tensor
     _series: Samples
-    _columns_V: Tensor
 
     @classmethod
     def of(cls, subject: str, samples: Samples, packed: Path, trial: Trial) -> Self:
         """Load a subject's volumes in the unit and the voxels of `samples`. Raises UserError where there is no fold."""
-        series = load(packed, [subject], _EVERY_MOMENT, trial.data.model_copy(update={"drop_overlaps": True}))
+        settings = trial.data.model_copy(update={"drop_overlaps": True})
+        series = load(packed, [subject], _EVERY_MOMENT, settings, grid=samples.grid)
         rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0])
         moment_T = series.table.run[rows_T].astype(np.int64) * _A_RUN + series.table.index_in_run[rows_T]
-        # The subject's own mask may be larger than what all subjects share.
-        columns_V = torch.searchsorted(series.voxels_V, samples.voxels_V)
-        return cls(moment_T, torch.from_numpy(rows_T), series, columns_V)
+        return cls(moment_T, torch.from_numpy(rows_T), series)
 
     def only(self, moment_T: Moments) -> Self:
         """Return these of the moments; they must be here."""
@@ -69,7 +68,7 @@ class AlignedMoments:
 
     def blocks(self, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
         """Yield, as `blocks` does, the volumes (T, B)."""
-        return blocks(self._series, self._rows_T, self._columns_V, device)
+        return blocks(self._series, self._rows_T, device)
 
 
 def runs_of(moment_T: Moments) -> NDArray[np.int64]:
@@ -77,25 +76,25 @@ def runs_of(moment_T: Moments) -> NDArray[np.int64]:
     return moment_T // _A_RUN
 
 
-def blocks(samples: Samples, rows: Tensor, columns_V: Tensor, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
-    """Yield, block by block of the V voxels at `columns_V`, which of them it holds, and their values in all `rows`.
+def blocks(samples: Samples, rows: Tensor, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    """Yield, block by block of the V voxels of `samples`, which of them it holds, and their values in all `rows`.
 
-    The values are in the unit of `samples`, on `device`.
+    The values are in the unit of `samples`, on `device`. Its volumes must be in memory.
     """
-    for start in range(0, len(columns_V), BLOCK_VOXELS):
-        chosen = columns_V[start : start + BLOCK_VOXELS]
+    volumes_NV = samples.held()
+    for start in range(0, len(samples.voxels_V), BLOCK_VOXELS):
+        chosen = slice(start, min(start + BLOCK_VOXELS, len(samples.voxels_V)))
         block = replace(
             samples,
-            shape=(len(chosen), 1, 1),
-            voxels_V=torch.arange(len(chosen)),
-            volumes_NV=samples.volumes_NV[:, chosen],
+            voxels_V=samples.voxels_V[chosen],
+            volumes=Held(volumes_NV[:, chosen].contiguous()),
             offset_GV=_columns(samples.offset_GV, chosen),
             gain_GV=_columns(samples.gain_GV, chosen),
             trend_GV=_columns(samples.trend_GV, chosen),
             _buffer=None,
         ).to(device)
-        yield slice(start, start + len(chosen)), block.dense(rows.to(device)).view(len(rows), -1)
+        yield chosen, block.values(rows.to(device))
 
 
-def _columns(statistic_GV: Tensor | None, chosen: Tensor) -> Tensor | None:
+def _columns(statistic_GV: Tensor | None, chosen: slice) -> Tensor | None:
     return None if statistic_GV is None else statistic_GV[:, chosen]

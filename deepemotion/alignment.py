@@ -131,10 +131,8 @@ def _project(own: AlignedMoments, weights_TMK: Tensor, samples: Samples, rows_N:
     weights_TF = weights_TMK.flatten(1)
     features_NF = torch.zeros(len(rows_N), weights_TF.shape[1], device=weights_TF.device)
     map_VK = torch.empty(len(samples.voxels_V), weights_TMK.shape[2], device=weights_TF.device)
-    everything = torch.arange(len(samples.voxels_V))
-    for (block, x_TB), (_, y_NB) in zip(
-        own.blocks(weights_TF.device), blocks(samples, rows_N, everything, weights_TF.device), strict=True
-    ):
+    device = weights_TF.device
+    for (block, x_TB), (_, y_NB) in zip(own.blocks(device), blocks(samples, rows_N, device), strict=True):
         maps_BF = x_TB.T @ weights_TF
         map_VK[block] = maps_BF[:, : map_VK.shape[1]]
         features_NF += y_NB @ maps_BF
@@ -150,11 +148,11 @@ def _in_voxels(samples: Samples, features_NK: Tensor, basis_VK: Tensor, power: f
     values_K, vectors_KK = torch.linalg.eigh(basis_VK.T @ basis_VK)
     basis_VK = (basis_VK @ (vectors_KK * values_K.rsqrt()) @ vectors_KK.T).float()
     factor = math.sqrt(len(basis_VK) / power)
-    scale_N2 = torch.zeros_like(samples.scale_N2)
+    volumes_NV, scale_N2 = samples.held(), torch.zeros_like(samples.scale_N2)
     for rows_B in torch.arange(len(samples)).split(_ROWS_AT_ONCE):
         x_BV = factor * features_NK[rows_B.to(features_NK.device)] @ basis_VK.T
         slope_B = x_BV.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / _LARGEST
         # In place: for all subjects of a study, a second array of volumes might not fit.
-        samples.volumes_NV[rows_B] = (x_BV / slope_B[:, None]).round().to(torch.int16).cpu()
+        volumes_NV[rows_B] = (x_BV / slope_B[:, None]).round().to(torch.int16).cpu()
         scale_N2[rows_B, 0] = slope_B.cpu()
     return replace(samples, scale_N2=scale_N2, offset_GV=None, gain_GV=None, trend_GV=None, _buffer=None)

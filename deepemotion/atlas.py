@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
+from deepemotion.grid import Grid
 from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
 from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_format import AFFINE_TOLERANCE
 
-# Programs write affines in single precision, some through a quaternion: mm.
-_AFFINE_TOLERANCE = 1e-3
 _RESAMPLE = "resample it to the data without interpolation (nilearn.image.resample_to_img, interpolation='nearest')"
 
 
@@ -23,18 +23,22 @@ def checksum(path: Path) -> str:
         raise UserError(f"{path}: cannot read the atlas (model.atlas): {error.strerror}") from error
 
 
-def read(path: Path, shape: tuple[int, int, int]) -> NDArray[np.int64]:
+def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> NDArray[np.int64]:
     """Return the region of each voxel (Z * Y * X,), x fastest as in a dense volume; `shape` is Z, Y, X.
 
-    Raises UserError where the file is no label image of that shape.
+    The atlas lies on the packed grid: where volumes were cut out of it, `grid` says where. Raises UserError where the
+    file is no label image of the packed grid's shape.
     """
     header = read_header(path)
     if header.volumes != 1:
         raise UserError(
             f"{path}: {header.volumes} volumes; an atlas (model.atlas) is one, with a number for each region"
         )
-    _require_shape(header, shape[::-1])
+    _require_shape(header, shape[::-1] if grid is None else grid.mask.shape)
     (volume,) = VolumeStream(header)
+    if grid is not None:
+        box = tuple(slice(first, first + side) for first, side in zip(grid.origin[::-1], shape, strict=True))
+        volume = volume.reshape(grid.mask.shape[::-1])[box].ravel()
     region = volume.astype(np.float64) * header.slope + header.intercept
     if not np.isfinite(region).all() or (region < 0).any() or (region != np.round(region)).any():
         raise UserError(f"{path}: values that are no whole numbers from 0 on; model.atlas takes a label image")
@@ -47,7 +51,7 @@ def require_grid(path: Path, file: SubjectFile) -> None:
     """Raise UserError where the atlas lies on another grid than the packed subject."""
     header = read_header(path)
     _require_shape(header, file.shape)
-    if not np.allclose(header.affine, file.affine, atol=_AFFINE_TOLERANCE):
+    if not np.allclose(header.affine, file.affine, atol=AFFINE_TOLERANCE):
         raise UserError(f"{path}: another affine than that of {file.path}; {_RESAMPLE}")
 
 

@@ -1,5 +1,6 @@
 """What an epoch leaves behind so that a killed training goes on as if nothing had happened."""
 
+import errno
 import os
 import pickle
 import zipfile
@@ -26,7 +27,7 @@ class Checkpoints:
     def save(self, state: State, *, best: bool) -> None:
         """Make `state` the last checkpoint, the one before it the previous one, and `state` the best if so marked."""
         with atomic_path(self.last) as temporary:
-            torch.save(state, temporary)
+            _write(state, temporary)
             if self.last.exists():
                 self.last.replace(self.previous)
         if best:
@@ -48,6 +49,14 @@ class Checkpoints:
                     continue
                 return state
         return None
+
+
+def _write(state: State, path: Path) -> None:
+    try:
+        torch.save(state, path)
+    except RuntimeError as error:
+        # torch's own words for a write that the system refused name neither the file nor the reason.
+        raise OSError(errno.EIO, "the disk is full or fails") from error
 
 
 def capture(epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer, history: list[dict[str, Any]]) -> State:

@@ -25,9 +25,9 @@ def predict(
     """Return class probabilities (len(rows), C) of the model in evaluation mode."""
     model.eval()
     parts = []
-    for rows_B in torch.from_numpy(rows).to(samples.device).split(batch_size):
+    for _, x_B1ZYX in samples.batches(torch.from_numpy(rows), batch_size):
         with torch.autocast(samples.device.type, precision, enabled=precision != torch.float32):
-            logits = model(samples.dense(rows_B))
+            logits = model(x_B1ZYX)
         parts.append(logits.float().softmax(dim=1))
     return torch.cat(parts).cpu().numpy() if parts else np.zeros((0, len(samples.classes)), np.float32)
 

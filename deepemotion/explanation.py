@@ -103,9 +103,9 @@ def overlap(one: EmotionMap, trained: Trained, truth: Path) -> float:
         raise UserError(
             f"{path}: cannot read the planted network: {error}; give a simulation's truth folder"
         ) from error
-    if network.shape != trained.samples.shape:
-        raise UserError(f"{path}: shape {network.shape}, but the data has {trained.samples.shape}")
-    inside = saliency.to_volume(trained.samples, np.ones(len(trained.samples.voxels_V), np.float32)) > 0
+    inside = trained.samples.grid.mask
+    if network.shape != inside.shape:
+        raise UserError(f"{path}: shape {network.shape}, but the data has {inside.shape}")
     return saliency.overlap(one.volume, network, inside)
 
 

@@ -37,8 +37,8 @@ def activations(trained: Trained) -> NDArray[np.float32] | None:
     handle = last[-1].register_forward_pre_hook(lambda module, inputs: caught.append(inputs[0].float().cpu()))
     samples = trained.samples
     try:
-        for rows_B in torch.arange(len(samples), device=samples.device).split(trained.trial.train.batch_size):
-            trained.model(samples.dense(rows_B))
+        for _, x_B1ZYX in samples.batches(torch.arange(len(samples)), trained.trial.train.batch_size):
+            trained.model(x_B1ZYX)
     finally:
         handle.remove()
     return torch.cat(caught).numpy()

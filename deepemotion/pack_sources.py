@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 from deepemotion.dataset import Dataset, Segment
 from deepemotion.errors import UserError
 from deepemotion.nifti_stream import NiftiHeader, VolumeStream, file_crc32, read_header
-from deepemotion.subject_format import Source
-
-# Programs write affines in single precision, some through a quaternion: mm.
-_AFFINE_TOLERANCE = 1e-3
+from deepemotion.subject_format import AFFINE_TOLERANCE, Source
 
 
 class Space(NamedTuple):
@@ -26,7 +23,7 @@ class Space(NamedTuple):
     def check(self, header: NiftiHeader) -> None:
         """Raise UserError where a file lies in another space."""
         for what, own, expected in (("shape", header.shape, self.mask.shape), ("affine", header.affine, self.affine)):
-            if np.shape(own) != np.shape(expected) or not np.allclose(own, expected, atol=_AFFINE_TOLERANCE):
+            if np.shape(own) != np.shape(expected) or not np.allclose(own, expected, atol=AFFINE_TOLERANCE):
                 values = f" ({own} and {expected})" if what == "shape" else ""
                 raise UserError(
                     f"{header.path}: another {what} than {self.path}{values}; resample one of them to the other's space"

@@ -31,7 +31,9 @@ _MOST_FOR_BASELINE = 500
 
 @dataclass(frozen=True)
 class EmotionMap:
-    """A method's mean attribution (X, Y, Z) to one emotion over `n` volumes, zero outside the mask.
+    """A method's mean attribution to one emotion over `n` volumes, (X, Y, Z) on the packed grid, zero outside the mask.
+
+    Where the model saw blocks of voxels, each voxel has its block's value.
 
     `error` is the mean over volumes of |sum of attributions - what they should sum to| relative to the latter, nan
     where the method promises nothing of the kind.
@@ -93,8 +95,8 @@ def mean_volume(samples: Samples, rows: NDArray[np.int64]) -> Tensor:
     """Return the mean (1, 1, Z, Y, X) of the volumes `rows`, as the model sees them, or of 500 of them."""
     chosen = rows[:: max(1, len(rows) // _MOST_FOR_BASELINE)]
     total = torch.zeros(())
-    for rows_B in torch.from_numpy(chosen).to(samples.device).split(_at_a_time(math.prod(samples.shape))):
-        total = total.to(samples.device) + samples.dense(rows_B).double().sum(dim=0, keepdim=True)
+    for _, x_B1ZYX in samples.batches(torch.from_numpy(chosen), _at_a_time(math.prod(samples.shape))):
+        total = total.to(samples.device) + x_B1ZYX.double().sum(dim=0, keepdim=True)
     return (total / len(chosen)).float()
 
 
@@ -111,15 +113,7 @@ def average(samples: Samples, rows: NDArray[np.int64], name: str, method: Method
         total = total + attributed.detach().double()
         errors.append(error)
     mean_V = (total / len(rows)).reshape(-1)[samples.voxels_V].float().cpu().numpy()
-    volume = to_volume(samples, mean_V)
-    return EmotionMap(name, samples.classes[emotion], volume, len(rows), float(np.mean(errors)))
-
-
-def to_volume(samples: Samples, values_V: NDArray[np.float32]) -> Volume:
-    """Return a volume (X, Y, Z) with one value a voxel of the mask, zero outside."""
-    flat = np.zeros(int(np.prod(samples.shape)), np.float32)
-    flat[samples.voxels_V.cpu().numpy()] = values_V
-    return flat.reshape(samples.shape, order="F")
+    return EmotionMap(name, samples.classes[emotion], samples.grid.to_packed(mean_V), len(rows), float(np.mean(errors)))
 
 
 def overlap(volume: Volume, network: Volume, inside: NDArray[np.bool_]) -> float:

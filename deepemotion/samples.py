@@ -1,9 +1,10 @@
-"""The labelled volumes of a trial, in memory as packed (int16, in-mask voxels), and as dense batches on a device.
+"""The labelled volumes of a trial, as packed (int16, in-mask voxels), and as dense batches on a device.
 
-Shape suffixes: N labelled volumes, V voxels in the mask, G (subject, run) groups, B batch, Z Y X the dense volume in
-NIfTI's own byte order (x fastest), in which in-mask voxels are already sorted.
+Shape suffixes: N labelled volumes, V voxels of the trial's grid, G (subject, run) groups, B batch, Z Y X the dense
+volume in NIfTI's own byte order (x fastest), in which in-mask voxels are already sorted.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -14,9 +15,15 @@ from torch import Tensor
 
 from deepemotion import timing
 from deepemotion.errors import UserError
+from deepemotion.grid import Grid, Shape
 from deepemotion.labels import Labels
+from deepemotion.normalisation import normaliser
 from deepemotion.settings import DataSettings
+from deepemotion.streaming import SubjectFiles
 from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_format import AFFINE_TOLERANCE
+from deepemotion.volume_reader import VolumeReader
+from deepemotion.volumes import Held, HostMemory, Staged, Volumes
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class SampleTable:
     run: NDArray[np.int8]
     index_in_run: NDArray[np.int64]
     movie_time: NDArray[np.float64]  # seconds at acquisition, as `timing` places it
+    true_time: NDArray[np.float64]  # seconds at acquisition, as they were
     label: NDArray[np.int64]  # class index
     soft: NDArray[np.float32]  # (N, C) share of observers that gave each class, as in labels.tsv
 
@@ -40,9 +48,9 @@ class Samples:
 
     table: SampleTable
     classes: tuple[str, ...]
-    shape: tuple[int, int, int]  # X, Y, Z
+    grid: Grid
     voxels_V: Tensor  # flat index of each in-mask voxel in the dense ZYX volume
-    volumes_NV: Tensor  # int16
+    volumes: Volumes  # (N, V) int16
     scale_N2: Tensor  # slope and intercept: physical = slope * raw + intercept
     group_N: Tensor
     offset_GV: Tensor | None  # subtracted from the physical value
@@ -59,17 +67,58 @@ class Samples:
         """Where dense batches are made."""
         return self.voxels_V.device
 
-    def to(self, device: torch.device) -> "Samples":
-        """Move everything that batches are made of to `device`."""
+    @property
+    def shape(self) -> Shape:
+        """X, Y, Z of the dense volumes."""
+        return self.grid.shape
+
+    @property
+    def volume_bytes(self) -> int:
+        """How much memory the int16 volumes take, or would take if they are streamed."""
+        return 2 * len(self) * len(self.voxels_V)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the volumes are read from their files again and again."""
+        return isinstance(self.volumes, Staged) and not isinstance(self.volumes.store, HostMemory)
+
+    def held(self) -> Tensor:
+        """Return the int16 volumes (N, V), which may be changed in place. They must be in memory, not streamed."""
+        assert isinstance(self.volumes, Held)
+        return self.volumes.volumes_NV
+
+    def to(self, device: torch.device, *, resident: bool = True) -> "Samples":
+        """Move what batches are made of to `device`; its volumes only where they are in memory and to be `resident`."""
         moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **{**vars(self), **moved, "_buffer": None})
+        volumes = self.volumes
+        if isinstance(volumes, Held):
+            held = volumes.volumes_NV
+            volumes = Held(held.to(device)) if resident else Staged(HostMemory(held), device)
+        elif isinstance(volumes, Staged):
+            volumes = Staged(volumes.store, device)
+        return replace(self, **{**vars(self), **moved, "volumes": volumes, "_buffer": None})
 
     def dense(self, rows_B: Tensor) -> Tensor:
         """Return the volumes of `rows_B` as float32 (B, 1, Z, Y, X), normalised, zero outside the mask.
 
         The tensor is a buffer that the next call overwrites: background is written once, not once a batch.
         """
-        x_BV = self.volumes_NV[rows_B].float()
+        return self._dense(rows_B, self.values(rows_B))
+
+    def batches(self, rows_N: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (rows on the device, as `dense` has them) of `rows_N`, `size` at a time, in that order.
+
+        Volumes that are not on the device are read ahead; nothing here waits for a GPU. `rows_N` should be on the CPU.
+        """
+        for rows_B, stored_BV in self.volumes.batches(rows_N, size):
+            yield rows_B, self._dense(rows_B, self._normalised(rows_B, stored_BV))
+
+    def values(self, rows_B: Tensor) -> Tensor:
+        """Return the voxels of `rows_B` as float32 (B, V), normalised."""
+        return self._normalised(rows_B, self.volumes[rows_B])
+
+    def _normalised(self, rows_B: Tensor, stored_BV: Tensor) -> Tensor:
+        x_BV = stored_BV.float()
         x_BV.mul_(self.scale_N2[rows_B, :1]).add_(self.scale_N2[rows_B, 1:])
         group_B = self.group_N[rows_B]
         if self.offset_GV is not None and self.gain_GV is not None:
@@ -77,6 +126,9 @@ class Samples:
             if self.trend_GV is not None:
                 x_BV -= self.trend_GV[group_B] * self.position_N[rows_B, None]
             x_BV *= self.gain_GV[group_B]
+        return x_BV
+
+    def _dense(self, rows_B: Tensor, x_BV: Tensor) -> Tensor:
         x, y, z = self.shape
         if self._buffer is None or len(self._buffer) < len(rows_B):
             self._buffer = torch.zeros(len(rows_B), x * y * z, device=self.device)
@@ -85,73 +137,105 @@ class Samples:
         return dense_BW.view(-1, 1, z, y, x)
 
 
-def load(packed: Path, subjects: list[str], labels: Labels, settings: DataSettings) -> Samples:
-    """Load the labelled volumes of `subjects` from their packed files.
+def load(
+    packed: Path,
+    subjects: list[str],
+    labels: Labels,
+    settings: DataSettings,
+    *,
+    most_bytes: int | None = None,
+    grid: Grid | None = None,
+) -> Samples:
+    """Load the labelled volumes of `subjects` from their packed files; more than `most_bytes` of them are streamed.
 
     A volume's label is that of the grid interval holding its movie time minus the lag. Where masks differ, the voxels
-    that all subjects have are kept. Raises UserError where files do not fit each other or nothing is labelled.
+    that all subjects have are kept; `grid` keeps those of other samples. Streamed volumes stay in their files, which
+    are read when batches are made of them. Raises UserError where files do not fit each other or nothing is labelled.
     """
     files = {subject: SubjectFile(subject_path(packed, subject)) for subject in subjects}
+    streamed = False
     try:
-        return _load(packed, files, labels, settings)
+        samples = _load(packed, files, labels, settings, most_bytes, grid)
+        streamed = isinstance(samples.volumes, Staged)
+        return samples
     finally:
-        for file in files.values():
-            file.close()
+        if not streamed:
+            for file in files.values():
+                file.close()
 
 
-def _load(packed: Path, files: dict[str, SubjectFile], labels: Labels, settings: DataSettings) -> Samples:
-    first = next(iter(files.values()))
-    for file in files.values():
+def common_mask(files: Iterable[SubjectFile]) -> NDArray[np.bool_]:
+    """Return the voxels (X, Y, Z) that all files have. Raises UserError where grids differ, or there is none."""
+    first, *others = files
+    for file in others:
         if file.shape != first.shape:
             raise UserError(f"{file.path}: shape {file.shape}, but {first.path} has {first.shape}; pack them alike")
-    common = np.logical_and.reduce([file.mask for file in files.values()]).ravel(order="F")
+        if not np.allclose(file.affine, first.affine, atol=AFFINE_TOLERANCE):
+            raise UserError(f"{file.path}: its affine is not that of {first.path}; align and pack them alike")
+    common: NDArray[np.bool_] = np.logical_and.reduce([file.mask for file in (first, *others)])
     if not common.any():
-        raise UserError(f"{packed}: the masks of subjects {', '.join(files)} share no voxel")
+        subjects = ", ".join(file.subject for file in (first, *others))
+        raise UserError(f"{first.path.parent}: the masks of subjects {subjects} share no voxel")
+    return common
 
+
+def _load(
+    packed: Path,
+    files: dict[str, SubjectFile],
+    labels: Labels,
+    settings: DataSettings,
+    most_bytes: int | None,
+    grid: Grid | None,
+) -> Samples:
+    if grid is None:
+        grid = Grid.of(common_mask(files.values()), settings)
     kept = {subject: _labelled_rows(file, labels, settings) for subject, file in files.items()}
     total = sum(len(rows) for rows, _, _ in kept.values())
     if total == 0:
         raise UserError(f"{packed}: no volume of subjects {', '.join(files)} has a label at lag {settings.lag_s} s")
 
-    volumes_NV = np.empty((total, int(common.sum())), dtype=np.int16)
-    columns, normalisers, end, groups = [], [], 0, 0
+    streamed = most_bytes is not None and 2 * total * len(grid.voxels) > most_bytes
+    volumes_NV = np.empty((0 if streamed else total, len(grid.voxels)), np.int16)
+    readers, columns, normalisers, end, groups = [], [], [], 0, 0
     for subject, file in files.items():
         rows, grid_row, movie_time = kept[subject]
         start, end = end, end + len(rows)
-        inside = common[file.mask.ravel(order="F")]
-        if inside.all():
-            file.read(rows, out=volumes_NV[start:end])
-        else:
-            for i in range(len(rows)):
-                volumes_NV[start + i] = file.read(rows[i : i + 1])[0, inside]
+        reader = VolumeReader(file, grid)
         run_numbers = np.array(list(file.volumes_per_run))
         run = file.run[rows]
         length = np.array(list(file.volumes_per_run.values()))
         run_row = np.searchsorted(run_numbers, run)
+        scale_N2 = reader.scale(rows) if streamed else reader.read(rows, volumes_NV[start:end])
         columns.append(
             {
                 "subject": np.full(len(rows), subject),
                 "run": run,
                 "index_in_run": file.index_in_run[rows].astype(np.int64),
                 "movie_time": movie_time,
+                "true_time": file.movie_time[rows],
                 "label": labels.emotion[grid_row],
                 "soft": labels.soft[grid_row],
-                "scale": file.scale[rows].astype(np.float32),
+                "scale": scale_N2.astype(np.float32),
                 "group": run_row + groups,
                 "position": (file.index_in_run[rows] - (length[run_row] - 1) / 2).astype(np.float32),
             }
         )
         groups += len(run_numbers)
-        normalisers.append(_normaliser(file, settings.normalisation, length, inside))
+        readers.append(reader)
+        normalisers.append(normaliser(reader, settings.normalisation))
 
     whole = {key: np.concatenate([column[key] for column in columns]) for key in columns[0]}
-    offset, gain, trend = (_stack([normaliser[i] for normaliser in normalisers]) for i in range(3))
+    offset, gain, trend = (_stack([one[i] for one in normalisers]) for i in range(3))
+    volumes: Volumes = Held(torch.from_numpy(volumes_NV))
+    if streamed:
+        store = SubjectFiles(readers, [rows for rows, _, _ in kept.values()], len(grid.voxels))
+        volumes = Staged(store, torch.device("cpu"))
     return Samples(
         SampleTable(**{column.name: whole[column.name] for column in fields(SampleTable)}),
         labels.classes,
-        first.shape,
-        torch.from_numpy(np.flatnonzero(common)),
-        torch.from_numpy(volumes_NV),
+        grid,
+        torch.from_numpy(grid.voxels),
+        volumes,
         torch.from_numpy(whole["scale"]),
         torch.from_numpy(whole["group"]),
         offset,
@@ -172,33 +256,6 @@ def _labelled_rows(
         keep &= timing.outside_overlaps(file.segments, file.run, file.movie_time)
     rows = np.flatnonzero(keep)
     return rows, grid_row[rows], movie_time[rows]
-
-
-def _normaliser(
-    file: SubjectFile, normalisation: str, length_R: NDArray[np.int64], inside_V: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32] | None, ...]:
-    """Return offset, gain, trend (R, V) such that (value - offset - trend * position) * gain is in the unit wanted."""
-    if normalisation == "none":
-        return None, None, None
-    mean_RV = file.statistics("mean")[:, inside_V]
-    if normalisation == "psc":
-        return mean_RV, _inverse(mean_RV / 100), None
-    std_RV = file.statistics("std")[:, inside_V]
-    if normalisation == "zscore":
-        return mean_RV, _inverse(std_RV), None
-    trend_RV = file.statistics("trend")[:, inside_V]
-    # The variance of 0, 1, ..., n - 1 is (n^2 - 1) / 12; what the line explains leaves the variance.
-    explained_RV = trend_RV.astype(np.float64) ** 2 * ((length_R.astype(np.float64) ** 2 - 1) / 12)[:, None]
-    residual_RV = np.sqrt(np.maximum(std_RV.astype(np.float64) ** 2 - explained_RV, 0))
-    # float32 statistics leave a rounding residue in a voxel that is all line: that is no signal to blow up.
-    residual_RV[residual_RV < 1e-3 * std_RV] = 0
-    return mean_RV, _inverse(residual_RV), trend_RV
-
-
-def _inverse(value: NDArray[np.floating]) -> NDArray[np.float32]:
-    inverse: NDArray[np.float32] = np.zeros(value.shape, np.float32)
-    np.divide(1, value, out=inverse, where=value != 0, casting="same_kind")
-    return inverse
 
 
 def _stack(parts: list[NDArray[np.float32] | None]) -> Tensor | None:

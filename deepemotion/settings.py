@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deepemotion import shipped
 from deepemotion.errors import UserError, from_validation
@@ -22,12 +22,17 @@ class DataSettings(Section):
 
     `permutation` 0 keeps the labels. A number from 1 on is the seed of a permutation that breaks their tie to the
     brain: `shift` moves the labels of each run circularly, `block` shuffles its blocks of equal labels.
+    `crop` cuts dense volumes to the bounding box of the mask. `downsample` 2 averages the voxels of the mask in each
+    block of 2 x 2 x 2 when volumes are loaded, before anything is normalised.
     """
 
-    timing: Literal["true", "cumulative"] = "true"
+    # Unquoted, YAML's `true` is no word.
+    timing: Annotated[Literal["true", "cumulative"], BeforeValidator(lambda v: "true" if v is True else v)] = "true"
     lag_s: Annotated[float, Field(ge=0, le=30)] = 4.0
     drop_overlaps: bool = True
     normalisation: Literal["none", "zscore", "zscore+detrend", "psc"] = "zscore+detrend"
+    crop: bool = False
+    downsample: Literal[1, 2] = 1
     permutation: Annotated[int, Field(ge=0)] = 0
     permute: Literal["shift", "block"] = "shift"
 
@@ -36,8 +41,8 @@ class SplitSettings(Section):
     """Which moments of the movie are for training and which for validation.
 
     `random` draws volumes by `seed` and `validation_share`. `run` leaves the run `fold` out. `block` cuts the movie
-    into blocks of `block_s` seconds and leaves every `folds`-th out, from the `fold`-th on, with the `gap_s` seconds
-    around each. Subjects that are not trained on are tested at validation moments (`random`: at all).
+    into blocks of `block_s` seconds and leaves every `folds`-th out, from the `fold`-th on. Both leave out the `gap_s`
+    seconds around that as well. Subjects that are not trained on are tested at validation moments (`random`: at all).
     """
 
     protocol: Literal["random", "block", "run"] = "random"
@@ -80,7 +85,7 @@ class TrainSettings(Section):
     """Optimisation. `threads` is here since the order of CPU summation decides a result's last bits.
 
     `loss` `soft` compares with the share of observers a class; `class_weights` `balanced` weighs each class by the
-    inverse of its frequency among the training volumes.
+    inverse of its frequency among the training volumes. `compile` fuses the model's operations by `torch.compile`.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 50
@@ -93,6 +98,7 @@ class TrainSettings(Section):
     loss: Literal["cross-entropy", "soft"] = "cross-entropy"
     class_weights: Literal["none", "balanced"] = "none"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    compile: bool = False
 
 
 class TrialSettings(Section):

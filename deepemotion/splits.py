@@ -27,9 +27,10 @@ def split(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
 
     `random` is the published protocol: per subject a permutation from a torch generator with the split's seed, of
     which the last share validates. With one labelling all subjects get the same permutation of movie moments.
-    `run` validates on the run `fold`. `block` validates on every `folds`-th block of the movie and trains on what is
-    more than `gap_s` seconds from it, whichever run or subject it was recorded in: with a gap wider than the
-    haemodynamic response no response reaches from one side to the other.
+    `run` validates on the run `fold`, `block` on every `folds`-th block of the movie. Both train on what is more than
+    `gap_s` seconds from that, whichever run or subject it was recorded in: adjacent runs share some seconds of the
+    movie, and with a gap wider than the haemodynamic response no response reaches from one side to the other. What is
+    held out is a matter of the true time, wherever `data.timing` places the labels.
     Raises UserError where a side would be empty.
     """
     if settings.protocol == "random":
@@ -54,23 +55,21 @@ def moments(table: SampleTable, settings: SplitSettings) -> tuple[NDArray[np.boo
         raise UserError(f"split.protocol={settings.protocol} needs split.fold, the part to validate on")
     if settings.protocol == "run":
         validation = table.run == settings.fold
-        return ~validation, validation
-    if settings.fold > settings.folds:
+    elif settings.fold > settings.folds:
         raise UserError(f"split.fold={settings.fold}: there are {settings.folds} folds")
-    return _blocks(table.movie_time, settings.fold, settings.folds, settings.block_s, settings.gap_s)
+    else:
+        validation = (table.true_time // settings.block_s).astype(np.int64) % settings.folds == settings.fold - 1
+    return _beyond(table.true_time, validation, settings.gap_s), validation
 
 
-def _blocks(
-    movie_time: NDArray[np.float64], fold: int, folds: int, block_s: float, gap_s: float
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    validation = (movie_time // block_s).astype(np.int64) % folds == fold - 1
-    held_out = np.unique(movie_time[validation])
-    if not held_out.size:
-        return ~validation, validation
-    after = np.clip(np.searchsorted(held_out, movie_time), 0, len(held_out) - 1)
+def _beyond(time: NDArray[np.float64], held_out: NDArray[np.bool_], gap_s: float) -> NDArray[np.bool_]:
+    """Return (N,) which volumes are more than `gap_s` seconds from all that are held out."""
+    taken = np.unique(time[held_out])
+    if not taken.size:
+        return ~held_out
+    after = np.clip(np.searchsorted(taken, time), 0, len(taken) - 1)
     before = np.maximum(after - 1, 0)
-    distance = np.minimum(np.abs(movie_time - held_out[before]), np.abs(held_out[after] - movie_time))
-    return distance > gap_s, validation
+    return np.minimum(np.abs(time - taken[before]), np.abs(taken[after] - time)) > gap_s
 
 
 def _random(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:

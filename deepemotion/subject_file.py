@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import h5py
 import numpy as np
@@ -104,6 +104,24 @@ class SubjectFile:
     def crc32(self) -> NDArray[np.uint32]:
         """(T,): CRC-32 of each volume's stored values, as little-endian int16."""
         return self.array("crc32", np.uint32)
+
+    @cached_property
+    def chunk_offsets(self) -> NDArray[np.int64] | None:
+        """(T,): where each volume's stored values begin in the file, in bytes; None where they are compressed."""
+        if self.header.compression is not Compression.NONE:
+            return None
+        offset_T = np.full(self.total, -1, np.int64)
+
+        def note(chunk: Any) -> None:
+            offset_T[chunk.chunk_offset[0]] = chunk.byte_offset
+
+        try:
+            self._volumes.id.chunk_iter(note)
+        except _HDF5_ERRORS as error:
+            raise UserError(f"{self.path}: /volumes cannot be read: damaged; pack it again") from error
+        if (offset_T < 0).any():
+            raise UserError(f"{self.path}: volume {int(offset_T.argmin())} is missing: damaged; pack it again")
+        return offset_T
 
     def statistics(self, name: Statistic) -> NDArray[np.float32]:
         """Return (R, V), one row a run in the order of `volumes_per_run`, in physical units.

@@ -15,6 +15,9 @@ from deepemotion.pack_options import Compression, NanRule
 FORMAT = "deepemotion.subject"
 FORMAT_VERSION = 1
 
+# Programs write affines in single precision, some through a quaternion: mm.
+AFFINE_TOLERANCE = 1e-3
+
 Statistic = Literal["mean", "std", "trend"]
 STATISTICS: tuple[Statistic, ...] = ("mean", "std", "trend")
 # What the content checksum covers, in this order. The volumes are in it through the CRC-32 of each.

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion import models
-from deepemotion.alignment import align
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
-from deepemotion.samples import Samples, load
+from deepemotion.memory import available_memory
+from deepemotion.placement import place
+from deepemotion.samples import Samples
 from deepemotion.settings import Trial
 from deepemotion.training import choose_device, data_checksums
 from deepemotion.trial_directory import TrialDirectory
@@ -67,11 +68,10 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     if state is None:
         raise UserError(f"{directory.checkpoints}: no readable checkpoint; train it again")
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
-    samples = load(packed, [*trial.subjects, *trial.unseen_subjects], labels, trial.data)
     # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
-    samples = align(samples, packed, trial, device, lambda line: None).to(device)
+    samples = place(trial, packed, labels, device, lambda line: None, available_memory())
     x, y, z = samples.shape
-    model = models.build(trial.model, (z, y, x), len(labels.classes))
+    model = models.build(trial.model, (z, y, x), len(labels.classes), samples.grid)
     model.load_state_dict(state["model"])
     predictions = pd.read_parquet(directory.predictions)
     for column in predictions.select_dtypes("category"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -14,16 +15,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion import __version__, allocator, atlas, checkpoints, evaluation, models, optimisers, splits
-from deepemotion.alignment import align
 from deepemotion.augmentation import Augmentation
 from deepemotion.checkpoints import Checkpoints
+from deepemotion.errors import UserError
 from deepemotion.event_file import EventFile
 from deepemotion.files import write_text
 from deepemotion.labels import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
 from deepemotion.permutation import permuted
-from deepemotion.samples import Samples, SampleTable, load
+from deepemotion.placement import place
+from deepemotion.samples import Samples, SampleTable
 from deepemotion.settings import TrainSettings, Trial
 from deepemotion.subject_file import SubjectFile, subject_path
 from deepemotion.trial_directory import TrialDirectory
@@ -32,7 +34,12 @@ Metrics = dict[str, float]
 
 
 def train(
-    trial: Trial, packed: Path, labels_file: Path, directory: TrialDirectory, on_epoch: Callable[[Metrics], None]
+    trial: Trial,
+    packed: Path,
+    labels_file: Path,
+    directory: TrialDirectory,
+    on_epoch: Callable[[Metrics], None],
+    memory_bytes: int | None = None,
 ) -> Metrics:
     """Train one model, or go on from its last checkpoint, and return its result.
 
@@ -40,14 +47,18 @@ def train(
     (running, in training mode; the loss is the settings' own), `loss/validation` (cross-entropy with the labels,
     whatever was trained on), `accuracy/validation`, `emotion/<name>` (validation accuracy of one class, left out where
     the class does not occur), `learning_rate`, `time/epoch` (s). The result's accuracies are the final model's. Bad
-    input raises UserError. Equal trials give equal metrics on one kind of hardware.
+    input raises UserError. Equal trials give equal metrics on one kind of hardware, whatever `memory_bytes` of the
+    host they may use: volumes that do not fit are streamed. None: there is no limit.
     """
     allocator.keep_pages()
     started = time.monotonic()
     labels = Labels.read(labels_file)
-    directory.claim(trial, data_checksums(trial, packed, labels))
+    models.require_fit(trial)
+    checksums = data_checksums(trial, packed, labels)
+    directory.require(trial, checksums)
     finished = directory.read_json(directory.result)
     if finished is not None:
+        directory.claim(trial, checksums)
         return finished
     settings = trial.train
     device = choose_device(settings)
@@ -55,19 +66,25 @@ def train(
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
 
-    samples = load(packed, [*trial.subjects, *trial.unseen_subjects], labels, trial.data)
-    samples = align(samples, packed, trial, device, directory.log).to(device)
+    notes: list[str] = []
+    samples = place(trial, packed, labels, device, notes.append, memory_bytes)
     if trial.data.permutation:
         samples.table = permuted(samples.table, trial.data)
     seen, unseen = _sides(samples, trial)
     training, validation = splits.split(seen, trial.split)
     audit = splits.audit(seen, training, validation, len(labels.classes))
     loss_of = Loss(samples.table, training, settings, device)
+    # Not before: bad input leaves no folder behind, which a corrected command would have to differ from.
+    directory.claim(trial, checksums)
+    for note in notes:
+        directory.log(note)
 
     x, y, z = samples.shape
-    model = models.build(trial.model, (z, y, x), len(labels.classes))
+    model = models.build(trial.model, (z, y, x), len(labels.classes), samples.grid)
     model = model.to(device)
     model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if settings.compile:
+        _compile(model)
     optimiser = optimisers.build(model, settings)
     files = Checkpoints(directory.checkpoints)
     state = files.load()
@@ -79,8 +96,8 @@ def train(
 
     events = EventFile(directory.path, _hyperparameters(trial))
     if not history and isinstance(model, LinearModel):
-        batches = torch.from_numpy(training).to(device).split(settings.batch_size)
-        directory.log(f"{trial.model.name}: {model.standardise(map(samples.dense, batches))}")
+        batches = (x_B1ZYX for _, x_B1ZYX in samples.batches(torch.from_numpy(training), settings.batch_size))
+        directory.log(f"{trial.model.name}: {model.standardise(batches)}")
     for metrics in history:
         events.epoch(metrics)
     for epoch in range(len(history) + 1, settings.epochs + 1):
@@ -164,6 +181,14 @@ def choose_precision(settings: TrainSettings, device: torch.device) -> torch.dty
     return torch.bfloat16 if settings.precision == "bf16" else torch.float32
 
 
+def _compile(model: nn.Module) -> None:
+    """Compile the model's calls, in place: its parameters, and so its checkpoints, are those it has anyway."""
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        raise UserError(f"train.compile: torch.compile needs a C++ compiler, and {compiler} is not here; leave it out")
+    model.compile()
+
+
 def _train_epoch(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -179,13 +204,13 @@ def _train_epoch(
     model.train()
     device = samples.device
     shuffle = torch.Generator().manual_seed((settings.seed << 32) + epoch)
-    order = torch.from_numpy(rows)[torch.randperm(len(rows), generator=shuffle)].to(device)
+    order = torch.from_numpy(rows)[torch.randperm(len(rows), generator=shuffle)]
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
-    for rows_B in order.split(settings.batch_size):
+    for rows_B, x_B1ZYX in samples.batches(order, settings.batch_size):
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
-            x_B1ZYX, mix = augment(samples.dense(rows_B))
-            logits_BC = model(x_B1ZYX)
+            changed_B1ZYX, mix = augment(x_B1ZYX)
+            logits_BC = model(changed_B1ZYX)
         loss = mix.loss(loss_of, logits_BC.float(), rows_B)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

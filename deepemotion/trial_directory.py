@@ -38,17 +38,17 @@ class TrialDirectory:
         self.checkpoints = path / "checkpoints"
         self.log_file = path / "log.txt"
 
-    def claim(self, trial: Trial, checksums: Mapping[str, str]) -> None:
-        """Make the directory that of `trial` on the data of these checksums, and drop the last attempt's failure.
-
-        Raises UserError where it already belongs to another trial or other data: its checkpoints would be mixed in.
-        """
-        content = {"trial": trial.model_dump(mode="json"), "data": dict(checksums)}
-        there = self.read_json(self.settings)
+    def require(self, trial: Trial, checksums: Mapping[str, str]) -> None:
+        """Raise UserError where the directory belongs to another trial or other data: checkpoints would be mixed in."""
+        content, there = _identity(trial, checksums), self.read_json(self.settings)
         if there is not None and _decisive(there) != _decisive(content):
             key = _first_difference(_decisive(there), _decisive(content))
             raise UserError(f"{self.path}: holds a training that differs in {key}; choose another folder")
-        if there != content:
+
+    def claim(self, trial: Trial, checksums: Mapping[str, str]) -> None:
+        """Make the directory that of `trial` on the data of these checksums, and drop the last attempt's failure."""
+        content = _identity(trial, checksums)
+        if self.read_json(self.settings) != content:
             write_text(self.settings, json.dumps(content, indent=1) + "\n")
         self.failure.unlink(missing_ok=True)
 
@@ -91,6 +91,10 @@ class TrialDirectory:
     def read_json(self, path: Path) -> dict[str, Any] | None:
         """Return the content of one of the JSON files, None where it is not there. Raises UserError for a torn one."""
         return files.read_json(path, "delete it and launch again")
+
+
+def _identity(trial: Trial, checksums: Mapping[str, str]) -> dict[str, Any]:
+    return {"trial": trial.model_dump(mode="json"), "data": dict(checksums)}
 
 
 def _decisive(content: dict[str, Any]) -> dict[str, Any]:

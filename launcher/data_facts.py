@@ -1,8 +1,10 @@
 """What planning needs to know of the packed subjects and the labels, read from headers only."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from deepemotion.errors import UserError
+from deepemotion.grid import bounding_box
 from deepemotion.labels import Labels
 from deepemotion.subject_file import SubjectFile, find_subjects
 from launcher.experiment import Experiment
@@ -24,7 +26,7 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
             with SubjectFile(path) as file:
                 runs = file.volumes_per_run
                 subjects[subject] = SubjectFacts(
-                    file.checksum, file.shape, file.voxels, sum(runs.values()), tuple(runs)
+                    file.checksum, file.shape, _box(file), file.voxels, sum(runs.values()), tuple(runs)
                 )
         except UserError as error:
             broken[subject] = str(error)
@@ -34,10 +36,16 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
     for subject in broken:
         size = paths[subject].stat()
         unread = f"unreadable-{size.st_size}-{size.st_mtime_ns}"
-        subjects[subject] = SubjectFacts(unread, typical.shape, typical.voxels, typical.volumes, typical.runs)
+        subjects[subject] = replace(typical, checksum=unread)
     share = float((labels.emotion >= 0).mean())
     atlases = {name: _atlas_facts(name, paths[readable]) for name in _atlases(experiment)}
     return DataFacts(dict(sorted(subjects.items())), labels.checksum, share, len(labels.classes), atlases), broken
+
+
+def _box(file: SubjectFile) -> tuple[int, int, int]:
+    low, high = bounding_box(file.mask)
+    x, y, z = (end - first for first, end in zip(low, high, strict=True))
+    return x, y, z
 
 
 def _atlases(experiment: Experiment) -> list[str]:

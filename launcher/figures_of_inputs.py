@@ -1,6 +1,7 @@
 """Figures 1 and 2 of a run: the observers' labels, and the networks as they were built for its volumes."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -10,9 +11,11 @@ from deepemotion import annotations as raw
 from deepemotion import consensus, label_figure, models, shipped
 from deepemotion.errors import UserError
 from deepemotion.figures import network
+from deepemotion.grid import Grid
 from deepemotion.label_rules import Rule
 from deepemotion.label_statistics import LabelStatistics
 from deepemotion.labels import Labels
+from deepemotion.samples import common_mask
 from deepemotion.settings import Trial
 from deepemotion.subject_file import SubjectFile, subject_path
 from launcher.run_directory import RunDirectory
@@ -50,19 +53,23 @@ def networks(run: RunDirectory, trials: list[str]) -> Iterator[tuple[str, Figure
 def _network(run: RunDirectory, trial: Trial) -> Figure | str:
     packed, labels_file = run.read_sources()
     try:
-        with SubjectFile(subject_path(packed, trial.subjects[0])) as file:
-            x, y, z = file.shape
-        found = _layers(trial, (z, y, x), len(Labels.read(labels_file).classes))
+        with ExitStack() as opened:
+            everybody = (*trial.subjects, *trial.unseen_subjects)
+            files = [opened.enter_context(SubjectFile(subject_path(packed, subject))) for subject in everybody]
+            grid = Grid.of(common_mask(files), trial.data)
+        x, y, z = grid.shape
+        found = _layers(trial, grid, len(Labels.read(labels_file).classes))
     except UserError as error:
         return f"what it was built from is not here any more ({error})"
     return network.network(trial.model.name, found, (z, y, x))
 
 
-def _layers(trial: Trial, shape_zyx: tuple[int, int, int], classes: int) -> list[network.Layer]:
+def _layers(trial: Trial, grid: Grid, classes: int) -> list[network.Layer]:
+    x, y, z = grid.shape
     try:
         # Nothing is computed: at the real shape the first fully connected layer alone holds half a gigabyte.
         with torch.device("meta"):
-            return network.layers(models.build(trial.model, shape_zyx, classes), shape_zyx)
+            return network.layers(models.build(trial.model, (z, y, x), classes, grid), (z, y, x))
     except RuntimeError:
         # Not every model can do without values.
-        return network.layers(models.build(trial.model, shape_zyx, classes), shape_zyx)
+        return network.layers(models.build(trial.model, (z, y, x), classes, grid), (z, y, x))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepemotion import __version__, memory
+from deepemotion import __version__, memory, models
 from deepemotion.errors import UserError
 from deepemotion.settings import TrialSettings
 from deepemotion.subject_format import FORMAT_VERSION
@@ -26,6 +26,7 @@ class SubjectFacts:
 
     checksum: str
     shape: tuple[int, int, int]
+    box: tuple[int, int, int]  # sides of the mask's bounding box
     voxels: int
     volumes: int
     runs: tuple[int, ...]
@@ -91,6 +92,7 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     for values in itertools.product(*sweep.values()):
         chosen = dict(zip(sweep, values, strict=True))
         settings = experiment.trial_settings(chosen)
+        models.require_fit(settings)
         sections = settings.model_dump(mode="json")
         atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
         if atlas is not None:
@@ -212,10 +214,11 @@ def _identity(trial: dict[str, Any], subjects: Sequence[str], data: DataFacts, a
 
 def _memory(settings: TrialSettings, subjects: Sequence[str], data: DataFacts) -> int:
     facts = [data.subjects[subject] for subject in subjects]
+    # The mask that all subjects share lies in each one's box.
+    x, y, z = (min(sides) for sides in zip(*(fact.box for fact in facts), strict=True))
     return memory.trial_bytes(
         settings,
-        shape=facts[0].shape,
-        voxels=facts[0].voxels,
+        memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels),
         volumes=round(data.labelled_share * sum(fact.volumes for fact in facts)),
         runs=sum(len(fact.runs) for fact in facts),
     )

@@ -5,6 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepemotion.memory import available_memory as available_memory
 from launcher.experiment import ResourceSettings
 from launcher.plan import PlannedTrial
 
@@ -23,11 +24,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Share:
-    """What one trial gets."""
+    """What one trial gets. `memory_limit` is what it must do with where that is less than it needs (bytes)."""
 
     cpus: int
     gpus: float
     memory_bytes: int
+    memory_limit: int | None = None
 
 
 def this_machine() -> Machine:
@@ -38,9 +40,9 @@ def this_machine() -> Machine:
 def share_of(trial: PlannedTrial, settings: ResourceSettings, machine: Machine) -> Share:
     """Return the trial's share of the machine.
 
-    A trial never asks for more than the machine has, or it would wait for ever. Memory is rounded up, so that trials
-    that need about the same get the same share and can reuse each other's worker process. A trial of several subjects
-    gets a whole GPU; single-subject ones share it as their memory allows.
+    A trial never asks for more than the machine has, or it would wait for ever: it streams its volumes then. Memory is
+    rounded up, so that trials that need about the same get the same share and can reuse each other's worker process. A
+    trial of several subjects gets a whole GPU; single-subject ones share it as their memory allows.
     """
     cpus = min(int(trial.settings["train"]["threads"]), machine.cpus)
     memory = min(math.ceil(trial.memory_bytes / _MEMORY_STEP) * _MEMORY_STEP, machine.memory_bytes)
@@ -52,17 +54,7 @@ def share_of(trial: PlannedTrial, settings: ResourceSettings, machine: Machine) 
         gpus = 1.0
     else:
         gpus = 1 / max(1, machine.gpu_memory_bytes // trial.memory_bytes)
-    return Share(cpus, gpus, memory)
-
-
-def available_memory() -> int:
-    """Return the bytes that new processes may use: the host's available memory, or less where a cgroup says so."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
-        if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdigit():
-            available = min(available, int(text))
-    return available
+    return Share(cpus, gpus, memory, memory if memory < trial.memory_bytes else None)
 
 
 def gpu_memory() -> int:

@@ -108,7 +108,7 @@ class RunDirectory:
 
     def running(self) -> set[str]:
         """Return the names of the trials that are being trained now."""
-        return sessions.running(self.sessions)
+        return set(sessions.at_work(sessions.read(self.sessions)))
 
     def state(self, name: str, running: Container[str]) -> str:
         """Return `done`, `failed`, `running` or `pending`; `running` as the method says, read once for many trials."""

@@ -99,7 +99,7 @@ def newest_of_each_job(sessions: Iterable[Session]) -> dict[str | None, Session]
     return {session.job: session for session in sessions}
 
 
-def running(folder: Path) -> set[str]:
-    """Return the names of the trials that sessions are training now."""
-    newest = newest_of_each_job(read(folder)).values()
-    return {trial for session in newest if session.alive for trial in session.running}
+def at_work(history: Iterable[Session]) -> dict[str, Session]:
+    """Return the trials that are being trained now, each with the session that does."""
+    newest = newest_of_each_job(history).values()
+    return {trial: session for session in newest if session.alive for trial in session.running}

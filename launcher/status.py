@@ -60,15 +60,13 @@ class TrialStatus:
 def read(run: RunDirectory) -> list[TrialStatus]:
     """Return the status of every planned trial. Raises UserError where squeue is needed and does not answer."""
     history = submissions.read(run)
-    done_sessions = sessions.read(run.sessions)
-    newest = sessions.newest_of_each_job(done_sessions)
-    latest = submissions.last_of_each_trial(history)
+    past = sessions.read(run.sessions)
+    newest, at_work = sessions.newest_of_each_job(past), sessions.at_work(past)
     plan = run.read_plan()
-    job_of = _jobs(plan, latest, done_sessions)
+    job_of = _jobs(plan, submissions.last_of_each_trial(history), past)
     jobs = {job for job in job_of.values() if job is not None}
     states = _job_states(run, jobs)
-    running = run.running()
-    found = [_status(run, trial, job_of[trial.name], states, newest, running) for trial in plan]
+    found = [_status(run, trial, job_of[trial.name], states, newest, at_work) for trial in plan]
     dead = replaced(plan)
     return [_without_duty(one, dead[one.trial.name]) if one.trial.name in dead else one for one in found]
 
@@ -110,7 +108,7 @@ def _status(
     job: str | None,
     states: dict[str, JobState],
     newest: dict[str | None, Session],
-    running: set[str],
+    at_work: dict[str, Session],
 ) -> TrialStatus:
     directory = run.trial(trial.name)
     epochs = directory.read_epochs()
@@ -124,9 +122,9 @@ def _status(
     )
     if directory.result.exists():
         return replace(known, state="done")
-    at_work = known.job_state is None or known.job_state.state in ("RUNNING", "COMPLETING", "SUSPENDED")
-    if trial.name in running and at_work:
-        return replace(known, state="running", detail=_place(newest, trial.name))
+    job_runs = known.job_state is None or known.job_state.state in ("RUNNING", "COMPLETING", "SUSPENDED")
+    if trial.name in at_work and job_runs:
+        return replace(known, state="running", detail=_place(at_work[trial.name]))
     failure = directory.read_json(directory.failure)
     if failure is not None:
         reason = failure["reason"]
@@ -159,8 +157,7 @@ def _waiting_or_ended(job: str, state: JobState | None, session: Session | None)
     return "pending", f"job {job} is at work on others" if state.state == "RUNNING" else f"job {job}: {state.state}", ""
 
 
-def _place(newest: dict[str | None, Session], trial: str) -> str:
-    session = next(session for session in newest.values() if session.alive and trial in session.running)
+def _place(session: Session) -> str:
     return f"job {session.job} of {session.host}" if session.job else f"pid {session.pid} on {session.host}"
 
 

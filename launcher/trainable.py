@@ -13,7 +13,7 @@ class TrialError(Exception):
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """Train the trial of `config`: `trial` (its name, settings and directory), `packed`, `labels`, `session`.
+    """Train the trial of `config`: `trial` (name, settings, directory, memory limit), `packed`, `labels`, `session`.
 
     Progress lives in the trial's directory, so that a trial restarted anywhere, by this session or the next, goes on
     from its last epoch. Bad input fails the trial for the whole session. After any other error Tune starts it again, as
@@ -39,6 +39,7 @@ def run_trial(config: dict[str, Any]) -> None:
             Path(config["labels"]),
             directory,
             report,
+            config["trial"]["memory_limit"],
         )
     except Exception as error:
         directory.log_error(error)

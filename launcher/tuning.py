@@ -58,6 +58,7 @@ def run_session(
                     "name": trial.name,
                     "settings": trial.settings,
                     "directory": str(run.trial(trial.name).path.resolve()),
+                    "memory_limit": shares[trial.name].memory_limit,
                 }
                 for trial in trials
             ]

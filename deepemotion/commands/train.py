@@ -27,6 +27,7 @@ def train(
 
     settings = read_settings(shipped.find(config), set_ or [])
     trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
+    from deepemotion.memory import available_memory
     from deepemotion.training import Metrics
     from deepemotion.training import train as train_model
 
@@ -37,7 +38,7 @@ def train(
             f"  {metrics['time/epoch']:.1f} s"
         )
 
-    result = train_model(trial, data, labels, TrialDirectory(out), show)
+    result = train_model(trial, data, labels, TrialDirectory(out), show, available_memory())
     answer(
         f"validation accuracy {result['accuracy_validation']:.3f}"
         f" (label-only {result['label_only_accuracy']:.3f}, majority {result['majority_accuracy']:.3f},"

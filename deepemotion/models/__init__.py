@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepemotion.errors import UserError
-from deepemotion.settings import ModelSettings
+from deepemotion.settings import ModelSettings, TrialSettings
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from deepemotion.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Entry:
     """A model's class (`module:Class`, imported when built), and what it costs, for planning without torch.
 
     Costs are values alive a sample at a step's peak, per voxel of the dense input volume, and parameters: some per
-    voxel, and `parameters` at any shape. The class takes shape and classes, and the atlas's path if it `needs_atlas`.
+    voxel, and `parameters` at any shape. The class takes shape and classes; if it `needs_atlas`, its path and the grid
+    too.
     """
 
     target: str
@@ -53,13 +56,23 @@ def entry(model: ModelSettings) -> Entry:
     return found
 
 
-def build(model: ModelSettings, shape: tuple[int, int, int], classes: int) -> "nn.Module":
+def require_fit(settings: TrialSettings) -> None:
+    """Raise UserError for a model that the registry does not know, and for one that cannot take such volumes."""
+    if entry(settings.model).needs_atlas and settings.data.downsample > 1:
+        raise UserError(
+            f"data.downsample={settings.data.downsample}: the regions of {settings.model.name} have borders inside"
+            " blocks of voxels; leave it at 1"
+        )
+
+
+def build(model: ModelSettings, shape: tuple[int, int, int], classes: int, grid: "Grid | None" = None) -> "nn.Module":
     """Build a model that maps dense volumes (B, 1, Z, Y, X) to logits (B, classes); `shape` is Z, Y, X.
 
+    `grid` is where these volumes lie on the packed one, for models with an atlas; not given, they are that.
     Raises UserError for an unknown name, a volume that is too small for the model, and an atlas that does not fit.
     """
     found = entry(model)
     module, _, attribute = found.target.partition(":")
-    atlas = [Path(str(model.atlas))] if found.needs_atlas else []
+    atlas = (Path(str(model.atlas)), grid) if found.needs_atlas else ()
     built: nn.Module = getattr(importlib.import_module(module), attribute)(shape, classes, *atlas)
     return built

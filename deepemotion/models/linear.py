@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepemotion import atlas
+from deepemotion.grid import Grid
 
 # A feature whose SD is a smaller part of its mean does not vary: what is left is single precision's rounding.
 _LEAST_VARIATION = 1e-5
@@ -95,8 +96,8 @@ class RegionRegression(LinearModel):
     away: nothing here has to know the mask. A region with no voxel inside it does not vary, and is left out.
     """
 
-    def __init__(self, shape: tuple[int, int, int], classes: int, atlas_file: Path) -> None:
-        region_V = atlas.read(atlas_file, shape)
+    def __init__(self, shape: tuple[int, int, int], classes: int, atlas_file: Path, grid: Grid | None = None) -> None:
+        region_V = atlas.read(atlas_file, shape, grid)
         self.regions = np.unique(region_V[region_V > 0])
         super().__init__(len(self.regions), classes)
         order_V = np.argsort(region_V, kind="stable")[np.count_nonzero(region_V == 0) :]

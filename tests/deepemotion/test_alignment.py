@@ -1,6 +1,7 @@
 """Alignment of real files: what it may see, what it gives back, and what it refuses."""
 
 import shutil
+import zlib
 
 import h5py
 import nibabel
@@ -19,6 +20,7 @@ from deepemotion.settings import make_trial, read_settings
 from deepemotion.subject_file import SubjectFile, subject_path
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
+from deepemotion.volumes import Held
 
 FOLD = 3
 CPU = torch.device("cpu")
@@ -50,7 +52,9 @@ def with_noise(packed, folder, which):
         rng = np.random.default_rng(3)
         with h5py.File(path, "r+") as file:
             for row in rows:
-                file["volumes"][row] = rng.integers(5000, 12000, file["volumes"].shape[1])
+                noise = rng.integers(5000, 12000, file["volumes"].shape[1], dtype=np.int16)
+                file["volumes"][row] = noise
+                file["crc32"][row] = zlib.crc32(noise)
     return folder
 
 
@@ -151,7 +155,7 @@ def test_what_comes_back_are_volumes_of_as_many_dimensions_as_features(tiny_pack
     said = []
     samples = aligned(tiny_packed, tiny_labels, trial(), said.append)
     plain = aligned(tiny_packed, tiny_labels, trial(method="none"))
-    assert samples.volumes_NV.dtype == torch.int16
+    assert samples.held().dtype == torch.int16
     assert np.array_equal(samples.table.label, plain.table.label)
     x = dense(samples)
     outside = torch.ones(x.shape[1], dtype=bool)
@@ -180,15 +184,14 @@ def test_memory_grows_with_voxels_times_volumes_not_voxels_squared(tiny_packed, 
     wide = {"offset_GV": 0.0, "gain_GV": 1e-3, "trend_GV": 0.0}
     big = aligned_moments.replace(
         small,
-        shape=(voxels, 1, 1),
         voxels_V=torch.arange(voxels),
-        volumes_NV=torch.randint(-3000, 3000, (total, voxels), dtype=torch.int16),
+        volumes=Held(torch.randint(-3000, 3000, (total, voxels), dtype=torch.int16)),
         **{name: torch.full((8, voxels), value) for name, value in wide.items()},
     )
-    monkeypatch.setattr(aligned_moments, "load", lambda *_: big)
+    monkeypatch.setattr(aligned_moments, "load", lambda *_, **__: big)
     sizes = []
-    kept = aligned_moments.Samples.dense
-    monkeypatch.setattr(aligned_moments.Samples, "dense", lambda *a: sizes.append(kept(*a)) or sizes[-1])
+    kept = aligned_moments.Samples.values
+    monkeypatch.setattr(aligned_moments.Samples, "values", lambda *a: sizes.append(kept(*a)) or sizes[-1])
     own = AlignedMoments.of("01", big, tiny_packed, trial())
     # Voxels by voxels would be 360 GB.
     assert own.gram(CPU).shape == (len(own.moment_T),) * 2

@@ -161,6 +161,20 @@ def test_atlases_that_do_not_fit_are_told(tmp_path, tiny_packed):
             atlas.require_grid(write_atlas(tmp_path / "elsewhere.nii", slabs(file.shape, 3), elsewhere), file)
 
 
+def test_an_atlas_is_cut_as_the_volumes_are(tmp_path, tiny_packed, tiny_labels):
+    with SubjectFile(subject_path(tiny_packed, "01")) as file:
+        path = write_atlas(tmp_path / "atlas.nii", slabs(file.shape, 5), file.affine)
+
+    def accuracies(crop):
+        changes = ["model.name=roi-linear", f"model.atlas={path}", "train.epochs=2", f"data.crop={crop}"]
+        trial = make_trial(read_settings(shipped.find("demo"), changes), ["01"], [])
+        directory = TrialDirectory(tmp_path / f"crop-{crop}")
+        train(trial, tiny_packed, tiny_labels, directory, lambda metrics: None)
+        return [{**row, "time/epoch": 0} for row in directory.read_epochs()]
+
+    assert accuracies("true") == accuracies("false")
+
+
 def test_a_training_belongs_to_its_atlas_s_content(tiny_packed, tiny_labels, tmp_path):
     with SubjectFile(subject_path(tiny_packed, "01")) as file:
         shape, affine = file.shape, file.affine

@@ -29,6 +29,7 @@ def table(label, soft=None):
         run=np.ones(n, np.int8),
         index_in_run=np.arange(n),
         movie_time=2.0 * np.arange(n),
+        true_time=2.0 * np.arange(n),
         label=np.array(label, np.int64),
         soft=np.eye(CLASSES, dtype=np.float32)[label] if soft is None else np.array(soft, np.float32),
     )

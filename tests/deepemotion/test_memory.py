@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 from atlas_image import settings_of
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deepemotion import models
-from deepemotion.memory import trial_bytes
-from deepemotion.settings import TrialSettings
+from deepemotion.grid import Grid, bounding_box
+from deepemotion.memory import PackedSize, trial_bytes
+from deepemotion.settings import DataSettings, TrialSettings
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)
@@ -44,8 +47,24 @@ def test_the_registry_states_what_a_step_keeps(name, tmp_path):
 
 def test_each_part_is_counted_once():
     settings = TrialSettings.model_validate({"data": {"normalisation": "none"}, "train": {"batch_size": 1}})
-    known = {"shape": (10, 10, 10), "voxels": 500, "runs": 8}
+    known = {"size": PackedSize((10, 10, 10), (8, 9, 10), 500), "runs": 8}
     more = trial_bytes(settings, volumes=1000, **known) - trial_bytes(settings, volumes=0, **known)
     assert more == 2 * 1000 * 500
     zscored = settings.model_copy(update={"data": settings.data.model_copy(update={"normalisation": "zscore"})})
     assert trial_bytes(zscored, volumes=0, **known) - trial_bytes(settings, volumes=0, **known) == 4 * 2 * 8 * 500
+
+
+@given(st.integers(0, 2**32), st.booleans(), st.sampled_from([1, 2]))
+def test_no_mask_makes_more_voxels_than_its_box_promises(seed, crop, downsample):
+    rng = np.random.default_rng(seed)
+    mask = rng.random(rng.integers(1, 9, 3)) < rng.choice([0.05, 0.5, 1])
+    mask.flat[rng.integers(mask.size)] = True
+    low, high = bounding_box(mask)
+    size = PackedSize(mask.shape, tuple(np.subtract(high, low).tolist()), int(mask.sum()))
+    settings = DataSettings(crop=crop, downsample=downsample)
+    grid = Grid.of(mask, settings)
+    dense, voxels = size.dense(settings)
+    assert np.prod(grid.shape) <= dense
+    assert len(grid.voxels) <= voxels
+    if downsample == 1:
+        assert (np.prod(grid.shape), len(grid.voxels)) == (dense, voxels)

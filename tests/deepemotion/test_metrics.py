@@ -165,9 +165,8 @@ def test_subjects_who_hear_one_movie_are_drawn_together():
 
 def test_scores_name_what_is_missing_on_a_side():
     label = np.array([0, 0, 1, 1, 2, 2, 0, 0, 1, 1])
-    table = SampleTable(
-        np.full(10, "01"), np.ones(10, np.int8), np.arange(10), 2.0 * np.arange(10), label, np.eye(3)[label]
-    )
+    time = 2.0 * np.arange(10)
+    table = SampleTable(np.full(10, "01"), np.ones(10, np.int8), np.arange(10), time, time, label, np.eye(3)[label])
     sides = {"train": np.arange(6), "validation": np.arange(6, 10), "unseen": np.arange(0)}
     probability = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 2, 2, 0, 1, 1, 1]]
     scores = evaluation.scores(table, ("FEAR", "JOY", "LOVE"), sides, probability)

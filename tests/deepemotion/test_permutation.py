@@ -34,7 +34,7 @@ def recording(runs, subjects=("01",), cut=()):
         if not any((subject, run) == (who, where) and i >= kept for who, where, kept in cut)
     ]
     subject, run, index, time, label = map(np.array, zip(*rows, strict=True))
-    return SampleTable(subject, run.astype(np.int8), index, time, label, np.eye(5, dtype=np.float32)[label])
+    return SampleTable(subject, run.astype(np.int8), index, time, time, label, np.eye(5, dtype=np.float32)[label])
 
 
 def counts(table):

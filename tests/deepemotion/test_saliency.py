@@ -12,13 +12,15 @@ from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.explanation import Options
 from deepemotion.figures import brain
+from deepemotion.grid import Grid
 from deepemotion.saliency import EmotionMap
 from deepemotion.samples import Samples, SampleTable
-from deepemotion.settings import ModelSettings, make_trial, read_settings
+from deepemotion.settings import DataSettings, ModelSettings, make_trial, read_settings
 from deepemotion.shipped import find
 from deepemotion.trained import load_trained
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
+from deepemotion.volumes import Held
 
 SHAPE = (4, 5, 6)  # X, Y, Z
 
@@ -33,13 +35,16 @@ def samples():
         run=np.ones(count, np.int8),
         index_in_run=np.arange(count),
         movie_time=2.0 * np.arange(count),
+        true_time=2.0 * np.arange(count),
         label=np.arange(count) % 2,
         soft=np.zeros((count, 2), np.float32),
     )
     values = torch.randint(-50, 50, (count, 100), generator=torch.Generator().manual_seed(0), dtype=torch.int16)
     scale = torch.tensor([[1.0, 0.0]]).expand(count, 2)
     zero = torch.zeros(count)
-    return Samples(table, ("A", "B"), SHAPE, voxels, values, scale, zero.long(), None, None, None, zero)
+    mask = (np.arange(120) % 6 != 0).reshape(SHAPE, order="F")
+    grid = Grid.of(mask, DataSettings())
+    return Samples(table, ("A", "B"), grid, voxels, Held(values), scale, zero.long(), None, None, None, zero)
 
 
 class Linear(nn.Module):
@@ -202,6 +207,26 @@ def test_a_trained_model_answers_as_it_did_at_the_end(tiny_packed, tiny_labels, 
     rows = trained.rows("LOVE", ("train", "validation"))
     assert set(trained.predictions["label"].iloc[rows]) == {"LOVE"}
     assert trained.beats_labels in (True, False)
+
+
+@pytest.mark.parametrize("change", ["data.crop=true", "data.downsample=2"])
+def test_maps_of_other_grids_come_out_on_the_packed_one(tiny_packed, tiny_labels, tmp_path, change):
+    directory = trained_on(tmp_path / "t", tiny_packed, tiny_labels, change, "model.name=linear", "train.epochs=1")
+    trained = load_trained(directory, tiny_packed, tiny_labels)
+    space = BrainSpace.of(tiny_packed, "01")
+    assert trained.samples.shape != space.mask.shape
+    for name, maps in explanation.maps(trained, Options(steps=2, most=1)):
+        for one in maps:
+            assert one.volume.shape == space.mask.shape
+            assert not one.volume[~space.mask].any()
+            if name == saliency.INTEGRATED_GRADIENTS:
+                assert one.volume[space.mask].any()
+    dense = trained.samples.dense(torch.tensor([0]))[0, 0].numpy()
+    values = dense.ravel()[trained.samples.grid.voxels]
+    back = trained.samples.grid.to_packed(values)
+    x, y, z = np.argwhere(space.mask)[7]
+    step, origin = trained.samples.grid.step, trained.samples.grid.origin
+    assert back[x, y, z] == dense[z // step - origin[2], y // step - origin[1], x // step - origin[0]]
 
 
 @pytest.mark.slow

@@ -1,5 +1,9 @@
 """The labelled volumes of a trial: which they are, in which unit, and where their voxels go."""
 
+import shutil
+from pathlib import Path
+
+import h5py
 import nibabel
 import numpy as np
 import pytest
@@ -98,9 +102,80 @@ def test_a_buffer_is_reused_and_batches_may_shrink(tiny_packed, labels):
     assert np.array_equal(dense(samples, [1]), first[1:2])
 
 
+def blocks_of(source, mask):
+    """Average (T, Z, Y, X) over the in-mask voxels of blocks of 2 x 2 x 2, by hand; and say which blocks have any."""
+    padding = [(0, side % 2) for side in mask.shape]
+    mask = np.pad(mask, padding)
+    source = np.pad(source, [(0, 0), *padding]) * mask
+    z, y, x = (side // 2 for side in mask.shape)
+    count = mask.reshape(z, 2, y, 2, x, 2).sum(axis=(1, 3, 5))
+    total = source.reshape(-1, z, 2, y, 2, x, 2).sum(axis=(2, 4, 6))
+    return np.divide(total, count, out=np.zeros_like(total), where=count > 0), count > 0
+
+
+def box_of(mask):
+    return tuple(slice(at.min(), at.max() + 1) for at in np.nonzero(mask))
+
+
+@pytest.mark.parametrize("normalisation", ["none", "psc", "zscore", "zscore+detrend"])
+def test_cropped_volumes_are_the_same_voxels_in_the_mask_s_box(tiny_packed, labels, normalisation):
+    whole, cropped = (
+        load(tiny_packed, ["01", "02"], labels, DataSettings(normalisation=normalisation, crop=crop))
+        for crop in (False, True)
+    )
+    mask = whole.grid.mask
+    box = box_of(mask.T)
+    assert cropped.shape == tuple(side.stop - side.start for side in box[::-1])
+    assert np.prod(cropped.shape) < np.prod(whole.shape)
+    rows = [0, 9, len(whole) - 1]
+    assert np.array_equal(dense(cropped, rows), dense(whole, rows)[:, *box])
+
+
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize("normalisation", ["none", "psc", "zscore", "zscore+detrend"])
+def test_downsampled_volumes_are_those_of_a_run_that_was_averaged_first(
+    tiny_dataset, tiny_packed, labels, normalisation, crop
+):
+    samples = load(tiny_packed, ["02"], labels, DataSettings(normalisation=normalisation, downsample=2, crop=crop))
+    mask = SubjectFile(subject_path(tiny_packed, "02")).mask.T
+    for row in (0, len(samples) // 2):
+        source, _ = bold(tiny_dataset, "02", int(samples.table.run[row]))
+        averaged, inside = blocks_of(source, mask)
+        box = box_of(inside) if crop else np.s_[:]
+        averaged, inside = averaged[:, *box] if crop else averaged, inside[box]
+        index = samples.table.index_in_run[row]
+        with np.errstate(invalid="ignore"):
+            expected = averaged[index] if normalisation == "none" else reference(averaged, index, normalisation)
+        volume = dense(samples, [row])[0]
+        np.testing.assert_allclose(volume[inside], expected[inside], rtol=2e-3, atol=5e-3)
+        assert not volume[~inside].any()
+
+
 def test_what_does_not_fit_is_named(tiny_packed, labels, tmp_path):
     nothing = Labels(labels.classes, labels.movie_time, np.full_like(labels.emotion, -1), labels.soft, "x")
     with pytest.raises(UserError, match="no volume of subjects 01 has a label"):
         load(tiny_packed, ["01"], nothing, DataSettings())
     with pytest.raises(UserError, match=r"sub-09\.h5"):
         load(tiny_packed, ["09"], labels, DataSettings())
+
+
+@pytest.mark.parametrize("most_bytes", [None, 0])
+def test_a_flipped_bit_in_a_volume_is_found_when_it_is_read(tiny_packed, labels, tmp_path, most_bytes):
+    path = Path(shutil.copy(subject_path(tiny_packed, "01"), tmp_path))
+    settings = DataSettings(normalisation="none")
+    table = load(tmp_path, ["01"], labels, settings).table
+    with SubjectFile(path) as file:
+        row = np.flatnonzero((file.run == table.run[3]) & (file.index_in_run == table.index_in_run[3]))[0]
+    with h5py.File(path, "r+") as file:
+        file["volumes"][row, 5] ^= 4
+    with pytest.raises(UserError, match=rf"sub-01\.h5: volume {row} is not what was packed: damaged; pack it again"):
+        dense(load(tmp_path, ["01"], labels, settings, most_bytes=most_bytes), [2, 3])
+
+
+def test_subjects_in_different_places_are_refused(tiny_packed, labels, tmp_path):
+    for subject in ("01", "02"):
+        shutil.copy(subject_path(tiny_packed, subject), tmp_path)
+    with h5py.File(subject_path(tmp_path, "02"), "r+") as file:
+        file["affine"][0, 3] += 20
+    with pytest.raises(UserError, match=r"sub-02\.h5: its affine is not that of .*sub-01\.h5"):
+        load(tmp_path, ["01", "02"], labels, DataSettings())

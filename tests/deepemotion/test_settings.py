@@ -50,3 +50,13 @@ def test_a_subject_is_not_both_seen_and_unseen():
     assert make_trial(settings, ["02", "01"], ["03"]).subjects == ["01", "02"]
     with pytest.raises(UserError, match="02 is both"):
         make_trial(settings, ["01", "02"], ["02"])
+
+
+@pytest.mark.parametrize(("text", "timing"), [("true", "true"), ("'true'", "true"), ("cumulative", "cumulative")])
+def test_timing_is_true_with_and_without_quotes(text, timing):
+    assert read_settings(shipped.find("paper"), [f"data.timing={text}"]).data.timing == timing
+
+
+def test_timing_false_is_no_timing():
+    with pytest.raises(UserError, match=r"data\.timing"):
+        read_settings(shipped.find("paper"), ["data.timing=false"])

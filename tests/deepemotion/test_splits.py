@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepemotion.errors import UserError
-from deepemotion.samples import SampleTable
-from deepemotion.settings import SplitSettings
+from deepemotion.labels import Labels
+from deepemotion.samples import SampleTable, load
+from deepemotion.settings import DataSettings, SplitSettings
 from deepemotion.splits import audit, moments, split
+from deepemotion.subject_file import SubjectFile, subject_path
 
 
 def table(labels, runs=None, subjects=None, times=None):
@@ -18,6 +20,7 @@ def table(labels, runs=None, subjects=None, times=None):
         run=np.array(runs if runs is not None else [1] * n, dtype=np.int8),
         index_in_run=np.arange(n),
         movie_time=np.array(times if times is not None else 2.0 * np.arange(n)),
+        true_time=np.array(times if times is not None else 2.0 * np.arange(n)),
         label=np.array(labels, dtype=np.int64),
         soft=np.eye(5, dtype=np.float32)[np.array(labels, dtype=np.int64)],
     )
@@ -63,7 +66,8 @@ def test_subjects_with_the_same_labels_validate_on_the_same_moments():
 
 
 def test_run_split_leaves_the_run_out_of_every_subject():
-    samples = table([0] * 12, runs=[1, 2, 3] * 4, subjects=["01"] * 6 + ["02"] * 6)
+    runs = [1, 2, 3] * 4
+    samples = table([0] * 12, runs=runs, subjects=["01"] * 6 + ["02"] * 6, times=[100 * run for run in runs])
     training, validation = split(samples, SplitSettings(protocol="run", fold=2))
     assert set(samples.run[validation].tolist()) == {2}
     assert set(samples.run[training].tolist()) == {1, 3}
@@ -118,6 +122,22 @@ def test_blocks_keep_their_distance_in_every_run_and_subject(starts, folds, bloc
         for time in np.unique(times):
             assert len(np.unique(validation[times == time])) == 1
     assert (validated == 1).all()
+
+
+@pytest.mark.parametrize("timing", ["true", "cumulative"])
+@pytest.mark.parametrize("drop_overlaps", [True, False])
+@pytest.mark.parametrize("protocol", ["run", "block"])
+def test_no_second_of_the_movie_is_on_both_sides(tiny_packed, tiny_labels, protocol, drop_overlaps, timing):
+    data = DataSettings(timing=timing, drop_overlaps=drop_overlaps)
+    loaded = load(tiny_packed, ["01", "02"], Labels.read(tiny_labels), data).table
+    with SubjectFile(subject_path(tiny_packed, "01")) as file:
+        places = zip(file.run.tolist(), file.index_in_run.tolist(), strict=True)
+        recorded = dict(zip(places, file.movie_time.tolist(), strict=True))
+    time = np.array([recorded[place] for place in zip(loaded.run.tolist(), loaded.index_in_run.tolist(), strict=True)])
+    for fold in (1, 2, 3):
+        settings = SplitSettings(protocol=protocol, fold=fold, folds=3, block_s=30, gap_s=6)
+        training, validation = split(loaded, settings)
+        assert np.abs(time[training][:, None] - time[validation][None]).min() > 6
 
 
 def test_a_block_split_takes_contiguous_blocks_of_the_movie():

@@ -244,3 +244,25 @@ def test_progress_survives_a_kill_at_any_moment(tiny_packed, tiny_labels, tmp_pa
     train(wanted, tiny_packed, tiny_labels, TrialDirectory(tmp_path / "trial"), new.append)
     train(wanted, tiny_packed, tiny_labels, TrialDirectory(tmp_path / "straight"), new.append)
     assert comparable(tmp_path / "trial") == comparable(tmp_path / "straight")
+
+
+def test_a_refused_training_leaves_no_folder_that_binds_the_next_one(tiny_packed, tiny_labels, tmp_path):
+    directory = TrialDirectory(tmp_path / "t")
+    for refused in (("split.protocol=run",), ("split.protocol=run", "split.fold=9")):
+        with pytest.raises(UserError, match=r"split\."):
+            train(trial(*refused), tiny_packed, tiny_labels, directory, lambda metrics: None)
+        assert not directory.path.exists()
+
+
+def test_a_full_disk_is_one_line(tiny_packed, tiny_labels, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", small], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system takes root")
+    try:
+        with pytest.raises(UserError, match=r"cannot write: "):
+            train(trial(), tiny_packed, tiny_labels, TrialDirectory(small / "t"), lambda metrics: None)
+        assert not list(small.glob("t/**/.partial-*"))
+    finally:
+        subprocess.run(["umount", small], check=True)

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from deepemotion import shipped
 from deepemotion.errors import UserError
 from launcher import experiment
-from launcher.plan import DataFacts, SubjectFacts, make_plan, replaced
+from launcher.plan import AtlasFacts, DataFacts, SubjectFacts, make_plan, replaced
 
 SUBJECTS = [f"{i:02d}" for i in range(1, 21) if i != 10]
 
 
 def facts(subjects=SUBJECTS, **changes):
     one = {
-        subject: SubjectFacts(f"checksum-{subject}", (33, 44, 12), 6000, 480, tuple(range(1, 9)))
+        subject: SubjectFacts(f"checksum-{subject}", (33, 44, 12), (24, 33, 12), 6000, 480, tuple(range(1, 9)))
         for subject in subjects
     }
     return dataclasses.replace(DataFacts(one, "labels", 0.4, 5), **changes)
@@ -42,6 +42,22 @@ def test_learning_rates_and_sweeps_multiply():
     assert len(trials) == 20 * 6
     assert len({trial.condition for trial in trials}) == 6
     assert {trial.learning_rate for trial in trials} == {1e-4, 1e-3}
+
+
+@pytest.mark.parametrize("change", ["data.crop=true", "data.downsample=2"])
+def test_smaller_volumes_need_less_memory_and_make_other_trials(change):
+    usual, changed = (plan(overrides=overrides) for overrides in ([], [change]))
+    for one, other in zip(usual, changed, strict=True):
+        assert other.memory_bytes < one.memory_bytes
+        assert other.name != one.name
+
+
+def test_region_means_of_blocks_are_refused():
+    one = dataclasses.replace(facts(), atlases={"a.nii": AtlasFacts("/a.nii", "checksum")})
+    chosen = ["model.name=roi-linear", "model.atlas=a.nii"]
+    assert plan(data=one, overrides=[*chosen, "data.crop=true"])
+    with pytest.raises(UserError, match=r"data\.downsample=2: the regions of roi-linear .*; leave it at 1"):
+        plan(data=one, overrides=[*chosen, "data.downsample=2"])
 
 
 def test_seeds_are_replicates_of_one_condition():

@@ -210,3 +210,12 @@ def test_a_session_that_was_killed_is_not_taken_for_running(run, site):
     again = SessionFile(run.sessions, [NAMES[0]], "7", "7_0")
     assert again.session.name == "session-002"
     assert [one.name for one in sessions.read(run.sessions)] == ["session-001", "session-002"]
+
+
+def test_a_trial_that_starts_while_status_looks_is_no_trouble(run, site, monkeypatch):
+    site(squeue=["7|0|RUNNING|None|node1|0|0|"])
+    SessionFile(run.sessions, [NAMES[0]], "7", "7_0").beat([NAMES[0]])
+    later = sessions.read(run.sessions)
+    looks = iter([[], later, later])
+    monkeypatch.setattr(sessions, "read", lambda folder: next(looks))
+    assert words(run)[NAMES[0]][0] in ("pending", "running")
