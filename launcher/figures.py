@@ -44,6 +44,12 @@ class Skipped:
     why: str
 
 
+def title(name: str) -> str:
+    """Return the heading of a figure from the name of its files: what it shows, and in brackets of what."""
+    kind, _, of_what = name.partition("_")
+    return _TITLES[kind] + (f" ({of_what.replace('_', ', ')})" if of_what else "")
+
+
 def draw(run: RunDirectory, trials: pd.DataFrame, choice: Choice) -> Iterator[Drawn | Skipped]:
     """Draw a run's figures one after the other from its tables; `trials` is what `results.write_tables` returned.
 
@@ -70,7 +76,8 @@ def _learning(material: Material) -> Figure | str:
         return _NEEDS_MODELS
     epochs = results.epochs_table(material.run)
     values = aggregate(epochs[epochs["trial"].isin(material.trials["trial"])], material.trials)
-    return learning.learning_curves(values, material.condition, len(material.sets("sub-")))
+    note = _volumes(material, material.sets("sub-", "pooled"))
+    return learning.learning_curves(values, material.condition, len(material.sets("sub-")), note)
 
 
 def _emotions(material: Material) -> Figure | str:
@@ -78,12 +85,18 @@ def _emotions(material: Material) -> Figure | str:
     models = material.sets("sub-", "pooled")
     if not models:
         return _NEEDS_MODELS
-    trials = material.trials[material.trials["training_set"].isin(models)]
-    volumes = trials.groupby("training_set")["n_validation"].sum()
-    note = f"n = {volumes.min():.0f} to {volumes.max():.0f} validation volumes a model."
+    note = _volumes(material, models)
     below = [name for name in material.below() if name in models]
     accuracy = emotions.accuracy_table({name: material.rows(name, "validation") for name in models}, material.classes)
     return emotions.emotion_by_model(accuracy, len(material.sets("sub-")), below, note)
+
+
+def _volumes(material: Material, models: list[str]) -> str:
+    """Return the sentence on how many validation volumes the models have, folds and seeds together."""
+    trials = material.trials[material.trials["training_set"].isin(models)]
+    volumes = trials.groupby("training_set")["n_validation"].sum()
+    least, most = f"{volumes.min():.0f}", f"{volumes.max():.0f}"
+    return f"n = {least if least == most else f'{least} to {most}'} validation volumes a model."
 
 
 def _held_out(material: Material) -> Figure | str:
@@ -158,4 +171,16 @@ _FIGURES: dict[str, Callable[[Material], Figure | str]] = {
     "confusion": _confusion,
     "labels-alone": _label_audit,
     "calibration": _calibration,
+}
+_TITLES = {
+    "figure-1": "Figure 1: labels that the observers gave",
+    "figure-2": "Figure 2: the network",
+    "figure-3": "Figure 3: accuracy over epochs",
+    "figure-4": "Figure 4: what the scenes of one emotion are taken for",
+    "figure-5": "Figure 5: accuracy of each emotion in each model",
+    "figure-6": "Figure 6: subjects that were trained on, and subjects that were not",
+    "confusion": "Which emotion is taken for which",
+    "labels-alone": "Accuracy beside what needs no brain data",
+    "calibration": "Confidence against accuracy",
+    "timeline": "Emotions along the movie",
 }

@@ -19,17 +19,18 @@ def write_report(run: RunDirectory) -> Path:
     trials = results.write_tables(run)
     findings = find(run, trials)
     folder = run.path / "figures"
-    pictures, skipped = {}, {}
+    pictures, skipped = {}, set()
     for made in figures.draw(run, trials, Choice()):
         if isinstance(made, figures.Drawn):
             style.save(made.figure, folder, made.name)
             pictures[made.name] = _data_uri(folder / f"{made.name}.png")
         else:
-            skipped[made.name] = made.why
+            # Once for all conditions.
+            skipped.add(f"{figures.title(made.name.partition('_')[0])}: left out: {made.why}")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("launcher"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    environment.filters["percent"] = _percent
+    environment.filters |= {"percent": _percent, "heading": figures.title}
     html = environment.get_template("report.html").render(
         name=run.path.name,
         experiment=run.experiment_file.read_text(encoding="utf-8"),
@@ -40,7 +41,7 @@ def write_report(run: RunDirectory) -> Path:
         trials=trials.to_dict("records"),
         failed=trials[trials["state"] == "failed"].to_dict("records"),
         figures=pictures,
-        skipped=skipped,
+        skipped=sorted(skipped),
         launches=run.read_provenance(),
     )
     write_text(run.report, html)

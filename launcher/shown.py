@@ -98,7 +98,7 @@ def evidence(statistics: pd.DataFrame) -> TextTable:
     """Return the scores of `best_rows` with their intervals, p-values and marks."""
     rows = [
         {
-            "model": row["training_set"] + (" on unseen" if row["split"] == "unseen" else ""),
+            "model": _model(row),
             "condition": row["named"],
             "protocol": row["protocol"],
             "n": str(row["n"]),
@@ -125,6 +125,11 @@ def pairs(paired: pd.DataFrame) -> list[str]:
         f" (signs of {pair['subjects']} subjects flipped)"
         for pair in _named(paired).to_dict("records")
     ]
+
+
+def _model(row: pd.Series) -> str:
+    alone = row["training_set"] not in TOGETHER.values()
+    return str(row["training_set"]) + (" on unseen" if alone and row["split"] == "unseen" else "")
 
 
 def _named(rows: pd.DataFrame) -> pd.DataFrame:

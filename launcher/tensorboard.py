@@ -30,28 +30,39 @@ def aggregate(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     whose labels or volumes a later launch replaced only the last count. Permuted ones never do.
 
     `single_subject/accuracy/SIDE/{mean,minus_sd,plus_sd}` is over the models that have reached the epoch, folds and
-    seeds of a model averaged first; SD is the sample's (n - 1), 0 for one model. `pooled/accuracy/SIDE` is the pooled
-    model's. `reference/{chance,label_only,majority}` are means over the single-subject trials that are done (over all
-    trials where there is none).
+    seeds of a model averaged first, by their volumes; SD is the sample's (n - 1), 0 for one model.
+    `pooled/accuracy/SIDE` is the pooled model's. `reference/{chance,label_only,majority}` are means over the
+    single-subject trials that are done (over all trials where there is none).
     """
     parts = []
     counted = latest(trials[trials["permutation"] == 0])
     counted = counted.assign(condition=conditions.names(counted))
-    epochs = epochs.drop(columns="condition").merge(counted[["trial", "condition"]], on="trial")
+    sizes = [f"n_{side}" for side in _SIDES if f"n_{side}" in counted]
+    epochs = epochs.drop(columns="condition").merge(counted[["trial", "condition", *sizes]], on="trial")
     if epochs.empty:
         return pd.DataFrame(columns=["condition", "epoch", "tag", "value"])
     single = epochs["training_set"].str.startswith("sub-")
     for side in _SIDES:
         column = f"accuracy/{side}"
-        a_model = epochs[single].groupby(["condition", "epoch", "training_set"])[column].mean()
+        a_model = _mean(epochs[single], column, side, ["condition", "epoch", "training_set"])
         grouped = a_model.groupby(["condition", "epoch"])
         mean, sd = grouped.mean(), grouped.std().fillna(0.0)
         tag = f"single_subject/accuracy/{side}"
         parts += [_long(mean, f"{tag}/mean"), _long(mean - sd, f"{tag}/minus_sd"), _long(mean + sd, f"{tag}/plus_sd")]
-        pooled = epochs[epochs["training_set"] == "pooled"].groupby(["condition", "epoch"])[column].mean()
+        pooled = _mean(epochs[epochs["training_set"] == "pooled"], column, side, ["condition", "epoch"])
         parts.append(_long(pooled, f"pooled/accuracy/{side}"))
     curves = pd.concat(parts, ignore_index=True)
     return pd.concat([curves, _references(curves, counted)], ignore_index=True)
+
+
+def _mean(rows: pd.DataFrame, column: str, side: str, keys: list[str]) -> pd.Series:
+    """Return the mean over folds and seeds by their volumes, as the statistics have it."""
+    # How many they are is known of trials that are done; until all are, the others count as their mean.
+    volumes = rows.get(f"n_{side}", pd.Series(float("nan"), rows.index))
+    weight = volumes.fillna(volumes.mean()).fillna(1.0)
+    sums = pd.DataFrame({"value": rows[column] * weight, "weight": weight}).groupby([rows[key] for key in keys]).sum()
+    mean: pd.Series = sums["value"] / sums["weight"]
+    return mean
 
 
 def _long(values: pd.Series, tag: str) -> pd.DataFrame:
@@ -61,9 +72,10 @@ def _long(values: pd.Series, tag: str) -> pd.DataFrame:
 def _references(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     done = trials[trials["state"] == "done"]
     single = done[done["training_set"].str.startswith("sub-")]
-    means = (single if len(single) else done).groupby("condition")[list(_REFERENCES.values())].mean()
+    shown = single if len(single) else done
+    means = {column: _mean(shown, column, "validation", ["condition"]) for column in _REFERENCES.values()}
     steps = curves[["condition", "epoch"]].drop_duplicates()
-    flat = steps.merge(means.reset_index(), on="condition")
+    flat = steps.merge(pd.DataFrame(means).reset_index(), on="condition")
     return pd.concat(
         [
             flat[["condition", "epoch"]].assign(tag=f"reference/{name}", value=flat[column])

@@ -16,7 +16,7 @@ def calibration_curves(groups: Mapping[str, pd.DataFrame], classes: Sequence[str
 
     Each frame has label, prediction and p_CLASS. Bins and calibration error are those of `deepemotion.metrics`.
     """
-    figure = Figure(figsize=(4.6, 4.4), layout="constrained")
+    figure = Figure(figsize=(4.6, 4.6 + 0.35 * len(groups)), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.plot([0, 100], [0, 100], ls="--", lw=1, color=style.REFERENCE, label="perfectly calibrated")
     width = 100 / BINS / (len(groups) + 0.5)
@@ -31,7 +31,8 @@ def calibration_curves(groups: Mapping[str, pd.DataFrame], classes: Sequence[str
         )
         lower.bar(100 / BINS * held + (i + 0.25) * width, volumes, width, align="edge", color=colour)
     upper.set(ylabel="accuracy (%)", ylim=(0, 102), xlim=(0, 100), title="Calibration on held-out volumes")
-    upper.legend(loc="upper left")
+    # Above the panels: a model that is too sure or too careful crosses any place inside them.
+    figure.legend(loc="outside upper center")
     lower.set(xlabel="confidence: probability of the predicted emotion (%)", ylabel="volumes", yscale="log")
     style.caption(figure, note)
     return figure

@@ -61,7 +61,8 @@ def seen_and_unseen(shown: Sequence[Panel], note: str) -> Figure:
         image = _draw(axes, panel)
     rows[-1].set_xlabel("subject")
     figure.colorbar(image, ax=list(rows), label="accuracy (%)", pad=0.01, aspect=15 * len(shown))
-    style.caption(figure, f"{note} {style.DAGGER_MEANS}")
+    marked = any(style.DAGGER in panel.title for panel in shown)
+    style.caption(figure, f"{note} {style.DAGGER_MEANS if marked else ''}".strip())
     return figure
 
 

@@ -3,23 +3,26 @@
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from deepemotion.figures import style
 from deepemotion.figures.style import REFERENCE, TRAIN, VALIDATION, WIDTH_IN, house_style
 
 
 @house_style
-def learning_curves(aggregates: pd.DataFrame, condition: str, models: int) -> Figure:
+def learning_curves(aggregates: pd.DataFrame, condition: str, models: int, note: str = "") -> Figure:
     """Figure 3: accuracy over epochs; left the single-subject models (mean, 1 SD band), right the pooled one.
 
     The title says where they end, with a dagger where the validation accuracy does not beat the label-only audit.
 
     `aggregates` has condition, epoch, tag, value as `launcher.tensorboard.aggregate` returns them; `models` is the
-    number of single-subject models, for the caption.
+    number of single-subject models; `note` begins the caption.
     """
     values = aggregates[aggregates["condition"] == condition].pivot(index="epoch", columns="tag", values="value")
     figure = Figure(figsize=(WIDTH_IN, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
+    # A single epoch is no line.
+    marker = "o" if len(values) == 1 else None
     for side, colour in (("train", TRAIN), ("validation", VALIDATION)):
         tag = f"single_subject/accuracy/{side}"
         if f"{tag}/mean" in values:
@@ -27,22 +30,23 @@ def learning_curves(aggregates: pd.DataFrame, condition: str, models: int) -> Fi
             left.fill_between(
                 curve.index, 100 * curve.iloc[:, 1], 100 * curve.iloc[:, 2], color=colour, alpha=0.2, lw=0
             )
-            left.plot(curve.index, 100 * curve.iloc[:, 0], color=colour, label=side)
+            left.plot(curve.index, 100 * curve.iloc[:, 0], color=colour, label=side, marker=marker)
         if f"pooled/accuracy/{side}" in values:
             pooled = values[f"pooled/accuracy/{side}"].dropna()
-            right.plot(pooled.index, 100 * pooled, color=colour, label=side)
+            right.plot(pooled.index, 100 * pooled, color=colour, label=side, marker=marker)
     for axes, title, curves in (
         (left, f"Single-subject models, mean ± 1 SD (n = {models})", "single_subject/accuracy/{}/mean"),
         (right, "Cross-subject (pooled) model", "pooled/accuracy/{}"),
     ):
         _references(axes, values)
         axes.set(title=f"{title}\n{_end(values, curves)}", xlabel="epoch", ylim=(0, 102))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     left.set_ylabel("accuracy (%)")
     # Beside the panels: inside them there is no place that no curve can reach.
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
-    if any(style.DAGGER in axes.get_title() for axes in (left, right)):
-        style.caption(figure, style.DAGGER_MEANS)
+    marked = any(style.DAGGER in axes.get_title() for axes in (left, right))
+    style.caption(figure, f"{note} {style.DAGGER_MEANS if marked else ''}".strip())
     return figure
 
 

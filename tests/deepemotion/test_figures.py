@@ -121,12 +121,18 @@ def test_figure_3_says_where_the_curves_end_and_marks_what_the_audit_beats():
         "reference/chance": [0.2, 0.2],
     }
     rows = [("c", i + 1, tag, value) for tag, values in tags.items() for i, value in enumerate(values)]
-    figure = learning.learning_curves(pd.DataFrame(rows, columns=["condition", "epoch", "tag", "value"]), "c", 19)
+    values = pd.DataFrame(rows, columns=["condition", "epoch", "tag", "value"])
+    figure = learning.learning_curves(values, "c", 19)
     left, right = (axes.get_title() for axes in figure.axes)
     assert left == "Single-subject models, mean ± 1 SD (n = 19)\nend: train 90.0 %, validation 70.0 %†"
     assert right == "Cross-subject (pooled) model\nend: train 60.0 %, validation 97.0 %"
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["train", "validation", "chance", "labels alone"]
+    assert {tick % 1 for axes in figure.axes for tick in axes.get_xticks()} == {0}
+    # One epoch is a point.
+    figure = learning.learning_curves(values[values["epoch"] == 1], "c", 19)
+    assert {tick % 1 for axes in figure.axes for tick in axes.get_xticks()} == {0}
+    assert figure.axes[0].lines[0].get_marker() == "o"
 
 
 def test_confusion_is_the_mean_over_models_of_shares_of_each_label():
@@ -205,6 +211,9 @@ def test_figure_6_puts_unseen_subjects_right_of_those_trained_on():
     figure = held_out.seen_and_unseen([panel], "note")
     assert "← seen" in words(figure)
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["02", "03", "01"]
+    assert style.DAGGER_MEANS in figure.get_supxlabel().replace("\n", " ")
+    (better,) = held_out.panels(rows, audited("held-out-1-1", unseen=0.1).assign(majority_accuracy_unseen=0.1), CLASSES)
+    assert held_out.seen_and_unseen([better], "note").get_supxlabel() == "note"
 
 
 def test_leaving_each_subject_out_gives_one_column_a_subject():
@@ -235,6 +244,9 @@ def test_the_timeline_counts_held_out_volumes_only_and_breaks_long_movies():
 def test_calibration_draws_confidence_against_accuracy():
     rows = table(["LOVE"] * 8 + ["FEAR"] * 2, ["LOVE"] * 10, confidence=0.75)
     figure = calibration.calibration_curves({"pooled model": rows}, CLASSES, "note")
+    # Outside of the panels: no curve lies below it.
+    assert len(figure.legends) == 1
+    assert all(axes.get_legend() is None for axes in figure.axes)
     line = figure.axes[0].lines[1]
     np.testing.assert_allclose(np.array(line.get_xydata()), [[75, 80]])
     assert line.get_label() == "pooled model, n = 10 volumes,\nexpected calibration error 5.0 %"

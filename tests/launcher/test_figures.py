@@ -100,6 +100,11 @@ def test_permuted_and_unfinished_trials_enter_no_figure(run):
     assert "† 2 of 3 models do not exceed" in shown["confusion_lr-0.001"].get_supxlabel().replace("\n", " ")
 
 
+def test_figure_3_says_how_many_volumes_its_accuracies_are_of(run):
+    shown, _ = drawn(run)
+    assert shown["figure-3_lr-0.001"].get_supxlabel().startswith("n = 6 to 12 validation volumes a model.")
+
+
 def test_any_subject_and_emotion_can_be_asked_for(run):
     shown, _ = drawn(run, subject="01", emotion="fear")
     pie = shown["figure-4_lr-0.001_sub-01_fear"].axes[0]
@@ -159,7 +164,10 @@ def test_the_command_ends_with_one_line_where_there_is_nothing(command, tmp_path
 def test_the_report_holds_the_figures_and_says_which_it_leaves_out(run):
     html = report.write_report(run).read_text()
     assert html.count("data:image/png;base64,") == 7
-    assert "figure-6_lr-0.001 is left out: needs training sets that leave subjects out" in html
+    assert "Figure 6: subjects that were trained on, and subjects that were not: left out: needs training sets" in html
+    assert "<h3>Figure 3: accuracy over epochs (lr-0.001)</h3>" in html
+    assert "<h3>Figure 4: what the scenes of one emotion are taken for (lr-0.001, sub-19, love)</h3>" in html
+    assert "figure-3_lr-0.001</h3>" not in html
     assert (run.path / "figures" / "figure-5_lr-0.001.svg").is_file()
 
 

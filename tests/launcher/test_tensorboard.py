@@ -46,6 +46,16 @@ def test_what_a_later_launch_replaced_and_permuted_labels_do_not_count():
     assert means(rows, "reference/label_only") == pytest.approx({"lr-0.001": 0.2})
 
 
+def test_folds_count_by_their_volumes_once_these_are_known():
+    epochs, trials = tables(("01", "a", "run", 0, 0.4), ("01", "a", "run", 0, 0.6))
+    for table in (epochs, trials):
+        table["fold"] = [1, 2]
+    for volumes, mean in (([30, 10], 0.45), ([30, None], 0.5)):
+        values = aggregate(epochs, trials.assign(n_validation=volumes)).groupby("tag")["value"].first()
+        assert values[MEAN] == pytest.approx(mean)
+        assert values["reference/label_only"] == pytest.approx(mean / 2)
+
+
 def test_a_condition_that_was_given_another_name_leaves_no_files_under_the_old_one(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
