@@ -83,16 +83,17 @@ def _random(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
     return np.sort(np.concatenate(training)), np.sort(np.concatenate(validation))
 
 
-def audit(table: SampleTable, training: Rows, validation: Rows, classes: int) -> Audit:
-    """Score label-only predictors on the validation rows.
+def audit(
+    movie_time: NDArray[np.float64], label: NDArray[np.int64], training: Rows, validation: Rows, classes: int
+) -> Audit:
+    """Score label-only predictors on the validation rows of volumes with these movie times (s) and labels, both (N,).
 
     `label_only` copies the label of the training volume nearest in movie time (the earlier one of two equally near),
     `majority` always answers the commonest training label (the first class of equals), `chance` is 1 / classes.
     """
-    label = table.label
-    order = training[np.argsort(table.movie_time[training], kind="stable")]
-    time = table.movie_time[order]
-    wanted = table.movie_time[validation]
+    order = training[np.argsort(movie_time[training], kind="stable")]
+    time = movie_time[order]
+    wanted = movie_time[validation]
     after = np.clip(np.searchsorted(time, wanted), 0, len(time) - 1)
     before = np.maximum(after - 1, 0)
     nearest = order[np.where(np.abs(wanted - time[before]) <= np.abs(time[after] - wanted), before, after)]

@@ -12,6 +12,7 @@ from torch import nn
 from deepemotion import models
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
+from deepemotion.grid import Grid
 from deepemotion.labels import Labels
 from deepemotion.memory import available_memory
 from deepemotion.placement import place
@@ -59,16 +60,25 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     for name, checksum in settings["data"].items():
         if found.get(name) != checksum:
             raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same data and labels")
-    state = Checkpoints(directory.checkpoints).load()
-    if state is None:
-        raise UserError(f"{directory.checkpoints}: no readable checkpoint; train it again")
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
     samples = place(trial, packed, labels, device, lambda line: None, available_memory())
-    x, y, z = samples.shape
-    model = models.build(trial.model, (z, y, x), len(labels.classes), samples.grid)
-    model.load_state_dict(state["model"])
+    model = load_model(directory, trial, samples.grid, len(labels.classes))
     predictions = pd.read_parquet(directory.predictions)
     for column in predictions.select_dtypes("category"):
         predictions[column] = predictions[column].astype(str)
-    return Trained(trial, model.to(device).eval(), samples, predictions, result)
+    return Trained(trial, model.to(device), samples, predictions, result)
+
+
+def load_model(directory: TrialDirectory, trial: Trial, grid: Grid, classes: int) -> nn.Module:
+    """Return a trial's model as it was after its last epoch, in evaluation mode, on the CPU.
+
+    Raises UserError where no checkpoint can be read.
+    """
+    state = Checkpoints(directory.checkpoints).load()
+    if state is None:
+        raise UserError(f"{directory.checkpoints}: no readable checkpoint; train it again")
+    x, y, z = grid.shape
+    model = models.build(trial.model, (z, y, x), classes, grid)
+    model.load_state_dict(state["model"])
+    return model.eval()

@@ -73,7 +73,7 @@ def train(
         samples.table = permuted(samples.table, trial.data)
     seen, unseen = _sides(samples, trial)
     training, validation = splits.split(seen, trial.split)
-    audit = splits.audit(seen, training, validation, len(labels.classes))
+    audit = splits.audit(seen.movie_time, seen.label, training, validation, len(labels.classes))
     loss_of = Loss(samples.table, training, settings, device)
     # Not before: bad input leaves no folder behind, which a corrected command would have to differ from.
     directory.claim(trial, checksums)
@@ -249,7 +249,7 @@ def _audit_of_unseen(
     """Return what labels alone score on the unseen subjects: other subjects' labels of the moment may give it away."""
     if not len(unseen):
         return {}
-    audit = splits.audit(table, training, unseen, classes)
+    audit = splits.audit(table.movie_time, table.label, training, unseen, classes)
     return {"label_only_accuracy_unseen": audit.label_only, "majority_accuracy_unseen": audit.majority}
 
 

@@ -1,0 +1,59 @@
+"""`deepemotion evaluate`: a finished model on subjects that its training never had."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepemotion.console import answer
+
+if TYPE_CHECKING:
+    from deepemotion.further_subjects import Test
+
+
+def evaluate(
+    trial: Annotated[Path, typer.Argument(help="Folder of a finished training.")],
+    data: Annotated[Path, typer.Option(help="Folder of packed subject files, those trained on among them.")],
+    labels: Annotated[Path, typer.Option(help="labels.tsv with the classes that it was trained on.")],
+    subjects: Annotated[str, typer.Option(help="Subjects to test on: 1,2,5-9.")],
+    out: Annotated[Path | None, typer.Option(help="A .parquet file for the predictions.")] = None,
+) -> None:
+    """Test a finished model on further subjects, at the moments of the movie that it was not trained on."""
+    from deepemotion.dataset import parse_subjects
+    from deepemotion.labels import Labels
+    from deepemotion.subject_file import find_subjects
+    from deepemotion.trial_directory import TrialDirectory
+
+    wanted = parse_subjects(subjects)
+    directory = TrialDirectory(trial)
+    directory.require_finished()
+    Labels.read(labels)
+    find_subjects(data)
+    from deepemotion import evaluation, further_subjects
+
+    tests, predictions = further_subjects.test(directory, data, labels, wanted)
+    if out is not None:
+        evaluation.write_predictions(out, predictions)
+    answer(_table(tests))
+
+
+def _table(tests: "list[Test]") -> str:
+    head = ("subject", "volumes", "accuracy", "95 %", "balanced", "macro F1", "labels alone", "majority", "chance")
+    rows: list[tuple[str, ...]] = [head]
+    for one in tests:
+        accuracy, low, high, balanced, f1 = (
+            f"{100 * one.scores[name]:.1f}"
+            for name in (
+                "accuracy_unseen",
+                "accuracy_unseen_low",
+                "accuracy_unseen_high",
+                "balanced_accuracy_unseen",
+                "macro_f1_unseen",
+            )
+        )
+        audit = (f"{100 * value:.1f}" for value in (one.audit.label_only, one.audit.majority, one.audit.chance))
+        mark = "" if one.beats_labels else " †"
+        rows.append((f"sub-{one.subject}", str(one.volumes), accuracy + mark, f"{low}-{high}", balanced, f1, *audit))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join(lines)
