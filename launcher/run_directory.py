@@ -10,9 +10,10 @@ trials/TRIAL/    see deepemotion.trial_directory             slurm/      submiss
 import errno
 import fcntl
 import json
+import os
 import time
 from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +26,9 @@ from deepemotion.trial_directory import TrialDirectory
 from launcher import experiment, sessions
 from launcher.experiment import Experiment
 from launcher.plan import PlannedTrial, replaced
+
+# More than any of the files that a session rewrites all the time.
+_PROBE_BYTES = 2**18
 
 
 class RunDirectory:
@@ -87,8 +91,10 @@ class RunDirectory:
             due = time.time() - float(file.read() or 0) > every_s
             yield due
             if due:
-                file.truncate(0)
-                file.write(str(time.time()))
+                # Without the time, on a full disk, somebody does it once more.
+                with suppress(OSError):
+                    os.ftruncate(file.fileno(), 0)
+                    os.pwrite(file.fileno(), str(time.time()).encode(), 0)
 
     def _lock(self, name: str, how: int) -> IO[str]:
         """Return the file that holds the lock until it is closed."""
@@ -105,6 +111,12 @@ class RunDirectory:
                 file.close()
                 raise
         return file
+
+    def require_writable(self) -> None:
+        """Raise UserError where nothing more can be written to the run."""
+        probe = self.path / ".probe"
+        write_text(probe, " " * _PROBE_BYTES)
+        probe.unlink()
 
     def running(self) -> set[str]:
         """Return the names of the trials that are being trained now."""

@@ -1,5 +1,6 @@
 """One trial under Ray Tune: trains in its own directory of the run, and reports each epoch."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,13 @@ def run_trial(config: dict[str, Any]) -> None:
             config["trial"]["memory_limit"],
         )
     except Exception as error:
-        directory.log_error(error)
-        if not isinstance(error, UserError):
-            raise TrialError(f"{type(error).__name__}: {error}") from None
-        directory.write_failure(str(error), config["session"])
-        raise TrialError(str(error)) from None
+        bad_input = isinstance(error, UserError)
+        # Where the disk is full, the reason reaches the driver all the same.
+        with suppress(OSError, UserError):
+            directory.log_error(error)
+            if bad_input:
+                directory.write_failure(str(error), config["session"])
+        raise TrialError(str(error) if bad_input else f"{type(error).__name__}: {error}") from None
     tune.report(
         {"epoch": result["epochs"], **{key: value for key, value in result.items() if isinstance(value, float)}}
     )

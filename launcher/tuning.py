@@ -46,7 +46,8 @@ def run_session(
 ) -> None:
     """Run the trials under Ray Tune, in the Ray that this process is connected to, until all ended or Ctrl-C.
 
-    How each ended is in its directory. Ctrl-C (SIGINT) ends the session with the checkpoints that there are.
+    How each ended is in its directory. Ctrl-C (SIGINT) ends the session with the checkpoints that there are. Raises
+    UserError where the run's disk is full.
     """
     # Tune's own TensorBoard logger would write every metric a second time, under prefixed tags.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
@@ -84,7 +85,12 @@ def run_session(
             verbose=0,
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    except Exception:
+        # On a full disk Tune and its callbacks stumble anywhere; that it is full is what has to be told.
+        run.require_writable()
+        raise
 
 
 def _name(trial: Any) -> str:

@@ -331,3 +331,19 @@ def test_an_unexpected_error_is_tried_again_then_told(launch, tmp_path):
     assert f"failed {broken.path.name}: KeyError: 'model'" in done.stderr
     assert broken.log_file.read_text().count("Traceback") == 4
     assert whole.result.is_file()
+
+
+def test_a_full_disk_ends_a_launch_in_one_line(command, tiny_packed, tiny_labels, tmp_path):
+    runs = tmp_path / "small"
+    runs.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", runs], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        where = ["--config", "demo", "--data", tiny_packed, "--labels", tiny_labels, "--runs", runs, "--name", "r"]
+        done = command("deepemotion-launch", "--subjects", "1,2", "--no-pooled", *QUICK, *where)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "No space left" in done.stderr.splitlines()[-1] or "the disk is full" in done.stderr.splitlines()[-1]
+    finally:
+        subprocess.run(["umount", runs], check=True)
