@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,8 +31,10 @@ def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
     path = run.tables / "predictions.parquet"
     parts = {name: run.trial(name).predictions for name in done}
     made_from = _fingerprint(parts, done)
-    if path.exists() and (pq.read_schema(path).metadata or {}).get(_MADE_FROM) == made_from:
-        return
+    # A table that is missing or torn is made anew.
+    with suppress(OSError, ValueError):
+        if (pq.read_schema(path).metadata or {}).get(_MADE_FROM) == made_from:
+            return
     schema = pa.unify_schemas([_schema(part) for part in parts.values()], promote_options="permissive")
     schema = schema.insert(0, pa.field("trial", pa.dictionary(pa.int32(), pa.string())))
     schema = schema.with_metadata({_MADE_FROM: made_from})

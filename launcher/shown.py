@@ -9,7 +9,7 @@ from launcher.findings import NOT_ABOVE, Findings, best_rows, marks
 from launcher.significance import KEYS, TOGETHER, latest
 
 _AUDIT = ["label_only_accuracy", "majority_accuracy", "chance"]
-_SEVERAL_TEXT = ("condition", "protocol")
+_PLACE = ("condition", "protocol")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class TextTable:
     @property
     def words(self) -> set[str]:
         """The columns that are to be aligned at their left."""
-        return {"model", *_SEVERAL_TEXT} & set(self.columns)
+        return {"model", *_PLACE} & set(self.columns)
 
 
 def tables(findings: Findings, trials: pd.DataFrame) -> list[TextTable]:
@@ -111,7 +111,7 @@ def evidence(statistics: pd.DataFrame) -> TextTable:
         }
         for _, row in best_rows(_named(statistics)).iterrows()
     ]
-    return _table("Evidence, folds and seeds put together: scores in %, [95 %]", rows, several=_SEVERAL_TEXT)
+    return _table("Evidence, folds and seeds put together: scores in %, [95 %]", rows, several=_PLACE)
 
 
 def pairs(paired: pd.DataFrame) -> list[str]:

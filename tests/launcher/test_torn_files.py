@@ -53,6 +53,16 @@ def test_the_tables_say_which_file_is_torn(run, torn, helps, left):
         results.write_tables(run)
 
 
+def test_a_torn_table_is_made_anew(run):
+    results.write_tables(run)
+    table = run.tables / "predictions.parquet"
+    whole = table.read_bytes()
+    for kept in (0, len(whole) // 2):
+        table.write_bytes(whole[:kept])
+        results.write_tables(run)
+        assert table.read_bytes() == whole
+
+
 def test_predictions_that_are_missing_are_told_likewise(run):
     run.trial("sub-01").predictions.unlink()
     with pytest.raises(UserError, match=r"predictions\.parquet: cannot be read \(missing\); delete"):
