@@ -118,6 +118,8 @@ class Samples:
         return self._normalised(rows_B, self.volumes[rows_B])
 
     def _normalised(self, rows_B: Tensor, stored_BV: Tensor) -> Tensor:
+        if self.device.type == "cpu":
+            return self._normalised_one_by_one(rows_B, stored_BV)
         x_BV = stored_BV.float()
         x_BV.mul_(self.scale_N2[rows_B, :1]).add_(self.scale_N2[rows_B, 1:])
         group_B = self.group_N[rows_B]
@@ -126,6 +128,19 @@ class Samples:
             if self.trend_GV is not None:
                 x_BV -= self.trend_GV[group_B] * self.position_N[rows_B, None]
             x_BV *= self.gain_GV[group_B]
+        return x_BV
+
+    def _normalised_one_by_one(self, rows_B: Tensor, stored_BV: Tensor) -> Tensor:
+        """Do the same, bit for bit, while a volume and what it is normalised by stay in the processor's cache."""
+        x_BV = torch.empty(stored_BV.shape)
+        scale_B2, position_B = self.scale_N2[rows_B], self.position_N[rows_B]
+        for i, group in enumerate(self.group_N[rows_B].tolist()):
+            x_V = x_BV[i].copy_(stored_BV[i]).mul_(scale_B2[i, 0]).add_(scale_B2[i, 1])
+            if self.offset_GV is not None and self.gain_GV is not None:
+                x_V -= self.offset_GV[group]
+                if self.trend_GV is not None:
+                    x_V -= self.trend_GV[group] * position_B[i]
+                x_V *= self.gain_GV[group]
         return x_BV
 
     def _dense(self, rows_B: Tensor, x_BV: Tensor) -> Tensor:
@@ -207,7 +222,7 @@ def _load(
         run = file.run[rows]
         length = np.array(list(file.volumes_per_run.values()))
         run_row = np.searchsorted(run_numbers, run)
-        scale_N2 = reader.scale(rows) if streamed else reader.read(rows, volumes_NV[start:end])
+        scale_N2 = reader.scale(rows) if streamed else reader.read_side_by_side(rows, volumes_NV[start:end])
         columns.append(
             {
                 "subject": np.full(len(rows), subject),

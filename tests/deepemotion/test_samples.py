@@ -186,3 +186,12 @@ def test_batches_may_be_made_while_a_model_predicts_and_then_while_it_trains(tin
     with torch.inference_mode():
         first = samples.dense(torch.arange(4)).clone()
     assert torch.equal(samples.dense(torch.arange(4)), first)
+
+
+@pytest.mark.parametrize("normalisation", ["none", "psc", "zscore", "zscore+detrend"])
+def test_a_gpu_s_batch_at_once_is_the_cpu_s_volume_by_volume(tiny_packed, labels, monkeypatch, normalisation):
+    samples = load(tiny_packed, ["01", "02"], labels, DataSettings(normalisation=normalisation))
+    rows = torch.arange(0, len(samples), 3)
+    one_by_one = samples.values(rows)
+    monkeypatch.setattr(type(samples), "device", torch.device("cuda"))
+    assert torch.equal(samples.values(rows), one_by_one)
