@@ -7,10 +7,11 @@ the kernel kills all that runs in the node, as a power failure does.
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +21,7 @@ import linux
 from cluster import LOGIN, Cluster
 
 # What each node has of its own; shared folders that lie below are shown through.
-_PRIVATE = ("/tmp", "/dev/shm")
+_PRIVATE = {Path("/tmp"): "mode=1777", Path("/dev/shm"): "mode=1777"}
 _BRIDGE = "bridge"
 
 
@@ -42,6 +43,7 @@ def login(cluster: Cluster) -> NoReturn:
     """Become the login node, with the bridge that connects all hosts."""
     linux.unshare("net", "uts", "mnt")
     _name(cluster, LOGIN)
+    _hide(_closed(cluster.visible), cluster.visible)
     _ip("link", "add", _BRIDGE, "type", "bridge")
     _ip("addr", "add", f"{cluster.addresses[LOGIN]}/24", "dev", _BRIDGE)
     _ip("link", "set", _BRIDGE, "up")
@@ -82,7 +84,7 @@ def _first_process(cluster: Cluster, name: str) -> NoReturn:
         # Two nodes of one job would otherwise share the job's folder.
         root.mkdir(exist_ok=True)
         linux.bind(root, root.parent)
-    _hide(cluster.visible)
+    _hide(_closed(cluster.visible) | _PRIVATE, cluster.visible)
     gateway = cluster.addresses[LOGIN]
     _ip("addr", "add", f"{cluster.addresses[name]}/24", "dev", "eth0")
     _ip("link", "set", "eth0", "up")
@@ -101,10 +103,19 @@ def _first_process(cluster: Cluster, name: str) -> NoReturn:
             time.sleep(1)
 
 
-def _hide(visible: Sequence[Path]) -> None:
-    hidden = {path: os.open(path, os.O_PATH) for path in visible if any(path.is_relative_to(top) for top in _PRIVATE)}
-    for top in _PRIVATE:
-        linux.mount("tmpfs", top, "mode=1777")
+def _closed(visible: Sequence[Path]) -> dict[Path, str]:
+    """Return the folders that keep other users away from what all shall see, such as root's home."""
+    above = [one for path in visible for one in path.parents]
+    closed = {one for one in above if not one.stat().st_mode & stat.S_IXOTH}
+    return dict.fromkeys(closed, "mode=0755")
+
+
+def _hide(tops: Mapping[Path, str], visible: Sequence[Path]) -> None:
+    """Mount an empty folder on each of `tops`, with these options, and show through what is visible below it."""
+    outer = [top for top in tops if not any(top.is_relative_to(other) for other in tops if other != top)]
+    hidden = {path: os.open(path, os.O_PATH) for path in visible if any(path.is_relative_to(top) for top in outer)}
+    for top in outer:
+        linux.mount("tmpfs", str(top), tops[top])
     # The outer folders first, else they would cover the inner ones.
     for path, descriptor in sorted(hidden.items()):
         if path.is_dir() and path.samefile(f"/proc/self/fd/{descriptor}"):

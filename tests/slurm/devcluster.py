@@ -99,7 +99,7 @@ def _flags(options: dict[str, object]) -> list[str]:
 
 @contextlib.contextmanager
 def started(**options: object) -> Iterator[DevCluster]:
-    """Start a cluster that sees the checkout and the Python environment, and stop it at the end.
+    """Start a cluster that sees the checkout, the Python environment and its interpreter, and stop it at the end.
 
     Options are those of `up`: `nodes=2`, `max_array_size=5`, `accounting=False`. Where no cluster can run, the test is
     skipped; in CI (environment CI=true) it fails.
@@ -112,7 +112,8 @@ def started(**options: object) -> Iterator[DevCluster]:
         if able.returncode != 0:
             give_up = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
             give_up(able.stderr.strip())
-        up = call("up", folder, "--share", CHECKOUT, "--share", sys.prefix, *_flags(options))
+        seen = [word for path in (CHECKOUT, sys.prefix, sys.base_prefix) for word in ("--share", path)]
+        up = call("up", folder, *seen, *_flags(options))
         assert up.returncode == 0, up.stderr
         yield DevCluster(folder)
     finally:

@@ -19,6 +19,8 @@ from launcher.run_directory import RunDirectory
 PROGRAMS = Path(sys.executable).parent
 LAUNCH = PROGRAMS / "deepemotion-launch"
 NODES = ("node1", "node2", "node3")
+# Of a node, so that two jobs share it.
+HALF = {"cpus_per_node": 4, "gpus_per_node": 1, "memory_gb": 2.5}
 _DEADLINE_S = 900
 
 
@@ -54,6 +56,26 @@ class Study:
         path.write_text(yaml.safe_dump({**content, **keys}))
         return path
 
+    def by_ray(self, name: str, **keys: object) -> list[object]:
+        """Return the words of a launch with Ray over half of each node."""
+        return ["--on", "slurm", "--cluster", self.profile(name, **HALF | keys)]
+
+    def by_array(self, name: str, trials_per_task: int, **keys: object) -> list[object]:
+        """Return the words of a launch by an array whose tasks take half of a node."""
+        profile = self.profile(name, **HALF | {"nodes": 1} | keys)
+        return ["--on", "slurm-array", "--trials-per-task", trials_per_task, "--cluster", profile]
+
+    def both_ways(self, stem: str, **keys: object) -> dict[str, list[object]]:
+        """Return the names of two runs that together fill the cluster, by Ray and by an array, and their words."""
+        by_ray, by_array = f"{stem}-ray", f"{stem}-array"
+        return {by_ray: self.by_ray(by_ray, **keys), by_array: self.by_array(by_array, 7, **keys)}
+
+    def submit(self, name: str, epochs: int, *more: object) -> subprocess.CompletedProcess[str]:
+        """Launch without waiting for the jobs."""
+        submitted = self.launch(name, epochs, *more, "--detach")
+        assert submitted.returncode == 0, submitted.stderr
+        return submitted
+
     def wait_until_done(self, name: str) -> None:
         """Wait until no job of the user is in the queue, and require that all trials of the run are done."""
         wait_for(lambda: not self.queue("%i"), f"{name}: an empty queue")
@@ -81,6 +103,11 @@ class Study:
         """Return when the result of each trial that is done was written (ns)."""
         trials = (self.run(name).path / "trials").glob("*/result.json")
         return {path.parent.name: path.stat().st_mtime_ns for path in trials}
+
+    def assert_kept(self, name: str, before: dict[str, int]) -> None:
+        """Require that the results that were there before have not been written again."""
+        after = self.results(name)
+        assert {trial: after[trial] for trial in before} == before
 
     def wait_for_epochs(self, name: str, epochs: int, done: int = 0) -> None:
         """Wait until some trial has passed `epochs` epochs and `done` trials have their results."""

@@ -169,6 +169,21 @@ def cgroup(cluster, node):
     return Path("/none")
 
 
+def test_all_users_see_what_is_shared_from_a_closed_folder(new_cluster):
+    # As pytest's own folders, root's home is closed to others.
+    with tempfile.TemporaryDirectory(prefix="closed-", dir="/var/tmp") as name:
+        closed, shared = Path(name), Path(name, "a", "shared")
+        shared.mkdir(parents=True)
+        (shared / "text").write_text("seen", encoding="utf-8")
+        (closed / "private").touch()
+        assert closed.stat().st_mode & 0o777 == 0o700
+        cluster = new_cluster(nodes=1, gpus=0, accounting=False, share=shared)
+        for node in (None, "node1"):
+            assert cluster.output("cat", shared / "text", node=node, user="nobody") == "seen"
+            assert cluster.output("ls", closed, node=node) == "a"
+    assert not [mounts for mounts in processes("mountinfo") if f"{closed} " in mounts]
+
+
 def test_down_leaves_nothing(new_cluster):
     cluster = new_cluster(nodes=2, gpus=0, accounting=False, max_array_size=5)
     assert cluster.run("sacct").returncode != 0
@@ -218,14 +233,12 @@ def test_an_up_that_is_killed_halfway_leaves_nothing(cluster, number):
     assert {state(cluster, node) for node in NODES} == {"idle"}
 
 
-def test_a_start_that_fails_says_why_and_leaves_nothing(cluster):
+def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path):
+    (tmp_path / "slurmctld").write_text("#!/bin/sh\necho no >&2\nexit 1\n", encoding="utf-8")
+    (tmp_path / "slurmctld").chmod(0o755)
     with tempfile.TemporaryDirectory(prefix="dc-", dir="/var/tmp") as name:
-        programs = Path(name, "bin")
-        programs.mkdir()
-        (programs / "slurmctld").write_text("#!/bin/sh\necho no >&2\nexit 1\n", encoding="utf-8")
-        (programs / "slurmctld").chmod(0o755)
         folder = Path(name, "cluster")
-        environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
         failed = call("up", folder, "--no-accounting", env=environment)
         assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
         assert str(folder / "log" / "slurmctld.out") in failed.stderr

@@ -6,8 +6,8 @@ import time
 
 import pytest
 from study import (
+    HALF,
     LAUNCH,
-    NODES,
     PROGRAMS,
     assert_curves_are_whole,
     assert_devices_were_never_shared,
@@ -40,10 +40,9 @@ def local(study):
 @pytest.mark.parametrize("mode", ["slurm", "slurm-array"])
 def test_results_equal_those_of_one_machine(study, local, mode):
     name = f"whole-{mode}"
-    more = ["--trials-per-task", 3] if mode == "slurm-array" else []
     # A GPU a task, so that tasks share nodes; a job with Ray takes whole nodes.
-    profile = study.profile(name, **({"gpus_per_node": 1, "cpus_per_node": 4, "memory_gb": 2.5} if more else {}))
-    done = study.launch(name, QUICK, "--on", mode, "--cluster", profile, "--follow", *more)
+    words = study.by_array(name, 3) if mode == "slurm-array" else ["--on", mode, "--cluster", study.profile(name)]
+    done = study.launch(name, QUICK, *words, "--follow")
     assert done.returncode == 0, (done.stderr, study.logs(name))
     assert "20 done, 0 failed" in done.stderr
     study.wait_until_done(name)
@@ -51,126 +50,110 @@ def test_results_equal_those_of_one_machine(study, local, mode):
     assert_devices_were_never_shared(study.run(name))
     assert (study.run(name).tables / "trials.parquet").is_file()
     assert_nothing_stayed(study.cluster)
-    again = study.launch(name, QUICK, "--on", mode, "--cluster", profile, "--follow")
+    again = study.launch(name, QUICK, *words, "--follow")
     assert again.returncode == 0, again.stderr
     assert "submitted" not in again.stderr
 
 
-def test_a_worker_node_dies(study):
-    profile = study.profile("worker")
-    submitted = study.launch("worker", LONG, "--on", "slurm", "--cluster", profile, "--detach")
-    assert submitted.returncode == 0, submitted.stderr
-    study.wait_for_epochs("worker", 30, done=1)
-    (head,) = _hosts(study, "worker")
-    victim = next(node for node in NODES if node != head)
-    before = study.results("worker")
-    study.cluster.crash(victim)
+def test_a_node_dies_that_is_a_worker_of_one_job_and_the_head_of_another(study):
+    study.submit("worker", LONG, *study.by_ray("worker"))
+    wait_for(lambda: study.queue("%T") == "RUNNING", "worker: running")
+    # The first node being full, the other job begins on the second.
+    filler = study.cluster.output("sbatch", "--parsable", "--nodelist=node1", "--cpus-per-task=4", "--wrap=sleep 600")
+    study.submit("head", LONG, *study.by_ray("head", nodes=2))
+    wait_for(lambda: study.queue("%T").split() == ["RUNNING"] * 3, "head: running")
+    study.cluster.output("scancel", filler)
+    runs = ("worker", "head")
+    for name in runs:
+        study.wait_for_epochs(name, 30, done=1)
+    assert [_hosts(study, name) for name in runs] == [["node1"], ["node2"]]
+    before = {name: study.results(name) for name in runs}
+    study.cluster.crash("node2")
     try:
-        study.wait_until_done("worker")
+        for name in runs:
+            study.wait_until_done(name)
     finally:
-        study.cluster.restore(victim)
-    after = study.results("worker")
-    assert {name: after[name] for name in before} == before
-    assert_curves_are_whole(study.run("worker"), LONG)
-    # One job, never requeued: the others went on.
-    assert study.logs("worker").count("trials to run") == 1
-    assert_nothing_stayed(study.cluster)
-
-
-def test_the_head_node_dies(study):
-    profile = study.profile("head", nodes=2)
-    submitted = study.launch("head", LONG, "--on", "slurm", "--cluster", profile, "--detach")
-    assert submitted.returncode == 0, submitted.stderr
-    study.wait_for_epochs("head", 30, done=1)
-    (head,) = _hosts(study, "head")
-    before = study.results("head")
-    study.cluster.crash(head)
-    try:
-        study.wait_until_done("head")
-    finally:
-        study.cluster.restore(head)
-    after = study.results("head")
-    assert {name: after[name] for name in before} == before
-    assert_curves_are_whole(study.run("head"), LONG)
-    assert study.logs("head").count("trials to run") == 2
+        study.cluster.restore("node2")
+    for name in runs:
+        study.assert_kept(name, before[name])
+        assert_curves_are_whole(study.run(name), LONG)
+    # A lost worker costs its job no more than that node; a job that has lost its head is requeued.
+    assert [study.logs(name).count("trials to run") for name in runs] == [1, 2]
     assert any("resumed after epoch" in path.read_text() for path in study.run("head").path.glob("trials/*/log.txt"))
     assert_nothing_stayed(study.cluster)
 
 
-@pytest.mark.parametrize("mode", ["slurm", "slurm-array"])
-def test_the_time_limit_strikes_twice(study, mode):
-    # An allocation trains for less than a minute: enough for two of them, however fast the machine.
-    name, epochs = f"limit-{mode}", {"slurm": 400, "slurm-array": 200}[mode]
-    profile = study.profile(name, time=2, warn_before_end_s=40, nodes=3 if mode == "slurm" else 1)
-    more = ["--trials-per-task", 7] if mode == "slurm-array" else []
-    submitted = study.launch(name, epochs, "--on", mode, "--cluster", profile, "--detach", *more)
-    assert submitted.returncode == 0, submitted.stderr
+def test_the_time_limit_strikes_twice(study):
+    # More than two allocations can train, however fast the machine.
+    epochs = 400
+    runs = study.both_ways("limit", time=2, warn_before_end_s=40)
+    for name, words in runs.items():
+        study.submit(name, epochs, *words)
     done_early = {}
     while study.queue("%i"):
-        for trial, written in study.results(name).items():
-            assert done_early.setdefault(trial, written) == written, f"{trial} was trained again"
+        for name in runs:
+            for trial, written in study.results(name).items():
+                assert done_early.setdefault((name, trial), written) == written, f"{name}: {trial} was trained again"
         time.sleep(1)
-    study.wait_until_done(name)
-    assert_curves_are_whole(study.run(name), epochs)
-    assert study.logs(name).count("time limit: stopping") >= 2
+    for name in runs:
+        study.wait_until_done(name)
+        assert_curves_are_whole(study.run(name), epochs)
+        assert study.logs(name).count("time limit: stopping") >= 2
     assert_nothing_stayed(study.cluster)
 
 
-@pytest.mark.parametrize("mode", ["slurm", "slurm-array"])
-def test_a_higher_partition_preempts(study, mode):
-    name = f"preempt-{mode}"
-    profile = study.profile(name, partition="low")
-    more = ["--trials-per-task", 7] if mode == "slurm-array" else []
-    submitted = study.launch(name, LONG, "--on", mode, "--cluster", profile, "--detach", *more)
-    assert submitted.returncode == 0, submitted.stderr
-    study.wait_for_epochs(name, 20)
-    before = study.results(name)
-    urgent = ["sbatch", "--parsable", "--partition=high", "--nodes=3", "--exclusive", "--wrap=srun sleep 15"]
-    assert study.cluster.run(*urgent, "--output=/dev/null").returncode == 0
-    wait_for(lambda: "preempted" in study.ask("status", name).stdout, f"{name}: preempted", lambda: study.logs(name))
-    study.wait_until_done(name)
-    after = study.results(name)
-    assert {trial: after[trial] for trial in before} == before
-    assert_curves_are_whole(study.run(name), LONG)
+def test_a_higher_partition_preempts(study):
+    runs = study.both_ways("preempt", partition="low")
+    for name, words in runs.items():
+        study.submit(name, LONG, *words)
+    for name in runs:
+        study.wait_for_epochs(name, 20)
+    before = {name: study.results(name) for name in runs}
+    study.cluster.output("sbatch", "--partition=high", "--nodes=3", "--exclusive", "--wrap=srun sleep 15")
+    for name in runs:
+        wait_for(lambda name=name: "preempted" in study.ask("status", name).stdout, f"{name}: preempted")
+    for name in runs:
+        study.wait_until_done(name)
+        study.assert_kept(name, before[name])
+        assert_curves_are_whole(study.run(name), LONG)
     assert_nothing_stayed(study.cluster)
 
 
-@pytest.mark.parametrize("mode", ["slurm", "slurm-array"])
-def test_cancelled_and_launched_again(study, mode):
-    name = f"cancel-{mode}"
-    profile = study.profile(name)
-    launch = [name, LONG, "--on", mode, "--cluster", profile, "--detach"]
-    more = ["--trials-per-task", 7] if mode == "slurm-array" else []
-    assert study.launch(*launch, *more).returncode == 0
-    study.wait_for_epochs(name, 30, done=1)
-    twice = study.launch(*launch, *more)
-    assert twice.returncode == 0
-    assert "with SLURM already" in twice.stderr
-    assert len(study.queue("%A").split()) in (1, 3)
-    here = study.launch(name, LONG, "--on", "local")
-    assert here.returncode == 2
-    assert "cancel" in here.stderr
-    before = study.results(name)
-    cancelled = study.ask("cancel", name)
-    assert cancelled.returncode == 0, cancelled.stderr
+def test_cancelled_and_launched_again(study):
+    runs = study.both_ways("cancel")
+    for name, words in runs.items():
+        study.submit(name, LONG, *words)
+    for name in runs:
+        study.wait_for_epochs(name, 30, done=1)
+    for name, words in runs.items():
+        assert "with SLURM already" in study.submit(name, LONG, *words).stderr
+        here = study.launch(name, LONG, "--on", "local")
+        assert here.returncode == 2
+        assert "cancel" in here.stderr
+    # The job with Ray, and an array of three.
+    assert len(study.queue("%A").split()) == 4
+    for name in runs:
+        cancelled = study.ask("cancel", name)
+        assert cancelled.returncode == 0, cancelled.stderr
     wait_for(lambda: not study.queue("%i"), "cancelled")
-    shown = study.ask("status", name).stdout
-    assert "cancelled" in shown
+    before = {name: study.results(name) for name in runs}
+    for name in runs:
+        assert "cancelled" in study.ask("status", name).stdout
     assert_nothing_stayed(study.cluster)
-    again = study.ask("retry", name) if mode == "slurm-array" else study.launch(*launch, *more)
+    by_ray, by_array = runs
+    study.submit(by_ray, LONG, *runs[by_ray])
+    again = study.ask("retry", by_array)
     assert again.returncode == 0, again.stderr
-    study.wait_until_done(name)
-    after = study.results(name)
-    assert {trial: after[trial] for trial in before} == before
-    assert_curves_are_whole(study.run(name), LONG)
-    assert "nothing to submit" in study.ask("retry", name).stderr
+    for name in runs:
+        study.wait_until_done(name)
+        study.assert_kept(name, before[name])
+        assert_curves_are_whole(study.run(name), LONG)
+        assert "nothing to submit" in study.ask("retry", name).stderr
 
 
 def test_two_launches_at_once_on_the_same_nodes(study, local):
-    half = {"cpus_per_node": 4, "gpus_per_node": 1, "memory_gb": 2.5}
     for name in ("two-a", "two-b"):
-        submitted = study.launch(name, QUICK, "--on", "slurm", "--cluster", study.profile(name, **half), "--detach")
-        assert submitted.returncode == 0, submitted.stderr
+        study.submit(name, QUICK, *study.by_ray(name))
     wait_for(lambda: study.queue("%T").split().count("RUNNING") == 2, "both to run")
     for name in ("two-a", "two-b"):
         study.wait_until_done(name)
@@ -228,7 +211,7 @@ def test_scripts_submitted_by_hand(study, local):
 
 def test_raw_data_to_results_in_one_line(study):
     packed = study.folder / "packed-by-array"
-    profile = study.profile("pack", nodes=1, gpus_per_node=1, cpus_per_node=4, memory_gb=2.5)
+    profile = study.profile("pack", **HALF, nodes=1)
     pack = f"{LAUNCH} pack {study.folder}/dataset --out {packed} --on slurm-array --cluster {profile}"
     train = f"{LAUNCH} --all-subjects --config demo --data {packed} --labels {study.folder}/labels.tsv"
     train += f" --runs {study.folder}/runs --name line --set train.epochs={QUICK} --set data.drop_overlaps=false"
