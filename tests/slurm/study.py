@@ -136,7 +136,7 @@ def wait_for(condition: Callable[[], bool], what: str, tell: Callable[[], str] =
     deadline = time.monotonic() + _DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}\n{tell()}"
-        time.sleep(2)
+        time.sleep(0.5)
 
 
 def assert_curves_are_whole(run: RunDirectory, epochs: int) -> None:
