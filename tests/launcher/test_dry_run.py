@@ -86,6 +86,6 @@ def test_too_little_memory_is_a_warning():
 LOOKING = ("results", "report", "figures", "status", "logs", "cancel", "retry", "work", "tensorboard")
 
 
-@pytest.mark.parametrize("words", [*((name, "nope") for name in LOOKING), ("explain", "nope", "--trial", "sub-01")])
-def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, words):
-    assert "nope: no run here" in refusal("launcher.cli", *words)
+@pytest.mark.parametrize("command", LOOKING)
+def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, command):
+    assert "nope: no run here" in refusal("launcher.cli", command, "nope")
