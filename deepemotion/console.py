@@ -14,7 +14,7 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 # What is wrong about a command line's words; Typer exports the classes below it only.
-_UsageError: type = typer.BadParameter.__bases__[0]
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def new_app(summary: str) -> typer.Typer:

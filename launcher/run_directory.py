@@ -139,6 +139,11 @@ class RunDirectory:
         """Return the last launch's experiment. Raises UserError where there is none."""
         return experiment.read(self.experiment_file, [], {}, {})
 
+    def experiment_text(self) -> str:
+        """Return the last launch's experiment as it is written. Raises UserError where there is none."""
+        with readable(self.experiment_file, "launch into this run again"):
+            return self.experiment_file.read_text(encoding="utf-8")
+
     def write_experiment(self, resolved: Experiment) -> None:
         """Write the resolved experiment."""
         write_text(self.experiment_file, yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False))
