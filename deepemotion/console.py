@@ -3,8 +3,8 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -13,6 +13,8 @@ from deepemotion.errors import UserError
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+# What is wrong about a command line's words; Typer exports the classes below it only.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def new_app(summary: str) -> typer.Typer:
@@ -28,7 +30,7 @@ def new_app(summary: str) -> typer.Typer:
     )
 
 
-def run(program: Callable[[], None]) -> None:
+def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
     `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead.
@@ -36,12 +38,22 @@ def run(program: Callable[[], None]) -> None:
     debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
     sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
     try:
-        program()
+        code = app(standalone_mode=False)
     except UserError as error:
         if debug:
             raise
         say(f"error: {error}")
-        raise SystemExit(EXIT_BAD_INPUT) from None
+        code = EXIT_BAD_INPUT
+    except _UsageError as error:
+        say(_wrong_words(error))
+        code = EXIT_BAD_INPUT
+    raise SystemExit(code)
+
+
+def _wrong_words(error: Any) -> str:
+    message = error.format_message().rstrip(".")
+    # Without any word, the message is the help.
+    return message if "\n" in message else f"error: {message} ({error.ctx.command_path} --help lists what there is)"
 
 
 def say(line: str) -> None:

@@ -60,7 +60,7 @@ def test(
     precision = choose_precision(trial.train, device)
     probability = evaluation.predict(model, samples, np.arange(len(samples)), trial.train.batch_size, precision)
     table = evaluation.predictions_table(samples, {SIDE: rows}, probability).take(rows)
-    training = pd.read_parquet(directory.predictions, columns=["movie_time", "label", "split"])
+    training = directory.read_predictions(["movie_time", "label", "split"])
     training = training[training["split"] == "train"]
     tests = [
         _test(subject, samples, rows[samples.table.subject[rows] == subject], probability, training)

@@ -64,7 +64,7 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
     samples = place(trial, packed, labels, device, lambda line: None, available_memory())
     model = load_model(directory, trial, samples.grid, len(labels.classes))
-    predictions = pd.read_parquet(directory.predictions)
+    predictions = directory.read_predictions()
     for column in predictions.select_dtypes("category"):
         predictions[column] = predictions[column].astype(str)
     return Trained(trial, model.to(device), samples, predictions, result)

@@ -17,12 +17,15 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepemotion import files
 from deepemotion.errors import UserError
 from deepemotion.files import readable, whole_lines, write_text
 from deepemotion.settings import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class TrialDirectory:
@@ -60,6 +63,13 @@ class TrialDirectory:
         if result is None:
             raise UserError(f"{self.path}: this training is not done; finish it first")
         return settings, result
+
+    def read_predictions(self, columns: list[str] | None = None) -> "pd.DataFrame":
+        """Return the final model's predictions, of these columns if named. Raises UserError where they are torn."""
+        import pandas as pd
+
+        with readable(self.predictions, "delete it and result.json beside it, and train again"):
+            return pd.read_parquet(self.predictions, columns=columns)
 
     def log(self, line: str) -> None:
         """Append a line with the time (UTC) to the trial's log."""

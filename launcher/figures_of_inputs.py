@@ -17,6 +17,7 @@ from deepemotion.label_statistics import LabelStatistics
 from deepemotion.labels import Labels
 from deepemotion.samples import common_mask
 from deepemotion.settings import Trial
+from deepemotion.sources import Sources
 from deepemotion.subject_file import SubjectFile, subject_path
 from launcher.run_directory import RunDirectory
 
@@ -28,7 +29,7 @@ def labels(run: RunDirectory, annotations: Path | None) -> Figure | str:
     """Draw figure 1 from the observers' files in `annotations`, over the movie times of the run's labels."""
     if annotations is None:
         return "a run does not know where the observers' annotations lie: --annotations FOLDER"
-    _, labels_file = run.read_sources()
+    labels_file = Sources.read(run.path).labels
     times = Labels.read(labels_file).movie_time
     rule = Rule.read(shipped.find(_RULE, "labels")).replaced("figure 1", observers=_OBSERVERS)
     events = raw.read(annotations, rule.observers, rule.class_of)
@@ -51,14 +52,14 @@ def networks(run: RunDirectory, trials: list[str]) -> Iterator[tuple[str, Figure
 
 
 def _network(run: RunDirectory, trial: Trial) -> Figure | str:
-    packed, labels_file = run.read_sources()
+    sources = Sources.read(run.path)
     try:
         with ExitStack() as opened:
             everybody = (*trial.subjects, *trial.unseen_subjects)
-            files = [opened.enter_context(SubjectFile(subject_path(packed, subject))) for subject in everybody]
+            files = [opened.enter_context(SubjectFile(subject_path(sources.packed, subject))) for subject in everybody]
             grid = Grid.of(common_mask(files), trial.data)
         x, y, z = grid.shape
-        found = _layers(trial, grid, len(Labels.read(labels_file).classes))
+        found = _layers(trial, grid, len(Labels.read(sources.labels).classes))
     except UserError as error:
         return f"what it was built from is not here any more ({error})"
     return network.network(trial.model.name, found, (z, y, x))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on
 from deepemotion.errors import UserError
+from deepemotion.sources import Sources
 from launcher import resources
 from launcher.experiment import Experiment
 from launcher.plan import DataFacts, PlannedTrial
@@ -81,7 +82,7 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
             from launcher import provenance
 
             job.run.write_experiment(job.experiment)
-            job.run.write_sources(job.packed, job.labels)
+            Sources(job.packed, job.labels).write(job.run.path)
             job.run.add_provenance(provenance.collect(job.data))
             say(f"{job.run.path}: {len(to_run)} trials to run, {len(job.trials) - len(to_run)} done already")
         return to_run

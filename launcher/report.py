@@ -16,6 +16,7 @@ from launcher.run_directory import RunDirectory
 
 def write_report(run: RunDirectory) -> Path:
     """Write the run's report.html and the figures beside it (figures/NAME.png and .svg); return the report's path."""
+    experiment = run.experiment_text()
     trials = results.write_tables(run)
     findings = find(run, trials)
     folder = run.path / "figures"
@@ -33,7 +34,7 @@ def write_report(run: RunDirectory) -> Path:
     environment.filters |= {"percent": _percent, "heading": figures.title}
     html = environment.get_template("report.html").render(
         name=run.path.name,
-        experiment=run.experiment_file.read_text(encoding="utf-8"),
+        experiment=experiment,
         states=trials["state"].value_counts().to_dict(),
         tables=shown.tables(findings, trials),
         pairs=shown.pairs(findings.paired),

@@ -3,7 +3,7 @@
 experiment.yaml  the last launch's experiment, resolved      tune/       Tune's sessions
 plan.tsv         every trial ever planned here               tensorboard/ aggregates
 provenance.json  each launch: code, versions, host, data     tables/ report.html
-sources.json     where its data lies                         sessions/   who worked on it, and who does now
+sources.json     see deepemotion.sources                      sessions/   who worked on it, and who does now
 trials/TRIAL/    see deepemotion.trial_directory             slurm/      submissions, job scripts, logs
 """
 
@@ -21,7 +21,8 @@ from typing import IO, Any
 import yaml
 
 from deepemotion.errors import UserError
-from deepemotion.files import read_json, readable, whole_lines, write_text
+from deepemotion.files import readable, whole_lines, write_text
+from deepemotion.sources import TRIALS
 from deepemotion.trial_directory import TrialDirectory
 from launcher import experiment, sessions
 from launcher.experiment import Experiment
@@ -43,7 +44,6 @@ class RunDirectory:
         self.tables = path / "tables"
         self.tune = path / "tune"
         self.report = path / "report.html"
-        self.sources_file = path / "sources.json"
         self.sessions = path / "sessions"
         self.slurm = path / "slurm"
 
@@ -57,7 +57,7 @@ class RunDirectory:
 
     def trial(self, name: str) -> TrialDirectory:
         """Return the directory of a trial."""
-        return TrialDirectory(self.path / "trials" / name)
+        return TrialDirectory(self.path / TRIALS / name)
 
     @contextmanager
     def planning(self) -> Iterator[None]:
@@ -124,7 +124,7 @@ class RunDirectory:
 
     def state(self, name: str, running: Container[str]) -> str:
         """Return `done`, `failed`, `running` or `pending`; `running` as the method says, read once for many trials."""
-        directory = self.path / "trials" / name
+        directory = self.path / TRIALS / name
         # Most of a plan's thousands have none yet: not worth putting the names of its files together.
         if not directory.is_dir():
             return "running" if name in running else "pending"
@@ -135,21 +135,14 @@ class RunDirectory:
             return "running"
         return "failed" if trial.failure.exists() else "pending"
 
-    def write_sources(self, packed: Path, labels: Path) -> None:
-        """Record where the data is, for jobs that start later and elsewhere."""
-        paths = {"packed": str(packed.resolve()), "labels": str(labels.resolve())}
-        write_text(self.sources_file, json.dumps(paths, indent=1) + "\n")
-
-    def read_sources(self) -> tuple[Path, Path]:
-        """Return the folder of packed subjects and the labels' file of the last launch."""
-        paths = read_json(self.sources_file, "delete it, and launch into this run again")
-        if paths is None:
-            raise UserError(f"{self.sources_file}: missing; launch into this run again")
-        return Path(paths["packed"]), Path(paths["labels"])
-
     def read_experiment(self) -> Experiment:
         """Return the last launch's experiment. Raises UserError where there is none."""
         return experiment.read(self.experiment_file, [], {}, {})
+
+    def experiment_text(self) -> str:
+        """Return the last launch's experiment as it is written. Raises UserError where there is none."""
+        with readable(self.experiment_file, "launch into this run again"):
+            return self.experiment_file.read_text(encoding="utf-8")
 
     def write_experiment(self, resolved: Experiment) -> None:
         """Write the resolved experiment."""

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -66,8 +67,10 @@ def read_accounting(jobs: Iterable[str], cache: Path) -> dict[str, JobState]:
     if not wanted or shutil.which("sacct") is None:
         return {}
     if cache.is_file() and time.time() - cache.stat().st_mtime < _SACCT_EVERY_S:
-        content = json.loads(cache.read_text(encoding="utf-8"))
-        return {job: JobState(**state) for job, state in content.items()}
+        # A cache that a full disk has cut off is asked for again.
+        with suppress(ValueError, TypeError):
+            content = json.loads(cache.read_bytes())
+            return {job: JobState(**state) for job, state in content.items()}
     fields = "JobID,State,ExitCode,NodeList,ReqMem,MaxRSS"
     try:
         said = _run(["sacct", "--noheader", "--parsable2", f"--format={fields}", f"--jobs={','.join(wanted)}"])

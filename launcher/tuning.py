@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ray import tune
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 
+from deepemotion.sources import Sources
 from launcher.plan import PlannedTrial
 from launcher.resources import Share
 from launcher.run_directory import RunDirectory
@@ -51,7 +52,7 @@ def run_session(
     """
     # Tune's own TensorBoard logger would write every metric a second time, under prefixed tags.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    packed, labels = run.read_sources()
+    sources = Sources.read(run.path)
     param_space = {
         "trial": tune.grid_search(
             [
@@ -64,8 +65,8 @@ def run_session(
                 for trial in trials
             ]
         ),
-        "packed": str(packed),
-        "labels": str(labels),
+        "packed": str(sources.packed),
+        "labels": str(sources.labels),
         "session": session.group,
     }
 

@@ -6,13 +6,19 @@ from typing import Annotated
 import typer
 
 from deepemotion.console import answer
+from deepemotion.errors import UserError
 
 
 def explain(
-    trial: Annotated[Path, typer.Argument(help="Folder of a finished training.")],
-    data: Annotated[Path, typer.Option(help="Folder of the packed subject files that it was trained on.")],
-    labels: Annotated[Path, typer.Option(help="The labels.tsv that it was trained on.")],
-    out: Annotated[Path, typer.Option(help="Folder for maps, tables and figures.")],
+    folder: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME, or that of a training by itself.")],
+    trial: Annotated[str | None, typer.Option(help="Of a run: a trial's name or its beginning.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the packed subject files that it was trained on.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="The labels.tsv that it was trained on.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for maps, tables and figures; of a run, RUN/explain/TRIAL by default.")
+    ] = None,
     all_volumes: Annotated[
         bool, typer.Option("--all", help="Average maps over all labelled volumes, not those validated on.")
     ] = False,
@@ -23,16 +29,30 @@ def explain(
         Path | None, typer.Option(help="A simulated dataset's truth/: how well maps find the planted networks.")
     ] = None,
 ) -> None:
-    """Map what a model looks at for each emotion (Grad-CAM, integrated gradients), and its hidden representation."""
+    """Map what a model looks at for each emotion (Grad-CAM, integrated gradients), and its hidden representation.
+
+    A run knows where its data lies; for a training by itself give --data, --labels and --out.
+    """
     from deepemotion.labels import Labels
+    from deepemotion.sources import Sources, find_trial
     from deepemotion.subject_file import find_subjects
     from deepemotion.trial_directory import TrialDirectory
 
-    TrialDirectory(trial).require_finished()
+    if trial is None:
+        directory = TrialDirectory(folder)
+        directory.require_finished()
+        if data is None or labels is None or out is None:
+            raise UserError(f"{folder}: give --data, --labels and --out, or a run's folder and --trial")
+    else:
+        directory = find_trial(folder, trial)
+        directory.require_finished()
+        recorded = Sources.read(folder)
+        data, labels = data or recorded.packed, labels or recorded.labels
+        out = out or folder / "explain" / directory.path.name
     Labels.read(labels)
     find_subjects(data)
     from deepemotion.explanation import Options, describe
     from deepemotion.explanation import explain as explain_trial
 
     options = Options(all_volumes, volumes, steps, annotations, truth)
-    answer(describe(explain_trial(TrialDirectory(trial), data, labels, out, options), out))
+    answer(describe(explain_trial(directory, data, labels, out, options), out))

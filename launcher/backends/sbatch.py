@@ -20,7 +20,8 @@ _AFTERWARDS = [
     "# 75: the time limit is near and epochs were won. Above 128: killed, but not by SLURM's own SIGTERM (143).",
     'if [ "$code" -eq 75 ] || { [ "$code" -gt 128 ] && [ "$code" -ne 143 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; }',
     "then",
-    '    scontrol requeue "$SLURM_JOB_ID"',
+    "    # By its own number: the last task of an array has the id of the array, all of which would be requeued.",
+    '    scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"',
     "fi",
     'exit "$code"',
 ]

@@ -187,6 +187,9 @@ def test_what_cannot_be_explained_is_told(tiny_packed, tiny_labels, tmp_path):
     other.write_text(tiny_labels.read_text().replace("FEAR", "DREAD"))
     with pytest.raises(UserError, match="labels is not what it was trained on"):
         load_trained(directory, tiny_packed, other)
+    directory.predictions.write_bytes(directory.predictions.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"predictions\.parquet: cannot be read .* train again"):
+        load_trained(directory, tiny_packed, tiny_labels)
     directory.result.unlink()
     with pytest.raises(UserError, match="not done"):
         load_trained(directory, tiny_packed, tiny_labels)

@@ -17,6 +17,7 @@ from deepemotion import shipped
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.settings import make_trial, read_settings
+from deepemotion.sources import Sources
 from deepemotion.training import choose_device, choose_precision, train
 from deepemotion.trial_directory import TrialDirectory
 
@@ -263,6 +264,24 @@ def test_what_cannot_be_explained_is_told_without_heavy_imports(refusal, tiny_pa
     directory.result.write_text("{}")
     assert "nope: no such folder" in explained(data="nope")
     assert "nope.tsv: cannot read the labels" in explained(labels="nope.tsv")
+    assert "give --data, --labels and --out" in refusal("deepemotion.cli", "explain", tmp_path, "--data", tiny_packed)
+
+
+def test_a_trial_of_a_run_is_found_by_the_beginning_of_its_name(refusal, tiny_packed, tiny_labels, tmp_path):
+    def explained(beginning):
+        return refusal("deepemotion.cli", "explain", tmp_path, "--trial", beginning)
+
+    assert "no run here" in explained("sub-01")
+    for name in ("sub-01_lr-0.001", "sub-02_lr-0.001", "sub-02_lr-0.0001"):
+        TrialDirectory(tmp_path / "trials" / name).claim(trial(), {})
+    assert "2 trials begin so: sub-02_lr-0.0001, sub-02_lr-0.001" in explained("sub-02")
+    assert "sub-02_lr-0.001: this training is not done" in explained("sub-02_lr-0.001")
+    assert "sub-01_lr-0.001: this training is not done" in explained("sub-01")
+    assert "no trial that has begun" in explained("pooled")
+    TrialDirectory(tmp_path / "trials" / "sub-01_lr-0.001").result.write_text("{}")
+    assert "sources.json: missing" in explained("sub-01")
+    Sources(tiny_packed / "gone", tiny_labels).write(tmp_path)
+    assert "gone: no such folder" in explained("sub-01")
 
 
 def test_a_gpu_that_is_not_there_leaves_no_folder_behind(command, tiny_packed, tiny_labels, tmp_path):

@@ -83,7 +83,7 @@ def test_the_report_shows_them(finished, command):
 def test_explain_leaves_maps_in_the_subject_s_space(finished, command, tiny_packed, tiny_dataset):
     trial = first_fold(finished, "sub-01")
     words = ("--volumes", "2", "--steps", "4", "--annotations", tiny_dataset / "annotations")
-    done = command("deepemotion-launch", "explain", finished.path, "--trial", trial, *words)
+    done = command("deepemotion", "explain", finished.path, "--trial", trial, *words)
     assert done.returncode == 0, done.stderr
     out = finished.path / "explain" / trial
     with SubjectFile(subject_path(tiny_packed, "01")) as file:
@@ -123,9 +123,9 @@ def test_explain_compares_with_planted_networks(finished, command, tiny_packed, 
 
 
 def test_what_cannot_be_explained_ends_with_one_line(finished, command, tiny_packed, tiny_labels, tmp_path):
-    one = ("deepemotion-launch", "explain", finished.path, "--trial", "sub-99")
+    one = ("deepemotion", "explain", finished.path, "--trial", "sub-99")
     other = ("deepemotion", "explain", tmp_path, "--data", tiny_packed, "--labels", tiny_labels, "--out", tmp_path)
-    for words, said in ((one, "sub-99: no such trial"), (other, "no training here")):
+    for words, said in ((one, "sub-99: no trial that has begun"), (other, "no training here")):
         done = command(*words)
         assert done.returncode == 2
         assert said in done.stderr

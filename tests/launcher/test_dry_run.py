@@ -86,6 +86,22 @@ def test_too_little_memory_is_a_warning():
 LOOKING = ("results", "report", "figures", "status", "logs", "cancel", "retry", "work", "tensorboard")
 
 
-@pytest.mark.parametrize("words", [*((name, "nope") for name in LOOKING), ("explain", "nope", "--trial", "sub-01")])
-def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, words):
-    assert "nope: no run here" in refusal("launcher.cli", *words)
+@pytest.mark.parametrize("command", LOOKING)
+def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, command):
+    assert "nope: no run here" in refusal("launcher.cli", command, "nope")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--permutations", "-1"], "--permutations"),
+        (["--on", "nowhere"], "nowhere"),
+        (["resluts", "runs/r"], "resluts"),
+        (["results"], "run"),
+        (["results", "runs/r", "--hepl"], "--hepl"),
+    ],
+)
+def test_words_that_the_program_does_not_know_are_told_in_one_line(refusal, words, said):
+    line = refusal("launcher.cli", *words)
+    assert said in line
+    assert "--help lists what there is" in line

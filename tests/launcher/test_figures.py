@@ -8,6 +8,7 @@ import pytest
 
 from deepemotion.errors import UserError
 from deepemotion.settings import Trial
+from deepemotion.sources import Sources
 from launcher import figure_material, figures, report, results
 from launcher.figure_material import Choice
 from launcher.plan import PlannedTrial
@@ -61,7 +62,7 @@ def run(tmp_path):
     """A run of two subjects, the pooled model, a permuted trial, one not done, one condition that is not."""
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
-    run.write_sources(tmp_path / "gone", tmp_path / "gone.tsv")
+    Sources(tmp_path / "gone", tmp_path / "gone.tsv").write(run.path)
     run.experiment_file.write_text("description: made up\n")
     for subject in ("01", "19"):
         add(run, f"sub-{subject}", [subject], right=1.0 if subject == "01" else 0.5)

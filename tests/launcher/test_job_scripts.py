@@ -66,7 +66,7 @@ def test_every_key_of_the_example_profile_reaches_the_script():
     assert setup[1:3] == ["export HDF5_USE_FILE_LOCKING=FALSE", "module load python/3.11"]
 
 
-def run_script(tmp_path, code, restarts=0, command="true"):
+def run_script(tmp_path, code, restarts=0, command="true", **environment):
     """Run a script with an srun that ends with `code` and a scontrol that writes down what it is told."""
     tools = tmp_path / "bin"
     tools.mkdir(exist_ok=True)
@@ -75,7 +75,7 @@ def run_script(tmp_path, code, restarts=0, command="true"):
         (tools / name).chmod(0o755)
     (tmp_path / "said").write_text("")
     profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
-    env = {"PATH": f"{tools}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1"}
+    env = {"PATH": f"{tools}:{os.environ['PATH']}", "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1", **environment}
     if restarts:
         env["SLURM_RESTART_COUNT"] = str(restarts)
     text = Script("n", command, profile, tmp_path).text()
@@ -99,6 +99,12 @@ def run_script(tmp_path, code, restarts=0, command="true"):
 )
 def test_a_job_is_requeued_at_its_time_limit_and_a_few_times_when_it_was_killed(tmp_path, code, restarts, requeued):
     assert run_script(tmp_path, code, restarts) == (code, "requeue 7\n" if requeued else "")
+
+
+def test_the_last_task_of_an_array_requeues_itself_alone(tmp_path):
+    """Its SLURM_JOB_ID is that of the array, which scontrol would take for all tasks."""
+    _, said = run_script(tmp_path, 75, SLURM_JOB_ID="7", SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="19")
+    assert said == "requeue 7_19\n"
 
 
 def test_what_sbatch_refuses_is_told_in_one_line(tmp_path, monkeypatch):

@@ -127,6 +127,12 @@ def test_without_accounting_the_queue_itself_remembers_for_a_while(run, site):
     assert "left the queue" in shown.hint
 
 
+def test_a_torn_note_of_what_sacct_said_is_asked_for_again(run, site):
+    site(squeue=[], sacct=["7_0|TIMEOUT|0:0|node1|4000M|"])
+    (run.slurm / "sacct.json").write_text('{"7_0": {"job"')
+    assert status.read(run)[0].state == "timed out"
+
+
 def test_sacct_is_asked_at_most_once_a_minute(run, site):
     tools = site(squeue=[], sacct=["7_0|TIMEOUT|0:0|node1|4000M|"])
     for _ in range(5):

@@ -19,6 +19,7 @@ def run(tmp_path):
     run.path.mkdir()
     trials = [PlannedTrial(name, name, "lr-0.001", "run", 1, 0, 1e-3, 0, 1, 1.0, {}) for name in ("sub-01", "sub-02")]
     run.add_to_plan(trials)
+    run.experiment_file.write_text("plan: {}\n")
     for trial in trials:
         run.trial(trial.name).write_epochs([{"epoch": 1, "accuracy/train": 1.0, "accuracy/validation": 0.5}])
     done, failed = (run.trial(trial.name) for trial in trials)
@@ -80,6 +81,12 @@ def test_the_status_and_the_report_say_it_too(run):
     with pytest.raises(UserError, match=r"sub-02/failure\.json: cannot be read"):
         status.read(run)
     with pytest.raises(UserError, match=r"sub-02/failure\.json: cannot be read"):
+        write_report(run)
+
+
+def test_a_report_says_that_its_experiment_is_missing(run):
+    run.experiment_file.unlink()
+    with pytest.raises(UserError, match=r"experiment\.yaml: cannot be read \(missing\); launch into this run again"):
         write_report(run)
 
 

@@ -1,0 +1,52 @@
+"""Where the data of a folder of trainings lies: its file `sources.json`.
+
+A run has `sources.json` beside `trials/`: jobs that start later and elsewhere find the data by it, and so does whoever
+looks at a trial afterwards.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepemotion.errors import UserError
+from deepemotion.files import read_json, write_text
+from deepemotion.trial_directory import TrialDirectory
+
+TRIALS = "trials"
+_FILE = "sources.json"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The folder of packed subjects, and the labels' file."""
+
+    packed: Path
+    labels: Path
+
+    def write(self, folder: Path) -> None:
+        """Record them, as absolute paths, for the trainings below `folder`."""
+        paths = {"packed": str(self.packed.resolve()), "labels": str(self.labels.resolve())}
+        write_text(folder / _FILE, json.dumps(paths, indent=1) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Sources":
+        """Return those recorded in `folder`. Raises UserError where there are none."""
+        path = folder / _FILE
+        paths = read_json(path, "delete it, and launch into this run again")
+        if paths is None:
+            raise UserError(f"{path}: missing; launch into this run again")
+        return cls(Path(paths["packed"]), Path(paths["labels"]))
+
+
+def find_trial(folder: Path, beginning: str) -> TrialDirectory:
+    """Return the only training below `folder` whose name begins so, or has this very name.
+
+    Raises UserError where there is none, or where several begin so.
+    """
+    if not (folder / TRIALS).is_dir():
+        raise UserError(f"{folder}: no run here (it has no folder {TRIALS}); give the folder runs/NAME of a launch")
+    names = sorted(path.name for path in (folder / TRIALS).glob("*/") if path.name.startswith(beginning))
+    if len(names) != 1 and beginning not in names:
+        several = f"{len(names)} trials begin so: {', '.join(names[:5])}" if names else "no trial that has begun"
+        raise UserError(f"{beginning}: {several} in {folder / TRIALS}")
+    return TrialDirectory(folder / TRIALS / (beginning if beginning in names else names[0]))
