@@ -219,11 +219,12 @@ def _train_epoch(
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
     for rows_B, x_B1ZYX in samples.batches(order, settings.batch_size):
+        # Before the forward pass, whose activations need the room.
+        optimiser.zero_grad(set_to_none=True)
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             changed_B1ZYX, mix = augment(x_B1ZYX)
             logits_BC = model(changed_B1ZYX)
         loss = mix.loss(loss_of, logits_BC.float(), rows_B)
-        optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         # Sums stay on the device: reading them here would wait for the GPU at every step.
