@@ -1,12 +1,10 @@
 """The training loop: load, split, train an epoch, validate, checkpoint; at the end predict every labelled volume."""
 
-import json
 import os
 import shutil
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from deepemotion import __version__, allocator, atlas, checkpoints, evaluation, models, optimisers, splits
+from deepemotion import allocator, checkpoints, conclusion, evaluation, models, optimisers
 from deepemotion.augmentation import Augmentation
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.event_file import EventFile
-from deepemotion.files import write_text
 from deepemotion.labels import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
-from deepemotion.permutation import permuted
-from deepemotion.placement import place
 from deepemotion.refusals import refuse_device
-from deepemotion.samples import Samples, SampleTable
 from deepemotion.settings import TrainSettings, Trial
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.trial_data import TrialData, data_checksums
 from deepemotion.trial_directory import TrialDirectory
 
 Metrics = dict[str, float]
@@ -66,115 +60,52 @@ def train(
     precision = choose_precision(settings, device)
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-
     notes: list[str] = []
-    samples = place(trial, packed, labels, device, notes.append, memory_bytes)
-    if trial.data.permutation:
-        samples.table = permuted(samples.table, trial.data)
-    seen, unseen = _sides(samples, trial)
-    training, validation = splits.split(seen, trial.split)
-    audit = splits.audit(seen.movie_time, seen.label, training, validation, len(labels.classes))
-    loss_of = Loss(samples.table, training, settings, device)
+    data = TrialData.load(trial, packed, labels, device, notes.append, memory_bytes)
+    loss_of = Loss(data.samples.table, data.training, settings, device)
     # Not before: bad input leaves no folder behind, which a corrected command would have to differ from.
     directory.claim(trial, checksums)
     for note in notes:
         directory.log(note)
 
-    x, y, z = samples.shape
-    model = models.build(trial.model, (z, y, x), len(labels.classes), samples.grid)
-    model = model.to(device)
-    model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    if settings.compile:
-        _compile(model)
+    model = _model(trial, data, device)
     optimiser = optimisers.build(model, settings)
-    files = Checkpoints(directory.checkpoints)
-    state = files.load()
-    if state is None and files.last.exists():
-        directory.log("no checkpoint can be read: its epochs are lost, and training begins again")
-    history = checkpoints.restore(state, model, optimiser) if state else []
-    directory.log(
-        f"{'resumed after epoch ' + str(len(history)) if history else 'started'} on {device}, host"
-        f" {socket.gethostname()}, GPUs {os.environ.get('CUDA_VISIBLE_DEVICES') or 'none'}, pid {os.getpid()}"
-    )
-
+    history = _history(directory, model, optimiser, device)
     events = EventFile(directory.path, _hyperparameters(trial))
     if not history and isinstance(model, LinearModel):
-        batches = (x_B1ZYX for _, x_B1ZYX in samples.batches(torch.from_numpy(training), settings.batch_size))
+        batches = (x_B1ZYX for _, x_B1ZYX in data.samples.batches(torch.from_numpy(data.training), settings.batch_size))
         directory.log(f"{trial.model.name}: {model.standardise(batches)}")
     for metrics in history:
         events.epoch(metrics)
     validated: NDArray[np.float32] | None = None
     for epoch in range(len(history) + 1, settings.epochs + 1):
         epoch_started = time.monotonic()
-        augment = Augmentation(trial.augment, settings.seed, epoch, samples.voxels_V)
-        loss, accuracy = _train_epoch(model, optimiser, loss_of, samples, training, epoch, settings, precision, augment)
-        validated = evaluation.predict(model, samples, validation, settings.batch_size, precision)
+        augment = Augmentation(trial.augment, settings.seed, epoch, data.samples.voxels_V)
+        loss, accuracy = _train_epoch(model, optimiser, loss_of, data, epoch, settings, precision, augment)
+        validated = evaluation.predict(model, data.samples, data.validation, settings.batch_size, precision)
         metrics = {
             "epoch": epoch,
             "loss/train": loss,
             "accuracy/train": accuracy,
-            **evaluation.epoch_metrics(samples.table, labels.classes, validation, validated),
+            **evaluation.epoch_metrics(data.samples.table, data.classes, data.validation, validated),
             "learning_rate": settings.learning_rate,
             "time/epoch": time.monotonic() - epoch_started,
         }
         best = all(metrics["accuracy/validation"] > earlier["accuracy/validation"] for earlier in history)
         history.append(metrics)
-        files.save(checkpoints.capture(epoch, model, optimiser, history), best=best)
+        state = checkpoints.capture(epoch, model, optimiser, history)
+        Checkpoints(directory.checkpoints).save(state, best=best)
         directory.write_epochs(history)
         events.epoch(metrics)
         on_epoch(metrics)
 
-    sides = {"train": training, "validation": validation, "unseen": unseen}
-    others = np.setdiff1d(np.arange(len(samples)), validation)
-    probability = np.empty((len(samples), len(labels.classes)), np.float32)
-    # The validation volumes in batches of their own, as in an epoch: their company may decide the last bits.
-    if validated is None:
-        validated = evaluation.predict(model, samples, validation, settings.batch_size, precision)
-    probability[validation] = validated
-    probability[others] = evaluation.predict(model, samples, others, settings.batch_size, precision)
-    evaluation.write_predictions(directory.predictions, evaluation.predictions_table(samples, sides, probability))
-    result = {
-        **evaluation.scores(samples.table, labels.classes, sides, probability),
-        **{f"{name}_accuracy" if name != "chance" else name: value for name, value in asdict(audit).items()},
-        **_audit_of_unseen(samples.table, training, unseen, len(labels.classes)),
-        "best_epoch": 1 + int(np.argmax([metrics["accuracy/validation"] for metrics in history])),
-        "epochs": settings.epochs,
-        "n_train": len(training),
-        "n_validation": len(validation),
-        "n_unseen": len(unseen),
-        "training_s": sum(metrics["time/epoch"] for metrics in history),
-        "duration_s": time.monotonic() - started,
-    }
-    result = {key: value for key, value in result.items() if not np.isnan(value)}
+    probability = conclusion.predict_all(model, data, validated, settings, precision)
+    result = conclusion.result_of(data, probability, history)
+    result["duration_s"] = time.monotonic() - started
     events.final({key: value for key, value in result.items() if key.startswith("accuracy_")})
     events.close()
-    provenance = {
-        "classes": list(labels.classes),
-        "missing": evaluation.missing_classes(samples.table, labels.classes, sides),
-        "labels_checksum": labels.checksum,
-        "deepemotion": __version__,
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-    }
-    write_text(directory.result, json.dumps({**result, **provenance}, indent=1) + "\n")
-    directory.log(f"done: validation accuracy {result['accuracy_validation']:.3f}")
+    conclusion.write(directory, data, labels, probability, result)
     return result
-
-
-def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]:
-    """Return the checksums of everything a trial reads: its labels, its atlas and its subjects' files.
-
-    Raises UserError where one cannot be read, or the atlas lies on another grid than a subject.
-    """
-    checksums = {"labels": labels.checksum}
-    if trial.model.atlas is not None:
-        checksums["atlas"] = atlas.checksum(Path(trial.model.atlas))
-    for subject in (*trial.subjects, *trial.unseen_subjects):
-        with SubjectFile(subject_path(packed, subject)) as file:
-            checksums[f"sub-{subject}"] = file.checksum
-            if trial.model.atlas is not None:
-                atlas.require_grid(Path(trial.model.atlas), file)
-    return checksums
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
@@ -192,6 +123,31 @@ def choose_precision(settings: TrainSettings, device: torch.device) -> torch.dty
     return torch.bfloat16 if settings.precision == "bf16" else torch.float32
 
 
+def _model(trial: Trial, data: TrialData, device: torch.device) -> nn.Module:
+    x, y, z = data.samples.shape
+    model = models.build(trial.model, (z, y, x), len(data.classes), data.samples.grid).to(device)
+    model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    if trial.train.compile:
+        _compile(model)
+    return model
+
+
+def _history(
+    directory: TrialDirectory, model: nn.Module, optimiser: torch.optim.Optimizer, device: torch.device
+) -> list[Metrics]:
+    """Put model and optimiser where the last checkpoint left them, and return the metrics of the epochs until then."""
+    files = Checkpoints(directory.checkpoints)
+    state = files.load()
+    if state is None and files.last.exists():
+        directory.log("no checkpoint can be read: its epochs are lost, and training begins again")
+    history = checkpoints.restore(state, model, optimiser) if state else []
+    directory.log(
+        f"{'resumed after epoch ' + str(len(history)) if history else 'started'} on {device}, host"
+        f" {socket.gethostname()}, GPUs {os.environ.get('CUDA_VISIBLE_DEVICES') or 'none'}, pid {os.getpid()}"
+    )
+    return history
+
+
 def _compile(model: nn.Module) -> None:
     """Compile the model's calls, in place: its parameters, and so its checkpoints, are those it has anyway."""
     compiler = os.environ.get("CXX", "g++")
@@ -204,21 +160,20 @@ def _train_epoch(
     model: nn.Module,
     optimiser: torch.optim.Optimizer,
     loss_of: Loss,
-    samples: Samples,
-    rows: NDArray[np.int64],
+    data: TrialData,
     epoch: int,
     settings: TrainSettings,
     precision: torch.dtype,
     augment: Augmentation,
 ) -> tuple[float, float]:
-    """Train once over `rows` in an order that (seed, epoch) decides; return the mean loss and accuracy."""
+    """Train once over the training rows in an order that (seed, epoch) decides; return the mean loss and accuracy."""
     model.train()
-    device = samples.device
+    device = data.samples.device
     shuffle = torch.Generator().manual_seed((settings.seed << 32) + epoch)
-    order = torch.from_numpy(rows)[torch.randperm(len(rows), generator=shuffle)]
+    order = torch.from_numpy(data.training)[torch.randperm(len(data.training), generator=shuffle)]
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
-    for rows_B, x_B1ZYX in samples.batches(order, settings.batch_size):
+    for rows_B, x_B1ZYX in data.samples.batches(order, settings.batch_size):
         # Before the forward pass, whose activations need the room.
         optimiser.zero_grad(set_to_none=True)
         with torch.autocast(device.type, precision, enabled=precision != torch.float32):
@@ -230,28 +185,7 @@ def _train_epoch(
         # Sums stay on the device: reading them here would wait for the GPU at every step.
         loss_sum += loss.detach() * len(rows_B)
         correct += (logits_BC.detach().argmax(dim=1) == loss_of.label_N[rows_B]).sum()
-    return loss_sum.item() / len(rows), correct.item() / len(rows)
-
-
-def _sides(samples: Samples, trial: Trial) -> tuple[SampleTable, NDArray[np.int64]]:
-    """Return the table of the subjects trained on, which come first, and the rows that test the unseen ones.
-
-    Those are of validation moments: else a model could be right by having learned the moment from other subjects.
-    """
-    n_seen = int(np.isin(samples.table.subject, trial.subjects).sum())
-    table = SampleTable(*(getattr(samples.table, name)[:n_seen] for name in vars(samples.table)))
-    _, held_out = splits.moments(samples.table, trial.split)
-    return table, n_seen + np.flatnonzero(held_out[n_seen:])
-
-
-def _audit_of_unseen(
-    table: SampleTable, training: NDArray[np.int64], unseen: NDArray[np.int64], classes: int
-) -> Metrics:
-    """Return what labels alone score on the unseen subjects: other subjects' labels of the moment may give it away."""
-    if not len(unseen):
-        return {}
-    audit = splits.audit(table.movie_time, table.label, training, unseen, classes)
-    return {"label_only_accuracy_unseen": audit.label_only, "majority_accuracy_unseen": audit.majority}
+    return loss_sum.item() / len(order), correct.item() / len(order)
 
 
 def _hyperparameters(trial: Trial) -> dict[str, float | str]:

@@ -1,0 +1,75 @@
+"""What a finished training leaves: predictions of every labelled volume, and result.json."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from deepemotion import __version__, evaluation
+from deepemotion.files import write_text
+from deepemotion.labels import Labels
+from deepemotion.settings import TrainSettings
+from deepemotion.trial_data import TrialData
+from deepemotion.trial_directory import TrialDirectory
+
+
+def predict_all(
+    model: nn.Module,
+    data: TrialData,
+    validated: NDArray[np.float32] | None,
+    settings: TrainSettings,
+    precision: torch.dtype,
+) -> NDArray[np.float32]:
+    """Return the model's probabilities (N, C) of all volumes; `validated` are those of validation, None if unknown."""
+    others = np.setdiff1d(np.arange(len(data.samples)), data.validation)
+    probability = np.empty((len(data.samples), len(data.classes)), np.float32)
+    # The validation volumes in batches of their own, as in an epoch: their company may decide the last bits.
+    if validated is None:
+        validated = evaluation.predict(model, data.samples, data.validation, settings.batch_size, precision)
+    probability[data.validation] = validated
+    probability[others] = evaluation.predict(model, data.samples, others, settings.batch_size, precision)
+    return probability
+
+
+def result_of(
+    data: TrialData, probability: NDArray[np.float32], history: Sequence[Mapping[str, float]]
+) -> dict[str, float]:
+    """Return the numbers of a result: scores of the final model, what labels alone score, counts and times (s)."""
+    found = {
+        **evaluation.scores(data.samples.table, data.classes, data.sides, probability),
+        **data.audits(),
+        "best_epoch": 1 + int(np.argmax([metrics["accuracy/validation"] for metrics in history])),
+        "epochs": len(history),
+        "n_train": len(data.training),
+        "n_validation": len(data.validation),
+        "n_unseen": len(data.unseen),
+        "training_s": sum(metrics["time/epoch"] for metrics in history),
+    }
+    return {key: value for key, value in found.items() if not np.isnan(value)}
+
+
+def write(
+    directory: TrialDirectory,
+    data: TrialData,
+    labels: Labels,
+    probability: NDArray[np.float32],
+    result: Mapping[str, float],
+) -> None:
+    """Write the predictions, and then result.json with what the result came from: a trial that has it is done."""
+    evaluation.write_predictions(
+        directory.predictions, evaluation.predictions_table(data.samples, data.sides, probability)
+    )
+    device = data.samples.device
+    provenance = {
+        "classes": list(data.classes),
+        "missing": evaluation.missing_classes(data.samples.table, data.classes, data.sides),
+        "labels_checksum": labels.checksum,
+        "deepemotion": __version__,
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+    }
+    write_text(directory.result, json.dumps({**result, **provenance}, indent=1) + "\n")
+    directory.log(f"done: validation accuracy {result['accuracy_validation']:.3f}")

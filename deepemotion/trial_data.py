@@ -1,0 +1,99 @@
+"""What a trial trains and tests on: its volumes, and which rows of them are on which side."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deepemotion import atlas, splits
+from deepemotion.labels import Labels
+from deepemotion.permutation import permuted
+from deepemotion.placement import place
+from deepemotion.samples import Samples, SampleTable
+from deepemotion.settings import Trial
+from deepemotion.splits import Audit
+from deepemotion.subject_file import SubjectFile, subject_path
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """A trial's labelled volumes; `training`, `validation` and `unseen` are rows of `samples`.
+
+    `unseen` are volumes of subjects that the trial leaves out. `audit` says what labels alone score on `validation`.
+    """
+
+    samples: Samples
+    classes: tuple[str, ...]
+    training: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    unseen: NDArray[np.int64]
+    audit: Audit
+
+    @classmethod
+    def load(
+        cls,
+        trial: Trial,
+        packed: Path,
+        labels: Labels,
+        device: torch.device,
+        tell: Callable[[str], None],
+        memory_bytes: int | None,
+    ) -> "TrialData":
+        """Load, permute and split a trial's volumes; `tell` hears what is worth noting in its log.
+
+        Raises UserError where the data does not fit the trial.
+        """
+        samples = place(trial, packed, labels, device, tell, memory_bytes)
+        if trial.data.permutation:
+            samples.table = permuted(samples.table, trial.data)
+        seen, unseen = _by_subject(samples, trial)
+        training, validation = splits.split(seen, trial.split)
+        audit = splits.audit(seen.movie_time, seen.label, training, validation, len(labels.classes))
+        return cls(samples, labels.classes, training, validation, unseen, audit)
+
+    @property
+    def sides(self) -> dict[str, NDArray[np.int64]]:
+        """The rows of each side, by its name in tables."""
+        return {"train": self.training, "validation": self.validation, "unseen": self.unseen}
+
+    def audits(self) -> dict[str, float]:
+        """Return what labels alone score: on the validation volumes, and on those of unseen subjects if there are any.
+
+        To the latter, other subjects' labels of the moment may give the answer away.
+        """
+        found = {name if name == "chance" else f"{name}_accuracy": value for name, value in asdict(self.audit).items()}
+        if len(self.unseen):
+            table = self.samples.table
+            audit = splits.audit(table.movie_time, table.label, self.training, self.unseen, len(self.classes))
+            found |= {"label_only_accuracy_unseen": audit.label_only, "majority_accuracy_unseen": audit.majority}
+        return found
+
+
+def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]:
+    """Return the checksums of everything a trial reads: its labels, its atlas and its subjects' files.
+
+    Raises UserError where one cannot be read, or the atlas lies on another grid than a subject.
+    """
+    checksums = {"labels": labels.checksum}
+    if trial.model.atlas is not None:
+        checksums["atlas"] = atlas.checksum(Path(trial.model.atlas))
+    for subject in (*trial.subjects, *trial.unseen_subjects):
+        with SubjectFile(subject_path(packed, subject)) as file:
+            checksums[f"sub-{subject}"] = file.checksum
+            if trial.model.atlas is not None:
+                atlas.require_grid(Path(trial.model.atlas), file)
+    return checksums
+
+
+def _by_subject(samples: Samples, trial: Trial) -> tuple[SampleTable, NDArray[np.int64]]:
+    """Return the table of the subjects trained on, which come first, and the rows that test the unseen ones.
+
+    Those are of validation moments: else a model could be right by having learned the moment from other subjects.
+    """
+    n_seen = int(np.isin(samples.table.subject, trial.subjects).sum())
+    table = SampleTable(*(getattr(samples.table, name)[:n_seen] for name in vars(samples.table)))
+    _, held_out = splits.moments(samples.table, trial.split)
+    return table, n_seen + np.flatnonzero(held_out[n_seen:])
