@@ -14,6 +14,8 @@ from deepemotion import splits
 from deepemotion.labels import Labels
 from deepemotion.samples import Samples, load
 from deepemotion.settings import Trial
+from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.timing import outside_overlaps
 from deepemotion.volumes import Held
 
 # Of a whole film, a block takes about 60 MB, four times over while it is normalised.
@@ -37,8 +39,8 @@ _EVERY_MOMENT = Labels(
 class AlignedMoments:
     """The T training moments of one subject, labelled or not, in the order of the film.
 
-    Where adjacent runs overlap, both sides are left out, whatever the trial trains on: else a moment of the validation
-    run would be here as its neighbour's.
+    A moment that two runs share is one of the run that has it in its own part, whatever the trial trains on. The gap is
+    measured from all volumes that validate, those of shared moments included where the trial keeps them.
     """
 
     moment_T: Moments
@@ -48,9 +50,10 @@ class AlignedMoments:
     @classmethod
     def of(cls, subject: str, samples: Samples, packed: Path, trial: Trial) -> Self:
         """Load a subject's volumes in the unit and the voxels of `samples`. Raises UserError where there is no fold."""
-        settings = trial.data.model_copy(update={"drop_overlaps": True})
-        series = load(packed, [subject], _EVERY_MOMENT, settings, grid=samples.grid)
-        rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0])
+        series = load(packed, [subject], _EVERY_MOMENT, trial.data, grid=samples.grid)
+        with SubjectFile(subject_path(packed, subject)) as file:
+            own = outside_overlaps(file.segments, series.table.run, series.table.true_time)
+        rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0] & own)
         moment_T = series.table.run[rows_T].astype(np.int64) * _A_RUN + series.table.index_in_run[rows_T]
         return cls(moment_T, torch.from_numpy(rows_T), series)
 

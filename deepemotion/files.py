@@ -6,14 +6,17 @@ A copy, a full disk or an editor tears files all the same: whoever reads one say
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from deepemotion.errors import UserError
 
 _PREFIX = ".partial-"
+# No single file takes as long to write, on a slow shared disk either (seconds).
+_ABANDONED_S = 600
 
 
 @contextmanager
@@ -40,6 +43,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
         other = error.filename is not None and _PREFIX not in str(error.filename)
         culprit = f" ({error.filename})" if other else ""
         raise UserError(f"{target}: cannot write: {error.strerror or error}{culprit}") from error
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove temporaries that killed processes left in a folder; not those so young that somebody may be at them."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                path.unlink()
 
 
 def write_text(target: Path, text: str) -> None:

@@ -17,8 +17,9 @@ from deepemotion.samples import Samples, SampleTable, common_mask, load
 from deepemotion.settings import Trial
 from deepemotion.splits import Audit
 from deepemotion.subject_file import SubjectFile, subject_path
-from deepemotion.trained import load_model
+from deepemotion.trained import load_model, require_data
 from deepemotion.training import choose_device, choose_precision
+from deepemotion.trial_data import data_checksums
 from deepemotion.trial_directory import TrialDirectory
 
 SIDE = "unseen"
@@ -52,6 +53,9 @@ def test(
     trial = Trial.model_validate(settings["trial"])
     labels = Labels.read(labels_file)
     _refuse(directory, trial, labels, result["classes"], subjects)
+    # Its classes say enough of the labels: further subjects may be labelled for other moments.
+    trained_on = {name: checksum for name, checksum in settings["data"].items() if name != "labels"}
+    require_data(directory, trained_on, data_checksums(trial, packed, labels))
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     grid = _grid(packed, trial, subjects)
     model = load_model(directory, trial, grid, len(labels.classes)).to(device)

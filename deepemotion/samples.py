@@ -218,10 +218,11 @@ def _load(
         rows, grid_row, movie_time = kept[subject]
         start, end = end, end + len(rows)
         reader = VolumeReader(file, grid)
-        run_numbers = np.array(list(file.volumes_per_run))
+        # Statistics are in the order of the movie, whatever the runs' numbers are.
+        place = {number: row for row, number in enumerate(file.volumes_per_run)}
         run = file.run[rows]
         length = np.array(list(file.volumes_per_run.values()))
-        run_row = np.searchsorted(run_numbers, run)
+        run_row = np.array([place[number] for number in run.tolist()], np.int64)
         scale_N2 = reader.scale(rows) if streamed else reader.read_side_by_side(rows, volumes_NV[start:end])
         columns.append(
             {
@@ -237,7 +238,7 @@ def _load(
                 "position": (file.index_in_run[rows] - (length[run_row] - 1) / 2).astype(np.float32),
             }
         )
-        groups += len(run_numbers)
+        groups += len(place)
         readers.append(reader)
         normalisers.append(normaliser(reader, settings.normalisation))
 

@@ -23,8 +23,10 @@ class Audit:
     chance: float
 
 
-def split(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
-    """Return the rows for training and for validation, both sorted.
+def split(table: SampleTable, settings: SplitSettings, count: int | None = None) -> tuple[Rows, Rows]:
+    """Return the rows for training and for validation, both sorted, among the first `count` of the table or all.
+
+    The rest, of subjects that are tested only, holds out moments as well: a run may go on longer for them.
 
     `random` is the published protocol: per subject a permutation from a torch generator with the split's seed, of
     which the last share validates. With one labelling all subjects get the same permutation of movie moments.
@@ -35,9 +37,9 @@ def split(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
     Raises UserError where a side would be empty.
     """
     if settings.protocol == "random":
-        training, validation = _random(table, settings)
+        training, validation = _random(table.subject[:count], settings)
     else:
-        training, validation = (np.flatnonzero(side) for side in moments(table, settings))
+        training, validation = (np.flatnonzero(side[:count]) for side in moments(table, settings))
     for side, rows in (("training", training), ("validation", validation)):
         if len(rows) == 0:
             fold = "" if settings.fold is None else f" of fold {settings.fold}"
@@ -71,10 +73,10 @@ def _beyond(time: NDArray[np.float64], held_out: NDArray[np.bool_], gap_s: float
     return np.minimum(np.abs(time - taken[before]), np.abs(taken[after] - time)) > gap_s
 
 
-def _random(table: SampleTable, settings: SplitSettings) -> tuple[Rows, Rows]:
+def _random(subject_N: NDArray[np.str_], settings: SplitSettings) -> tuple[Rows, Rows]:
     training, validation = [], []
-    for subject in dict.fromkeys(table.subject.tolist()):
-        rows = np.flatnonzero(table.subject == subject)
+    for subject in dict.fromkeys(subject_N.tolist()):
+        rows = np.flatnonzero(subject_N == subject)
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(settings.seed)).numpy()
         # The rounding guard keeps (1 - 0.2) * 10 = 8.000000000000002 and its like on the integer that is meant.
         n_training = int(round((1 - settings.validation_share) * len(rows), 6))

@@ -1,5 +1,6 @@
 """A trained model as it was at the end, with the volumes it was trained and tested on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,7 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     trial = Trial.model_validate(settings["trial"])
     labels = Labels.read(labels_file)
     found = data_checksums(trial, packed, labels)
-    for name, checksum in settings["data"].items():
-        if found.get(name) != checksum:
-            raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same data and labels")
+    require_data(directory, settings["data"], found)
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
     samples = place(trial, packed, labels, device, lambda line: None, available_memory())
@@ -71,14 +70,21 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     return Trained(trial, model.to(device), samples, predictions, result)
 
 
+def require_data(directory: TrialDirectory, recorded: Mapping[str, str], found: Mapping[str, str]) -> None:
+    """Raise UserError where data is not, by its checksum, what a trial recorded when it was trained."""
+    for name, checksum in recorded.items():
+        if found.get(name) != checksum:
+            raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same data and labels")
+
+
 def load_model(directory: TrialDirectory, trial: Trial, grid: Grid, classes: int) -> nn.Module:
     """Return a trial's model as it was after its last epoch, in evaluation mode, on the CPU.
 
-    Raises UserError where no checkpoint can be read.
+    Raises UserError where its checkpoint cannot be read.
     """
     state = Checkpoints(directory.checkpoints).load()
-    if state is None:
-        raise UserError(f"{directory.checkpoints}: no readable checkpoint; train it again")
+    if state is None or state["epoch"] != trial.train.epochs:
+        raise UserError(f"{directory.checkpoints}: the last epoch cannot be read; delete result.json and train again")
     x, y, z = grid.shape
     model = models.build(trial.model, (z, y, x), classes, grid)
     model.load_state_dict(state["model"])

@@ -17,6 +17,7 @@ from deepemotion.augmentation import Augmentation
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.event_file import EventFile
+from deepemotion.files import remove_abandoned
 from deepemotion.labels import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
@@ -65,6 +66,8 @@ def train(
     loss_of = Loss(data.samples.table, data.training, settings, device)
     # Not before: bad input leaves no folder behind, which a corrected command would have to differ from.
     directory.claim(trial, checksums)
+    for folder in (directory.path, directory.checkpoints):
+        remove_abandoned(folder)
     for note in notes:
         directory.log(note)
 

@@ -12,7 +12,7 @@ from deepemotion import atlas, splits
 from deepemotion.labels import Labels
 from deepemotion.permutation import permuted
 from deepemotion.placement import place
-from deepemotion.samples import Samples, SampleTable
+from deepemotion.samples import Samples
 from deepemotion.settings import Trial
 from deepemotion.splits import Audit
 from deepemotion.subject_file import SubjectFile, subject_path
@@ -49,9 +49,14 @@ class TrialData:
         samples = place(trial, packed, labels, device, tell, memory_bytes)
         if trial.data.permutation:
             samples.table = permuted(samples.table, trial.data)
-        seen, unseen = _by_subject(samples, trial)
-        training, validation = splits.split(seen, trial.split)
-        audit = splits.audit(seen.movie_time, seen.label, training, validation, len(labels.classes))
+        table = samples.table
+        # Subjects that are trained on come first.
+        n_seen = int(np.isin(table.subject, trial.subjects).sum())
+        training, validation = splits.split(table, trial.split, n_seen)
+        # Unseen subjects are tested at validation moments: else a model could be right by having learned the moment
+        # from other subjects.
+        unseen = n_seen + np.flatnonzero(splits.moments(table, trial.split)[1][n_seen:])
+        audit = splits.audit(table.movie_time, table.label, training, validation, len(labels.classes))
         return cls(samples, labels.classes, training, validation, unseen, audit)
 
     @property
@@ -86,14 +91,3 @@ def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]
             if trial.model.atlas is not None:
                 atlas.require_grid(Path(trial.model.atlas), file)
     return checksums
-
-
-def _by_subject(samples: Samples, trial: Trial) -> tuple[SampleTable, NDArray[np.int64]]:
-    """Return the table of the subjects trained on, which come first, and the rows that test the unseen ones.
-
-    Those are of validation moments: else a model could be right by having learned the moment from other subjects.
-    """
-    n_seen = int(np.isin(samples.table.subject, trial.subjects).sum())
-    table = SampleTable(*(getattr(samples.table, name)[:n_seen] for name in vars(samples.table)))
-    _, held_out = splits.moments(samples.table, trial.split)
-    return table, n_seen + np.flatnonzero(held_out[n_seen:])

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from deepemotion.errors import UserError
-from deepemotion.figures import label_audit, style
+from deepemotion.figures import label_audit, scoring, style
 from launcher import conditions
 from launcher.run_directory import RunDirectory
 from launcher.significance import latest
@@ -56,6 +56,12 @@ class Material:
         """Return the training sets whose models do not beat the label-only audit."""
         means = label_audit.model_means(self.trials)
         return [str(name) for name in means.index[~means["beats_labels"]]]
+
+    def beats(self, model: str, split: str) -> bool:
+        """Return whether a model's accuracy on its volumes of `split` exceeds all that needs no brain data there."""
+        own = self.trials[self.trials["training_set"] == model]
+        accuracy = scoring.over_folds(own, f"accuracy_{split}", split)
+        return scoring.beats(accuracy, scoring.without_brain(own, split))
 
     def marks(self, models: list[str]) -> str:
         """Return the sentence on how many of the models do not beat the audit; nothing where all do."""

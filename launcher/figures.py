@@ -150,10 +150,10 @@ def _of_a_subject(material: Material, choice: Choice) -> Iterator[Drawn | Skippe
     model = next(name for name in wanted if (scored["training_set"] == name).any())
     scored = scored[scored["training_set"] == model]
     title = f"sub-{subject}, {'its own model' if model == f'sub-{subject}' else f'model {model}'}"
-    mark = style.DAGGER if model in material.below() else ""
+    mark = "" if material.beats(model, str(scored["split"].iloc[0])) else style.DAGGER
     accuracy = 100 * float((scored["label"] == scored["prediction"]).mean())
     note = f"Accuracy over all its held-out volumes {accuracy:.1f} %{mark} (n = {len(scored)}). "
-    note += material.marks([model])
+    note += style.DAGGER_MEANS if mark else ""
     if (scored["label"] == emotion).any():
         pie_title = f"{title}: held-out {emotion.capitalize()} scenes"
         yield Drawn(pie, one_emotion.predictions_of_emotion(scored, emotion, material.classes, pie_title, note))

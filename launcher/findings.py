@@ -8,7 +8,7 @@ from deepemotion.files import atomic_path
 from launcher.answers import read_answers
 from launcher.paired import single_against_pooled
 from launcher.run_directory import RunDirectory
-from launcher.significance import LEVEL, SINGLE, TOGETHER, statistics
+from launcher.significance import LEVEL, SINGLE, TOGETHER, latest, statistics
 
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"
@@ -83,7 +83,8 @@ def notes(table: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
 
 def _missing(trials: pd.DataFrame) -> list[str]:
     """Return a sentence a fold and set of classes that a side of it lacks."""
-    done = trials[(trials["state"] == "done") & (trials["permutation"] == 0) & (trials["missing"] != "")]
+    done = latest(trials)
+    done = done[(done["state"] == "done") & (done["permutation"] == 0) & (done["missing"] != "")]
     said = []
     places = done["protocol"] + done["fold"].map(lambda fold: f" {fold}", na_action="ignore").fillna("").astype(str)
     for (place, missing), rows in done.groupby([places, "missing"], sort=False):

@@ -18,7 +18,8 @@ def accuracy_by_subject(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
     Columns condition, setup, protocol, subject, single, pooled, n (volumes, the same for both). Folds and seeds count
     that both have.
     """
-    done = latest(trials[(trials["state"] == "done") & (trials["permutation"] == 0)])
+    done = latest(trials)
+    done = done[(done["state"] == "done") & (done["permutation"] == 0)]
     tested = answers.true[answers.true["split"] == "validation"]
     right = tested["label"].astype(str) == tested["prediction"].astype(str)
     rows = pd.DataFrame(

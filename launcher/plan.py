@@ -95,6 +95,8 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
         chosen = dict(zip(sweep, values, strict=True))
         settings = experiment.trial_settings(chosen)
         models.require_fit(settings)
+        if settings.data.permutation:
+            raise UserError("data.permutation: a launch gives each trial its own; ask for them with --permutations N")
         sections = settings.model_dump(mode="json")
         atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
         if atlas is not None:

@@ -71,7 +71,8 @@ def best_models(statistics: pd.DataFrame, trials: pd.DataFrame) -> TextTable:
     rows = []
     best = best_rows(_named(statistics))
     best = best[(best["split"] == "validation") & ~best["training_set"].isin(TOGETHER.values())]
-    done = latest(trials[(trials["state"] == "done") & (trials["permutation"] == 0)])
+    done = latest(trials)
+    done = done[(done["state"] == "done") & (done["permutation"] == 0)]
     train = done.groupby(KEYS)["accuracy_train"].mean()
     unseen = statistics[statistics["split"] == "unseen"].set_index(KEYS)
     for _, row in best.iterrows():

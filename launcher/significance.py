@@ -53,14 +53,15 @@ def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
         for split in SPLITS:
             if only.get(str(key[0]), split) != split:
                 continue
-            parts = [volumes[name, split] for name in true["trial"] if (name, split) in volumes]
-            if not parts:
+            # A fold may have no volume of this split: one whose unseen subject lacks that run.
+            scored = true[[(name, split) in volumes for name in true["trial"]]]
+            if scored.empty:
                 continue
-            tested = answers.true.iloc[np.concatenate(parts)]
+            tested = answers.true.iloc[np.concatenate([volumes[name, split] for name in scored["trial"]])]
             place = {**dict(zip(KEYS, key, strict=True)), "split": split, "trials": len(true), "planned": wanted.sum()}
             scores = _scores(tested, answers)
-            rows.append(place | scores | _audit(true, tested, split, scores["accuracy"]))
-            permuted.append(_permuted_scores(done, split, confusions))
+            rows.append(place | scores | _audit(scored, tested, split, scores["accuracy"]))
+            permuted.append(_permuted_scores(done, scored, split, confusions))
     table = pd.DataFrame(rows)
     return table if table.empty else _tested(table, permuted)
 
@@ -86,27 +87,33 @@ def _scores(tested: pd.DataFrame, answers: Answers) -> dict[str, float]:
     return result
 
 
-def _audit(true: pd.DataFrame, tested: pd.DataFrame, split: str, accuracy: float) -> dict[str, float | bool]:
-    """Return what needs no brain data, over the same volumes as the accuracy, and whether that exceeds all of it."""
+def _audit(scored: pd.DataFrame, tested: pd.DataFrame, split: str, accuracy: float) -> dict[str, float | bool]:
+    """Return what needs no brain data, over the same volumes as the accuracy, and whether that exceeds all of it.
+
+    `scored` are the trials of these volumes. Where something of it is unknown (nan), nothing is exceeded.
+    """
     volumes = tested["trial"].value_counts()
-    n = true["trial"].map(dict(zip(volumes.index, volumes, strict=True))).fillna(0)
+    n = scored["trial"].map(dict(zip(volumes.index, volumes, strict=True)))
     result: dict[str, float | bool] = {}
     for name in _AUDIT:
         column = name if split == "validation" or name == "chance" else f"{name}_{split}"
-        values = true[column] if column in true else pd.Series(np.nan, true.index)
+        values = scored[column] if column in scored else pd.Series(np.nan, scored.index)
         result[name] = float((values * n).sum(skipna=False) / n.sum())
-    result["beats_labels"] = bool(accuracy > np.nanmax([result[name] for name in _AUDIT]))
+    result["beats_labels"] = all(accuracy > result[name] for name in _AUDIT)
     return result
 
 
 def _permuted_scores(
-    done: pd.DataFrame, split: str, confusions: dict[tuple[str, str], NDArray[np.float64]]
+    done: pd.DataFrame, scored: pd.DataFrame, split: str, confusions: dict[tuple[str, str], NDArray[np.float64]]
 ) -> pd.DataFrame:
-    """Return what each permutation scores, columns as in `_TESTED`, of those with the truth's every fold and seed."""
+    """Return what each permutation scores, columns as in `_TESTED`, of those with the truth's every fold and seed.
+
+    `scored` are the trials on true labels that have volumes of this split, some of `done`.
+    """
     if not (done["permutation"] > 0).any():
         return pd.DataFrame(columns=list(_TESTED), dtype=np.float64)
     places = pd.Series(list(zip(done["member"], done["fold"].fillna(0), done["seed"], strict=True)), done.index)
-    needed = set(places[done["permutation"] == 0])
+    needed = set(places[scored.index])
     scores = {}
     for k, rows in done[done["permutation"] > 0].groupby("permutation"):
         names = [name for name in rows.loc[places[rows.index].isin(needed), "trial"] if (name, split) in confusions]

@@ -28,8 +28,10 @@ def over_folds(trials: pd.DataFrame, column: str, split: str) -> float:
     """Return the mean of a score over trials (folds, seeds) of a model, weighed by their volumes of `split`."""
     if column not in trials or f"n_{split}" not in trials:
         return float("nan")
+    # A fold without such volumes has no score.
+    trials = trials[trials[f"n_{split}"] > 0]
     weight = trials[f"n_{split}"]
-    return float((trials[column] * weight).sum(skipna=False) / weight.sum())
+    return float((trials[column] * weight).sum(skipna=False) / weight.sum()) if len(trials) else float("nan")
 
 
 def without_brain(trials: pd.DataFrame, split: str = "validation") -> dict[str, float]:

@@ -262,3 +262,17 @@ def test_an_aligned_training_goes_on_exactly_where_it_was(tiny_packed, tiny_labe
         run(tmp_path / "stopped", stop)
     assert run(tmp_path / "stopped") == run(tmp_path / "straight")
     assert "srm: 8 features" in (tmp_path / "straight" / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("drop_overlaps", ["true", "false"])
+def test_alignment_keeps_its_distance_from_all_volumes_that_validate(tiny_packed, tiny_labels, drop_overlaps):
+    wanted = trial(f"data.drop_overlaps={drop_overlaps}", "split.gap_s=2")
+    samples = load(tiny_packed, ["01"], Labels.read(tiny_labels), wanted.data)
+    moment_T = AlignedMoments.of("01", samples, tiny_packed, wanted).moment_T
+    with SubjectFile(subject_path(tiny_packed, "01")) as file:
+        places = file.run.astype(np.int64) * aligned_moments._A_RUN + file.index_in_run
+        time_T = file.movie_time[np.isin(places, moment_T)]
+        kept = timing.outside_overlaps(file.segments, file.run, file.movie_time) | (drop_overlaps == "false")
+        held_out = file.movie_time[(file.run == FOLD) & kept]
+    assert len(time_T) == len(moment_T)
+    assert np.abs(time_T[:, None] - held_out).min() > 2

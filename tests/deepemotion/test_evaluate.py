@@ -63,3 +63,17 @@ def test_a_subject_without_the_model_s_voxels_is_refused(tiny_packed, tiny_label
         file["mask"][...] = mask
     with pytest.raises(UserError, match=r"sub-02\.h5: its mask lacks 1 of the voxels"):
         further_subjects.test(directory, tmp_path, tiny_labels, ["02"])
+
+
+def test_only_the_model_s_own_data_and_last_epoch_will_do(tiny_packed, tiny_labels, tmp_path):
+    directory = trained(tmp_path / "t", tiny_packed, tiny_labels)
+    other = tmp_path / "packed"
+    other.mkdir()
+    shutil.copy(subject_path(tiny_packed, "03"), subject_path(other, "01"))
+    shutil.copy(subject_path(tiny_packed, "02"), other)
+    with pytest.raises(UserError, match="sub-01 is not what it was trained on"):
+        further_subjects.test(directory, other, tiny_labels, ["02"])
+    last = directory.checkpoints / "last.pt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"the last epoch cannot be read; delete result\.json and train again"):
+        further_subjects.test(directory, tiny_packed, tiny_labels, ["02"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deepemotion.errors import UserError
-from deepemotion.files import atomic_path, read_json, write_text
+from deepemotion.files import atomic_path, read_json, remove_abandoned, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -95,3 +95,12 @@ def test_a_torn_file_is_named_with_what_helps(tmp_path: Path, content: bytes) ->
     with pytest.raises(UserError, match=r"result\.json: cannot be read \(.+\); delete it$") as told:
         read_json(path, "delete it")
     assert "\n" not in str(told.value)
+
+
+def test_temporaries_that_a_killed_process_left_are_removed_once_they_are_old(tmp_path: Path) -> None:
+    for name in (".partial-1-last.pt", ".partial-2-last.pt", "last.pt"):
+        (tmp_path / name).touch()
+    for name in (".partial-1-last.pt", "last.pt"):
+        os.utime(tmp_path / name, (0, 0))
+    remove_abandoned(tmp_path)
+    assert names(tmp_path) == [".partial-2-last.pt", "last.pt"]

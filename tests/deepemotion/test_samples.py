@@ -8,6 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
@@ -195,3 +196,22 @@ def test_a_gpu_s_batch_at_once_is_the_cpu_s_volume_by_volume(tiny_packed, labels
     one_by_one = samples.values(rows)
     monkeypatch.setattr(type(samples), "device", torch.device("cuda"))
     assert torch.equal(samples.values(rows), one_by_one)
+
+
+def test_run_numbers_need_not_ascend_along_the_movie(tiny_dataset, labels, command, tmp_path):
+    root = tmp_path / "raw"
+    shutil.copytree(tiny_dataset, root)
+    description = root / "dataset.yaml"
+    content = yaml.safe_load(description.read_text())
+    first, second = content["segments"][:2]
+    first["run"], second["run"] = 2, 1
+    description.write_text(yaml.safe_dump(content))
+    done = command("deepemotion", "pack", root, "--out", tmp_path / "packed", "--subjects", "1")
+    assert done.returncode == 0, done.stderr
+    samples = load(tmp_path / "packed", ["01"], labels, DataSettings(normalisation="zscore", drop_overlaps=False))
+    mask = SubjectFile(subject_path(tmp_path / "packed", "01")).mask.T
+    for run in (1, 2, 3):
+        row = int(np.flatnonzero(samples.table.run == run)[0])
+        source, _ = bold(root, "01", run)
+        expected = reference(source, samples.table.index_in_run[row], "zscore")
+        np.testing.assert_allclose(dense(samples, [row])[0][mask], expected[mask], atol=1e-3)

@@ -153,3 +153,14 @@ def test_a_fold_that_is_not_there_is_named():
         split(table([0] * 10), SplitSettings(protocol="block", fold=6))
     with pytest.raises(UserError, match=r"needs split\.fold"):
         split(table([0] * 10), SplitSettings(protocol="block"))
+
+
+def test_unseen_subjects_hold_out_moments_too():
+    # The run goes on for 40 s longer for the subject that is only tested.
+    subjects = ["01"] * 40 + ["02"] * 30
+    runs = [1] * 10 + [2] * 30 + [1] * 30
+    times = [*np.arange(0, 20, 2.0), *np.arange(20, 80, 2.0), *np.arange(0, 60, 2.0)]
+    samples = table([0] * 70, runs=runs, subjects=subjects, times=times)
+    training, validation = split(samples, SplitSettings(protocol="run", fold=1, gap_s=4), 40)
+    assert validation.tolist() == list(range(10))
+    assert samples.true_time[training].min() == 64

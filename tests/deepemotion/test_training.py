@@ -239,6 +239,8 @@ def test_an_interrupted_command_says_how_to_go_on(tiny_packed, tiny_labels, tmp_
         (("--labels", "nowhere.tsv"), "nowhere.tsv"),
         (("--subjects", "7"), "sub-07.h5"),
         (("--set", "train.epochs=none"), "train.epochs"),
+        (("--set", "train.seed=20240101123456"), "train.seed"),
+        (("--set", "split.seed=-1"), "split.seed"),
         (("--set", "model.name=vit"), "there are cnn3d"),
         (("--set", "split.fold=2"), "split.protocol=random has no folds"),
     ],

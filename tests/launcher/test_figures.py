@@ -185,3 +185,17 @@ def test_figure_1_is_drawn_over_the_movie_of_the_labels(run, tmp_path):
     (folder / "av1o01.csv").write_text("start,end,character,emotion\n2000,2008,DAN,HOPE\n")
     with pytest.raises(UserError, match="no label falls into the 10 movie times"):
         drawn(run, annotations=folder)
+
+
+@pytest.mark.parametrize(("labels_alone", "marked"), [(0.9, True), (0.2, False)])
+def test_figure_4_of_an_unseen_subject_is_held_against_what_labels_alone_score_there(run, labels_alone, marked):
+    add(run, "without-03", ["01", "19"], unseen=["03"], right=0.5)
+    directory = run.trial("without-03_lr-0.001_perm-0")
+    result = json.loads(directory.result.read_text())
+    result |= {"accuracy_unseen": 0.5, "label_only_accuracy_unseen": labels_alone, "majority_accuracy_unseen": 0.3}
+    # On subjects that it has seen, the model is the other way round.
+    result |= {"label_only_accuracy": 1.1 - labels_alone, "majority_accuracy": 0.3}
+    directory.result.write_text(json.dumps(result))
+    shown, _ = drawn(run, subject="03")
+    caption = shown["figure-4_lr-0.001_sub-03_love"].get_supxlabel()
+    assert ("50.0 %†" in caption) == ("does not exceed" in caption.replace("\n", " ")) == marked

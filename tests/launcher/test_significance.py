@@ -341,3 +341,23 @@ def test_epochs_of_trials_with_other_columns_are_in_one_table(tmp_path):
     assert table["fold"].tolist() == [1, 1, 2]
     np.testing.assert_array_equal(table["loss"], [0.1, np.nan, 1 / 3])
     np.testing.assert_array_equal(table["more"], [np.nan, np.nan, 5])
+
+
+def test_a_fold_without_volumes_of_the_split_changes_nothing(study):
+    audit = {"label_only_accuracy_unseen": 0.95, "majority_accuracy_unseen": 0.9}
+    empty = {"label_only_accuracy_unseen": np.nan, "majority_accuracy_unseen": np.nan}
+    for k in range(3):
+        study.trial("without-02", 0.7, 1, k, subjects=["02"], split="unseen", **audit)
+        study.trial("without-02", 0.7, 2, k, subjects=["02"], split="train", **empty)
+    row = study.statistics("unseen").loc["without-02"]
+    assert (row["n"], row["label_only_accuracy"], row["permutations"]) == (VOLUMES, 0.95, 2)
+    assert not row["beats_labels"]
+
+
+def test_an_unfinished_trial_on_new_labels_takes_the_former_one_out(study):
+    for subject in ("01", "02"):
+        study.trial(f"sub-{subject}", 0.5)
+    study.trial("pooled", 0.9, subjects=["01", "02"])
+    assert len(accuracy_by_subject(*study.tables())) == 2
+    study.trials.append({**study.trials[-1], "trial": "new", "state": "pending"})
+    assert accuracy_by_subject(*study.tables()).empty
