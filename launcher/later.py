@@ -26,7 +26,8 @@ def submit(run: RunDirectory, after: str, cluster: str) -> int:
     command = shlex.join(["deepemotion-launch", *_without_after(sys.argv[1:]), "--detach"])
     setup = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     script = Script(f"de-{run.path.name}-launch", command, profile, run.slurm.resolve(), setup, after=jobs)
-    say(f"submitted job {script.submit()}: it launches into {run.path} after {', '.join(jobs)}")
+    job = script.submit()
+    say(f"submitted job {job}: it launches into {run.path} after {', '.join(jobs)}   stop: scancel {job}")
     return 0
 
 

@@ -14,7 +14,11 @@ from deepemotion.errors import UserError
 from deepemotion.files import write_text
 
 _FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "Reason", "NodeList", "exit_code", "RestartCnt")
-_ENDED = {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"}
+_ENDED = {
+    *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"),
+    # Where the site cancels what it preempts; a job that it requeues is COMPLETING, then PENDING.
+    "PREEMPTED",
+}
 # sacct asks a database that all users share: no more often than this (seconds).
 _SACCT_EVERY_S = 60.0
 _TIMEOUT_S = 60

@@ -99,7 +99,9 @@ def _job_states(run: RunDirectory, jobs: set[str]) -> dict[str, JobState]:
     states = slurm_queue.read_queue()
     gone = {job for job in jobs if job not in states or not states[job].active}
     # Accounting knows more of an ended job (memory); the queue forgets it after some minutes.
-    return {**states, **slurm_queue.read_accounting(gone, run.slurm / "sacct.json")} if gone else states
+    told = slurm_queue.read_accounting(gone, run.slurm / "sacct.json") if gone else {}
+    # Of whole arrays: tasks that are still in the queue stand as that has them.
+    return states | {job: state for job, state in told.items() if job in gone}
 
 
 def _status(
@@ -126,7 +128,9 @@ def _status(
     if trial.name in at_work and job_runs:
         return replace(known, state="running", detail=_place(at_work[trial.name]))
     failure = directory.read_json(directory.failure)
-    if failure is not None:
+    # One of an earlier job says nothing while another is to try again.
+    tried_again = job is not None and known.job_state is not None and known.job_state.active
+    if failure is not None and not (tried_again and failure["session"] != str(job).partition("_")[0]):
         reason = failure["reason"]
         return replace(known, state="failed", detail=reason, hint=_hint(reason), log=directory.log_file)
     if job is None:

@@ -46,7 +46,9 @@ def session(
 ) -> Iterator[Work]:
     """Begin a session over these trials, and end its record however the block ends; then tabulate.
 
-    `already_done` is only for the counts shown; `group` and `job` are as in `sessions.Session`.
+    A job that goes on later leaves that to its next session: the tasks of an array stop at the same time, and would
+    wait for each other until SLURM ends them. `already_done` is only for the counts shown; `group` and `job` are as in
+    `sessions.Session`.
     """
     from launcher.tensorboard import refresh_aggregates
 
@@ -58,7 +60,7 @@ def session(
             yield work
         finally:
             record.end(work.stopped_by if work.unfinished else "done")
-    if not run.running():
+    if not run.running() and not (job is not None and work.unfinished):
         tabulate(run)
 
 

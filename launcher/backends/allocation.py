@@ -11,6 +11,7 @@ from launcher.resources import Machine, available_memory, gpu_memory
 
 # What the driver and Ray's own processes take of the memory granted on a node.
 _OVERHEAD_BYTES = 2**30
+_ARRAY = (("MIN", 0), ("MAX", 0), ("COUNT", 1))
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,27 @@ def current() -> Allocation:
     env = os.environ
     if "SLURM_JOB_ID" not in env:
         raise UserError("this command is for SLURM's jobs: submit it with sbatch, or launch with --on slurm")
-    array, index = env.get("SLURM_ARRAY_JOB_ID"), env.get("SLURM_ARRAY_TASK_ID")
+    array = env.get("SLURM_ARRAY_JOB_ID")
+    first, last, count = (int(env.get(f"SLURM_ARRAY_TASK_{name}", default)) for name, default in _ARRAY)
+    if first != 0 or last != count - 1:
+        raise UserError("each task trains every n-th trial: submit the array with all indices, as --array=0-19")
     node = env.get("SLURMD_NODENAME", "")
     return Allocation(
-        job=f"{array}_{index}" if array else env["SLURM_JOB_ID"],
+        job=job_id(env),
         group=array or env["SLURM_JOB_ID"],
-        task=int(index or 0) - int(env.get("SLURM_ARRAY_TASK_MIN", 0)),
-        tasks=int(env.get("SLURM_ARRAY_TASK_COUNT", 1)),
+        task=int(env.get("SLURM_ARRAY_TASK_ID", 0)),
+        tasks=count,
         restarts=int(env.get("SLURM_RESTART_COUNT", 0)),
         machine=granted_machine(env),
         node=node,
         other_nodes=tuple(name for name in _host_names(env) if name != node),
     )
+
+
+def job_id(env: Mapping[str, str]) -> str:
+    """Return the id of the job, `123_4` for a task of an array, whose SLURM_JOB_ID may be that of the whole array."""
+    array = env.get("SLURM_ARRAY_JOB_ID")
+    return f"{array}_{env['SLURM_ARRAY_TASK_ID']}" if array else env["SLURM_JOB_ID"]
 
 
 def granted_machine(env: Mapping[str, str]) -> Machine:

@@ -68,7 +68,7 @@ def serve(head: str, folder: Path) -> int:
         say("this node's Ray has ended early; the session goes on without it")
         return EXIT_FAILED
     say(f"the head of the session at {head} is gone; requeueing the job")
-    return subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False).returncode
+    return subprocess.run(["scontrol", "requeue", allocation.job_id(os.environ)], check=False).returncode
 
 
 def _answers(head: str) -> bool:

@@ -15,16 +15,22 @@ from launcher.cluster_profile import ClusterProfile
 
 # One step on the first node, with all that the job has there: SLURM's warnings reach steps, not the batch script.
 _STEP = 'srun --nodes=1 --ntasks=1 --relative=0 --overlap --cpus-per-task="$SLURM_CPUS_PER_TASK" --unbuffered'
-_AFTERWARDS = [
-    "code=$?",
-    "# 75: the time limit is near and epochs were won. Above 128: killed, but not by SLURM's own SIGTERM (143).",
-    'if [ "$code" -eq 75 ] || { [ "$code" -gt 128 ] && [ "$code" -ne 143 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; }',
-    "then",
-    "    # By its own number: the last task of an array has the id of the array, all of which would be requeued.",
-    '    scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"',
-    "fi",
-    'exit "$code"',
-]
+_AFTERWARDS = """\
+code=$?
+# By its own number: the last task of an array has the id of the array, all of which would be requeued.
+job="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
+again=no
+case "$code" in
+    # The time limit is near, and epochs were won.
+    75) again=yes ;;
+    # SIGTERM from SLURM, which requeues by itself: unless preemption leaves time to end, and the job would end with it.
+    143) [ "$(squeue --noheader --jobs="$job" --format=%T)" != RUNNING ] || again=yes ;;
+    # Killed by something else; not for ever.
+    129 | 1[3-9]? | 2??) [ "${SLURM_RESTART_COUNT:-0}" -ge 3 ] || again=yes ;;
+esac
+[ "$again" = no ] || scontrol requeue "$job"
+exit "$code"
+"""
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Script:
                 **profile,
                 "job_name": self.name,
                 "setup": [*self.setup, *self.profile.setup_lines()],
-                "teardown": _AFTERWARDS,
+                "teardown": _AFTERWARDS.splitlines(),
                 "use_srun": False,
                 "stderr_to_stdout": True,
                 "additional_parameters": {**profile["additional_parameters"], **further},

@@ -12,7 +12,7 @@ from typing import Literal
 import deepemotion
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from launcher import cluster_profile, site, slurm_queue, submissions
+from launcher import cluster_profile, sessions, site, slurm_queue, submissions
 from launcher.backends.private_ray import write_token
 from launcher.backends.sbatch import Script
 from launcher.cluster_profile import ClusterProfile
@@ -60,7 +60,7 @@ def target(options: Options, only_shown: bool = False) -> Target:
 def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, to: Target) -> Submission | None:
     """Submit the trials that no job of the run holds yet, and return the submission; None where there are none.
 
-    Raises UserError where sbatch refuses; nothing is submitted then.
+    Raises UserError where sbatch refuses: all, or what follows the arrays that it took, which go on.
     """
     with run.planning():
         queued = queued_trials(run)
@@ -71,17 +71,32 @@ def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, 
             return None
         _warn_of_memory(trials, to)
         submission = _new(run, wanted, options)
+        count = len(submission.tasks)
         submissions.write(run, submission)
         write_token(submissions.token_file(run))
         try:
             for first, script in scripts(run, submission, to):
-                submission.jobs[script.submit()] = first
+                submission.jobs[_submitted(script, first, submission)] = first
                 # Written after each: whatever happens to this process, what SLURM has is known.
                 submissions.write(run, submission)
         finally:
             if not submission.jobs:
                 submissions.remove(run, submission)
+            elif len(submission.tasks) < count:
+                submissions.write(run, submission)
     return submission
+
+
+def _submitted(script: Script, first: int, submission: Submission) -> str:
+    """Submit a script whose first task is `first`; where that is refused, the submission ends before it."""
+    try:
+        return script.submit()
+    except UserError as error:
+        if not submission.jobs:
+            raise
+        submission.tasks = submission.tasks[:first]
+        jobs = ", ".join(f"job {job}" for job in submission.jobs)
+        raise UserError(f"the first {first} tasks are submitted ({jobs}); {error}; retry submits the rest") from error
 
 
 def preview(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) -> str:
@@ -101,12 +116,19 @@ def _warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
 
 
 def queued_trials(run: RunDirectory) -> dict[str, str]:
-    """Return the trials that a job in SLURM's queue holds, with the job's id; none where no job was ever submitted."""
+    """Return the trials that a job in SLURM's queue holds, with the job's id; none where no job was ever submitted.
+
+    Of jobs submitted by hand those are known that have begun.
+    """
     history = submissions.read(run)
-    if not history:
+    at_work = {one.job: one for one in sessions.read(run.sessions) if one.job is not None and one.alive}
+    if not history and not at_work:
         return {}
     states = slurm_queue.read_queue()
     held: dict[str, str] = {}
+    for id_, session in at_work.items():
+        if id_ in states and states[id_].active:
+            held |= dict.fromkeys((name for name in session.trials if not run.trial(name).result.exists()), id_)
     for submission in history:
         for names in submission.tasks:
             job = submission.job_of(names[0])

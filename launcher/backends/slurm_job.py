@@ -51,7 +51,8 @@ def _share(
     plan = {trial.name: trial for trial in run_directory.read_plan()}
     if submission is None:
         dead = replaced(list(plan.values()))
-        return [trial for name, trial in plan.items() if name not in dead][granted.task :: granted.tasks]
+        # Shared out before, so that a task that is requeued has what it had, whatever was replaced meanwhile.
+        return [trial for name, trial in list(plan.items())[granted.task :: granted.tasks] if name not in dead]
     record = submissions.read_one(run_directory, submission)
     record.check_code()
     return [plan[name] for name in record.tasks[first_task + granted.task]]
@@ -113,11 +114,13 @@ def _joined_nodes(nodes: Sequence[str], folder: Path) -> Iterator[None]:
 
     head = ray.get_runtime_context().gcs_address
     steps = []
+    # This step's binding, which srun would take for that of the new step, names CPUs of this node.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_CPU_BIND")}
     for node in nodes:
         srun = ["srun", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--overlap"]
         srun += [f"--cpus-per-task={os.environ.get('SLURM_CPUS_PER_TASK', 1)}"]
         node_words = [sys.executable, "-m", "launcher.cli", "ray-node", head, str(folder)]
-        steps.append(subprocess.Popen([*srun, *node_words], stdin=subprocess.PIPE))
+        steps.append(subprocess.Popen([*srun, *node_words], stdin=subprocess.PIPE, env=environment))
     try:
         yield
     finally:

@@ -46,6 +46,12 @@ def pack(
     if dry_run:
         answer("\n\n".join(script.text() for script in scripts))
         return
-    jobs = [script.submit() for script in scripts]
+    jobs: list[str] = []
+    for script in scripts:
+        try:
+            jobs.append(script.submit())
+        except UserError as error:
+            took = f"; {', '.join(jobs)} go on with the first subjects" if jobs else ""
+            raise UserError(f"{error}{took}") from error
     say(f"{len(chosen)} subjects to pack; logs in {out}/slurm/")
     answer(",".join(jobs))

@@ -1,5 +1,6 @@
 """`deepemotion-launch work` and `ray-node`: what job scripts run inside a SLURM job."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,9 @@ def work(
     """Train this SLURM job's share of a run (slurm/*.sbatch use it): all, or in an array every n-th trial."""
     from launcher.run_directory import RunDirectory
 
-    directory = RunDirectory.existing(run)
+    directory = RunDirectory.existing(run.absolute())
+    # Python and Ray look into the working directory first: a checkout there would take a snapshot's place.
+    os.chdir(directory.path)
     from launcher.backends import slurm_job
 
     raise typer.Exit(slurm_job.run(directory, submission, first_task))

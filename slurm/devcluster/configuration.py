@@ -54,6 +54,7 @@ NodeName={nodes} CPUs={cpus} RealMemory={memory_mb}{node_gres} State=UNKNOWN
 PartitionName=DEFAULT Nodes=ALL DefaultTime=01:00:00 MaxTime=INFINITE State=UP
 PartitionName=main Default=YES PriorityTier=10 PreemptMode=OFF
 PartitionName=low PriorityTier=1 PreemptMode=REQUEUE
+PartitionName=patient PriorityTier=1 PreemptMode=REQUEUE GraceTime=60
 PartitionName=high PriorityTier=100 PreemptMode=OFF
 PartitionName=short MaxTime=5 DefaultTime=5 PriorityTier=10 PreemptMode=OFF
 """

@@ -66,11 +66,15 @@ def test_every_key_of_the_example_profile_reaches_the_script():
     assert setup[1:3] == ["export HDF5_USE_FILE_LOCKING=FALSE", "module load python/3.11"]
 
 
-def run_script(tmp_path, code, restarts=0, command="true", **environment):
-    """Run a script with an srun that ends with `code` and a scontrol that writes down what it is told."""
+def run_script(tmp_path, code, restarts=0, command="true", state="COMPLETING", **environment):
+    """Run a script with an srun that ends with `code` and a scontrol that writes down what it is told.
+
+    `state` is what squeue says of the job by then.
+    """
     tools = tmp_path / "bin"
     tools.mkdir(exist_ok=True)
-    for name, body in (("srun", f"exit {code}"), ("scontrol", f'echo "$@" >> {tmp_path}/said')):
+    programs = {"srun": f"exit {code}", "scontrol": f'echo "$@" >> {tmp_path}/said', "squeue": f"echo {state}"}
+    for name, body in programs.items():
         (tools / name).write_text(f"#!/bin/sh\n{body}\n")
         (tools / name).chmod(0o755)
     (tmp_path / "said").write_text("")
@@ -99,6 +103,12 @@ def run_script(tmp_path, code, restarts=0, command="true", **environment):
 )
 def test_a_job_is_requeued_at_its_time_limit_and_a_few_times_when_it_was_killed(tmp_path, code, restarts, requeued):
     assert run_script(tmp_path, code, restarts) == (code, "requeue 7\n" if requeued else "")
+
+
+@pytest.mark.parametrize(("state", "requeued"), [("RUNNING", True), ("COMPLETING", False), ("CANCELLED", False)])
+def test_a_job_that_preemption_leaves_time_to_end_is_requeued(tmp_path, state, requeued):
+    """SLURM counts one that ends within its grace time as ended."""
+    assert run_script(tmp_path, 143, state=state) == (143, "requeue 7\n" if requeued else "")
 
 
 def test_the_last_task_of_an_array_requeues_itself_alone(tmp_path):

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from launcher import results, sessions, status, submissions
+from launcher.backends import slurm
 from launcher.plan import PlannedTrial
 from launcher.run_directory import RunDirectory
 from launcher.sessions import SessionFile
@@ -225,3 +226,37 @@ def test_a_trial_that_starts_while_status_looks_is_no_trouble(run, site, monkeyp
     looks = iter([[], later, later])
     monkeypatch.setattr(sessions, "read", lambda folder: next(looks))
     assert words(run)[NAMES[0]][0] in ("pending", "running")
+
+
+def test_an_old_failure_says_nothing_while_another_job_tries_again(run, site):
+    run.trial(NAMES[0]).write_failure("sub-01.h5: truncated", "7")
+    site(squeue=["7|0|FAILED|None|node1|256|0|", "8||PENDING|Priority||0|0|".replace("||P", "|N/A|P")], sacct=None)
+    assert words(run)[NAMES[0]] == ("failed", "sub-01.h5: truncated")
+    submissions.write(run, Submission(2, "slurm", [[NAMES[0]]], "site", "code", jobs={"8": 0}))
+    assert words(run)[NAMES[0]] == ("pending", "job 8: Priority")
+
+
+def test_a_job_that_was_preempted_for_good_is_over(run, site):
+    site(squeue=[], sacct=["7_0|PREEMPTED|0:15|node1|4000M|"])
+    one = status.read(run)[0]
+    assert (one.state, one.hint) == ("preempted", "retry")
+
+
+def test_what_sacct_says_of_an_array_leaves_tasks_in_the_queue_alone(run, site):
+    site(
+        squeue=["7|1|PENDING|BeginTime||0|2|"],
+        sacct=["7_0|TIMEOUT|0:0|node1|4000M|", "7_1|PENDING|0:0|None assigned|4000M|"],
+    )
+    shown = words(run)
+    assert shown[NAMES[0]][0] == "timed out"
+    assert shown[NAMES[1]] == ("requeued", "job 7_1: BeginTime, requeued 2 times (its node or process died)")
+
+
+def test_trials_of_a_job_submitted_by_hand_are_with_slurm_once_it_has_begun(run, site):
+    site(squeue=["9|0|RUNNING|None|node1|0|0|"])
+    assert slurm.queued_trials(run) == {}
+    record = SessionFile(run.sessions, NAMES[:2], "9", "9_0")
+    record.beat(NAMES[:1])
+    assert slurm.queued_trials(run) == dict.fromkeys(NAMES[:2], "9_0")
+    site(squeue=["9|0|NODE_FAIL|None|node1|0|0|"])
+    assert slurm.queued_trials(run) == {}

@@ -90,7 +90,7 @@ def test_partitions(cluster):
     for line in cluster.output("scontrol", "--oneliner", "show", "partition").splitlines():
         values = dict(word.split("=", 1) for word in line.split())
         shown[values["PartitionName"]] = values
-    assert set(shown) == {"main", "low", "high", "short"}
+    assert set(shown) == {"main", "low", "patient", "high", "short"}
     assert [name for name, values in shown.items() if values["Default"] == "YES"] == ["main"]
     assert shown["short"]["MaxTime"] == "00:05:00"
     assert shown["low"]["PreemptMode"] == "REQUEUE"

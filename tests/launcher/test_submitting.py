@@ -1,0 +1,53 @@
+"""Submitting arrays to an sbatch whose answers are known, and sharing a plan out between tasks submitted by hand."""
+
+import pytest
+
+from deepemotion.errors import UserError
+from launcher import submissions
+from launcher.backends import allocation, slurm
+from launcher.cluster_profile import ClusterProfile
+from launcher.plan import PlannedTrial
+from launcher.run_directory import RunDirectory
+
+NAMES = [f"sub-{number:02d}_a" for number in range(1, 8)]
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.add_to_plan([PlannedTrial(name, name, "a", "random", None, 0, 1e-3, 0, 1, 1.0, {}) for name in NAMES])
+    return run
+
+
+def test_where_a_further_array_is_refused_the_first_ones_go_on_and_it_is_said(run, tmp_path, monkeypatch):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    count = tmp_path / "count"
+    programs = {
+        "sbatch": f"echo x >> {count}; [ $(wc -l < {count}) -gt 2 ] && {{ echo 'sbatch: error: limit' >&2; exit 1; }};"
+        f" echo Submitted batch job 4$(wc -l < {count})",
+        "squeue": "true",
+    }
+    for name, body in programs.items():
+        (tools / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tools / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
+    options = slurm.Options("slurm-array", "site")
+    with pytest.raises(UserError, match=r"the first 6 tasks are submitted \(job 41, job 42\); .*limit; retry"):
+        slurm.submit(run, run.read_plan(), options, slurm.Target(profile, 3))
+    (record,) = submissions.read(run)
+    assert record.jobs == {"41": 0, "42": 3}
+    assert record.tasks == [[name] for name in NAMES[:6]]
+    assert record.job_of(NAMES[6]) is None
+
+
+@pytest.mark.parametrize("indices", [(3, 7, 2), (3, 3, 1), (1, 4, 4)])
+def test_an_array_with_gaps_is_refused(monkeypatch, indices):
+    first, last, count = map(str, indices)
+    words = {"JOB_ID": "5", "ARRAY_JOB_ID": "5", "ARRAY_TASK_ID": last, "ARRAY_TASK_MIN": first}
+    for name, value in {**words, "ARRAY_TASK_MAX": last, "ARRAY_TASK_COUNT": count}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.raises(UserError, match="with all indices, as --array=0-19"):
+        allocation.current()
