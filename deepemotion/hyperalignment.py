@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 # Twice BrainIAK's default for the shared response model.
@@ -105,6 +104,9 @@ def polar(response_KT: Tensor, gram_TT: Tensor) -> Tensor:
 
 def leading(gram_TT: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the `count` largest eigenvalues, descending, and their vectors (T, count)."""
+    # 25 MB and a quarter of a second that a trial without alignment need not spend.
+    from scipy.sparse.linalg import eigsh
+
     # All of them would take minutes for a whole film; a given start makes the answer the same every time.
     values, vectors = eigsh(gram_TT.numpy(), k=count, v0=np.ones(len(gram_TT)))
     return torch.from_numpy(values[::-1].copy()), torch.from_numpy(vectors[:, ::-1].copy())
