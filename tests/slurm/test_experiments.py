@@ -1,5 +1,6 @@
 """The demo's 19 + 1 trials on a real SLURM: by Ray over the nodes and by a job array, undisturbed and disturbed."""
 
+import shutil
 import signal
 import subprocess
 import time
@@ -240,25 +241,32 @@ def test_code_changes_after_submission(study):
     )
     assert hold.returncode == 0
     wait_for(lambda: "RUNNING" in study.queue("%T"), "the holding job")
-    for name, more in (("changed", []), ("snapshot", ["--snapshot"])):
-        words = [name, QUICK, "--no-pooled", "--on", "slurm", "--cluster", profile, "--detach", *more]
-        assert study.launch(*words, subjects="1").returncode == 0
-        record = study.run(name).slurm / "submission-001.json"
-        if not more:
-            # As if the code had been another when the job was submitted.
-            from launcher import submissions
+    # The working directory is often a checkout, which may have been edited since.
+    edited = study.cluster.shared / "deepemotion"
+    edited.mkdir()
+    (edited / "__init__.py").write_text("raise ImportError('not the code of the snapshot')")
+    try:
+        for name, more in (("changed", []), ("snapshot", ["--snapshot"])):
+            words = [name, QUICK, "--no-pooled", "--on", "slurm", "--cluster", profile, "--detach", *more]
+            assert study.launch(*words, subjects="1").returncode == 0
+            record = study.run(name).slurm / "submission-001.json"
+            if not more:
+                # As if the code had been another when the job was submitted.
+                from launcher import submissions
 
-            record.write_text(record.read_text().replace(submissions.code_checksum(), "0" * 16))
-    pending = study.ask("status", "snapshot").stdout
-    assert "pending" in pending
-    assert "Resources" in pending or "Priority" in pending
-    study.cluster.run("scancel", hold.stdout.strip())
-    wait_for(lambda: not study.queue("%i"), "an empty queue")
-    assert study.results("snapshot")
-    assert not study.results("changed")
-    shown = study.ask("status", "changed").stdout
-    assert "the code has changed since submission 1" in shown
-    assert "exit code" in shown
+                record.write_text(record.read_text().replace(submissions.code_checksum(), "0" * 16))
+        pending = study.ask("status", "snapshot").stdout
+        assert "pending" in pending
+        assert "Resources" in pending or "Priority" in pending
+        study.cluster.run("scancel", hold.stdout.strip())
+        wait_for(lambda: not study.queue("%i"), "an empty queue")
+        assert study.results("snapshot")
+        assert not study.results("changed")
+        shown = study.ask("status", "changed").stdout
+        assert "the code has changed since submission 1" in shown
+        assert "exit code" in shown
+    finally:
+        shutil.rmtree(edited)
     code = next(study.run("snapshot").slurm.glob("code-*"))
     assert (code / "deepemotion" / "training.py").is_file()
 
