@@ -72,7 +72,7 @@ def main() -> None:
     from benchmarks import published
 
     with stage("accuracy", __doc__) as this:
-        root = data.simulated(_SHAPE, (60,) * 8, signal=3.0)
+        root = data.simulated(_SHAPE, (60,) * 8, signal=10.0)
         out = data.FOLDER / "out-accuracy"
         clear(out)
         dataset = Dataset.of_folder(root)
@@ -80,7 +80,7 @@ def main() -> None:
         published.pack([dataset.bold(root, "01", segment.run) for segment in dataset.segments], out / "published.zarr")
         write_labels(root, out / "labels.tsv")
         frame = _frame(out)
-        epochs = 3 if this.quick else 12
+        epochs = 3 if this.quick else 40
         accuracies = {
             "published": child.call(_published, out / "published.zarr", frame, epochs)[0],
             **{f"ours, {precision}": child.call(_ours, out, epochs, precision)[0] for precision in ("float32", "bf16")},

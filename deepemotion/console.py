@@ -47,7 +47,8 @@ def run(app: typer.Typer) -> None:
     except _UsageError as error:
         say(_wrong_words(error))
         code = EXIT_BAD_INPUT
-    raise SystemExit(code)
+    # A command that has nothing to say of its end returns None.
+    raise SystemExit(code or 0)
 
 
 def _wrong_words(error: Any) -> str:

@@ -97,7 +97,7 @@ def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, command)
         (["--permutations", "-1"], "--permutations"),
         (["--on", "nowhere"], "nowhere"),
         (["resluts", "runs/r"], "resluts"),
-        (["results"], "run"),
+        (["results"], "Missing argument"),
         (["results", "runs/r", "--hepl"], "--hepl"),
     ],
 )
