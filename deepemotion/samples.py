@@ -278,4 +278,6 @@ def _labelled_rows(
 
 def _stack(parts: list[NDArray[np.float32] | None]) -> Tensor | None:
     present = [part for part in parts if part is not None]
-    return torch.from_numpy(np.concatenate(present)) if present else None
+    if not present:
+        return None
+    return torch.from_numpy(present[0] if len(present) == 1 else np.concatenate(present))
