@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ray import tune
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 
+from deepemotion.errors import UserError
 from deepemotion.sources import Sources
 from launcher.plan import PlannedTrial
 from launcher.resources import Share
@@ -88,10 +89,21 @@ def run_session(
     )
     try:
         tuner.fit()
-    except Exception:
+    except Exception as error:
         # On a full disk Tune and its callbacks stumble anywhere; that it is full is what has to be told.
         run.require_writable()
+        # What could not be written is gone by now, and may have left room.
+        told = _user_error(error)
+        if told is not None:
+            raise UserError(str(told)) from error
         raise
+
+
+def _user_error(error: BaseException | None) -> UserError | None:
+    """Return the error of ours that an error came from, None where there is none."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _name(trial: Any) -> str:

@@ -4,6 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from deepemotion.errors import UserError
+from deepemotion.sources import Sources
+from launcher import tuning
 from launcher.run_directory import RunDirectory
 from launcher.sessions import SessionFile
 from launcher.tuning import Relay
@@ -58,3 +61,22 @@ def test_bad_input_that_the_worker_has_recorded_stays_the_reason(tmp_path):
     trial = SimpleNamespace(config={"trial": {"name": "one"}}, get_error=lambda: RAISED)
     Relay(run, session, Watcher()).on_trial_error(1, [], trial)
     assert directory.read_json(directory.failure)["reason"] == "labels.tsv: no such column"
+
+
+def test_a_full_disk_is_told_though_what_did_not_fit_has_made_room(tmp_path, monkeypatch):
+    class Tuner:
+        def __init__(self, *words, **options):
+            pass
+
+        def fit(self):
+            try:
+                raise UserError("failure.json: cannot write: No space left on device")
+            except UserError:
+                raise RuntimeError("Tune's own words, over fifty lines")  # noqa: B904  (as Tune does)
+
+    monkeypatch.setattr(tuning.tune, "Tuner", Tuner)
+    run = RunDirectory(tmp_path)
+    Sources(tmp_path, tmp_path / "labels.tsv").write(run.path)
+    session = SessionFile(run.sessions, ["one"], None, None).session
+    with pytest.raises(UserError, match="No space left on device"):
+        tuning.run_session(run, [], {}, session, Watcher())
