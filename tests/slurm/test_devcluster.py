@@ -239,8 +239,12 @@ def test_a_start_that_fails_says_why_and_leaves_nothing(tmp_path):
     with tempfile.TemporaryDirectory(prefix="dc-", dir="/var/tmp") as name:
         folder = Path(name, "cluster")
         environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-        failed = call("up", folder, "--no-accounting", env=environment)
-        assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
-        assert str(folder / "log" / "slurmctld.out") in failed.stderr
-        assert lines(folder / "log" / "slurmctld.out") == ["no"]
-        assert_nothing_is_left(folder)
+        try:
+            failed = call("up", folder, "--no-accounting", env=environment)
+            assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
+            assert str(folder / "log" / "slurmctld.out") in failed.stderr
+            assert lines(folder / "log" / "slurmctld.out") == ["no"]
+            assert_nothing_is_left(folder)
+        finally:
+            # Where it has started after all.
+            call("down", folder)
