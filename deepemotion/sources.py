@@ -38,12 +38,17 @@ class Sources:
         return cls(Path(paths["packed"]), Path(paths["labels"]))
 
 
+def is_run(folder: Path) -> bool:
+    """Say whether a folder is that of a run, with trainings below it."""
+    return (folder / TRIALS).is_dir()
+
+
 def find_trial(folder: Path, beginning: str) -> TrialDirectory:
     """Return the only training below `folder` whose name begins so, or has this very name.
 
     Raises UserError where there is none, or where several begin so.
     """
-    if not (folder / TRIALS).is_dir():
+    if not is_run(folder):
         raise UserError(f"{folder}: no run here (it has no folder {TRIALS}); give the folder runs/NAME of a launch")
     names = sorted(path.name for path in (folder / TRIALS).glob("*/") if path.name.startswith(beginning))
     if len(names) != 1 and beginning not in names:

@@ -3,7 +3,7 @@
 experiment.yaml  the last launch's experiment, resolved      tune/       Tune's sessions
 plan.tsv         every trial ever planned here               tensorboard/ aggregates
 provenance.json  each launch: code, versions, host, data     tables/ report.html
-sources.json     see deepemotion.sources                      sessions/   who worked on it, and who does now
+sources.json     see deepemotion.sources                     sessions/   who worked on it, and who does now
 trials/TRIAL/    see deepemotion.trial_directory             slurm/      submissions, job scripts, logs
 """
 

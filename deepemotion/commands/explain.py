@@ -34,11 +34,13 @@ def explain(
     A run knows where its data lies; for a training by itself give --data, --labels and --out.
     """
     from deepemotion.labels import Labels
-    from deepemotion.sources import Sources, find_trial
+    from deepemotion.sources import Sources, find_trial, is_run
     from deepemotion.subject_file import find_subjects
     from deepemotion.trial_directory import TrialDirectory
 
     if trial is None:
+        if is_run(folder):
+            raise UserError(f"{folder}: a run; say which of its trials with --trial")
         directory = TrialDirectory(folder)
         directory.require_finished()
         if data is None or labels is None or out is None:

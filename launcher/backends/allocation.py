@@ -11,7 +11,6 @@ from launcher.resources import Machine, available_memory, gpu_memory
 
 # What the driver and Ray's own processes take of the memory granted on a node.
 _OVERHEAD_BYTES = 2**30
-_ARRAY = (("MIN", 0), ("MAX", 0), ("COUNT", 1))
 
 
 @dataclass(frozen=True)
@@ -38,15 +37,15 @@ def current() -> Allocation:
     if "SLURM_JOB_ID" not in env:
         raise UserError("this command is for SLURM's jobs: submit it with sbatch, or launch with --on slurm")
     array = env.get("SLURM_ARRAY_JOB_ID")
-    first, last, count = (int(env.get(f"SLURM_ARRAY_TASK_{name}", default)) for name, default in _ARRAY)
-    if first != 0 or last != count - 1:
+    tasks = int(env.get("SLURM_ARRAY_TASK_COUNT", 1))
+    if (int(env.get("SLURM_ARRAY_TASK_MIN", 0)), int(env.get("SLURM_ARRAY_TASK_MAX", 0))) != (0, tasks - 1):
         raise UserError("each task trains every n-th trial: submit the array with all indices, as --array=0-19")
     node = env.get("SLURMD_NODENAME", "")
     return Allocation(
         job=job_id(env),
         group=array or env["SLURM_JOB_ID"],
         task=int(env.get("SLURM_ARRAY_TASK_ID", 0)),
-        tasks=count,
+        tasks=tasks,
         restarts=int(env.get("SLURM_RESTART_COUNT", 0)),
         machine=granted_machine(env),
         node=node,

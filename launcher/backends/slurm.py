@@ -71,23 +71,20 @@ def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, 
             return None
         _warn_of_memory(trials, to)
         submission = _new(run, wanted, options)
-        count = len(submission.tasks)
         submissions.write(run, submission)
         write_token(submissions.token_file(run))
         try:
             for first, script in scripts(run, submission, to):
-                submission.jobs[_submitted(script, first, submission)] = first
+                submission.jobs[_submitted(run, script, first, submission)] = first
                 # Written after each: whatever happens to this process, what SLURM has is known.
                 submissions.write(run, submission)
         finally:
             if not submission.jobs:
                 submissions.remove(run, submission)
-            elif len(submission.tasks) < count:
-                submissions.write(run, submission)
     return submission
 
 
-def _submitted(script: Script, first: int, submission: Submission) -> str:
+def _submitted(run: RunDirectory, script: Script, first: int, submission: Submission) -> str:
     """Submit a script whose first task is `first`; where that is refused, the submission ends before it."""
     try:
         return script.submit()
@@ -95,6 +92,7 @@ def _submitted(script: Script, first: int, submission: Submission) -> str:
         if not submission.jobs:
             raise
         submission.tasks = submission.tasks[:first]
+        submissions.write(run, submission)
         jobs = ", ".join(f"job {job}" for job in submission.jobs)
         raise UserError(f"the first {first} tasks are submitted ({jobs}); {error}; retry submits the rest") from error
 

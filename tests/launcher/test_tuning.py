@@ -69,10 +69,9 @@ def test_a_full_disk_is_told_though_what_did_not_fit_has_made_room(tmp_path, mon
             pass
 
         def fit(self):
-            try:
-                raise UserError("failure.json: cannot write: No space left on device")
-            except UserError:
-                raise RuntimeError("Tune's own words, over fifty lines")  # noqa: B904  (as Tune does)
+            error = RuntimeError("Tune's own words, over fifty lines")
+            error.__context__ = UserError("failure.json: cannot write: No space left on device")
+            raise error
 
     monkeypatch.setattr(tuning.tune, "Tuner", Tuner)
     run = RunDirectory(tmp_path)
