@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deepemotion.dataset import Dataset
 from deepemotion.pack_options import Compression, NanRule
 from deepemotion.packing import Packed, PackRequest, pack_subject
+from deepemotion.subject_file import SubjectFile
 
 SHAPE = (5, 4, 3)
 AFFINE = np.diag([1.2, 1.2, 1.2, 1.0])
@@ -110,3 +111,14 @@ class SmallDataset:
     ) -> Packed:
         dataset = Dataset.of_folder(self.root)
         return pack_subject(PackRequest(dataset, self.root, subject, self.out, nan, compression, threads))
+
+
+def physical(path: Path) -> np.ndarray:
+    """Return (T, V) in physical units."""
+    with SubjectFile(path) as file:
+        return file.read(np.arange(file.total)) * file.scale[:, :1] + file.scale[:, 1:]
+
+
+def masked(data: np.ndarray) -> np.ndarray:
+    """Return the voxels (T, V) of a run (X, Y, Z, T) that lie in `half_mask`."""
+    return data.reshape(-1, data.shape[-1], order="F").T[:, half_mask().ravel(order="F")]

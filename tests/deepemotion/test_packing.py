@@ -1,6 +1,5 @@
-"""What packing stores is what the sources say, and only what changed is read again."""
+"""What packing stores is what the sources say."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,25 +13,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from nifti_dataset import AFFINE, SHAPE, SmallDataset, bold, half_mask, nifti_bytes, write
+from nifti_dataset import AFFINE, SHAPE, SmallDataset, bold, half_mask, masked, nifti_bytes, physical, write
 
 from deepemotion.dataset import Dataset
 from deepemotion.pack_options import Compression, NanRule
 from deepemotion.packing import PackRequest, pack_subject
 from deepemotion.subject_file import SubjectFile
 from deepemotion.verification import problems
-
-INSIDE = half_mask().ravel(order="F")
-
-
-def physical(path: Path) -> np.ndarray:
-    """Return (T, V) in physical units."""
-    with SubjectFile(path) as file:
-        return file.read(np.arange(file.total)) * file.scale[:, :1] + file.scale[:, 1:]
-
-
-def masked(data: np.ndarray) -> np.ndarray:
-    return data.reshape(-1, data.shape[-1], order="F").T[:, INSIDE]
 
 
 def test_int16_is_stored_as_it_is(tmp_path: Path) -> None:
@@ -274,80 +261,3 @@ def test_voxels_outside_the_mask_may_be_nan(tmp_path: Path) -> None:
     data[~half_mask()] = np.nan
     small.write_run(1, data)
     assert small.pack().header.runs[0].not_finite == 0
-
-
-def test_what_is_there_is_skipped(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path)
-    small.pack()
-    before = small.packed.stat()
-    for path in tmp_path.glob("*.nii.gz"):
-        os.utime(path, (1, 1))
-    packed = small.pack()
-    assert (packed.read, packed.kept) == ([], [])
-    assert small.packed.stat().st_mtime_ns == before.st_mtime_ns
-
-
-def test_only_a_changed_run_is_read_again(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path, runs=3)
-    small.pack()
-    small.write_run(2, bold(20, seed=99))
-    packed = small.pack()
-    assert (packed.read, packed.kept) == ([2], [1, 3])
-    expected = [masked(bold(20, seed=seed)) for seed in (1, 99, 3)]
-    np.testing.assert_array_equal(physical(small.packed), np.concatenate(expected))
-    again = SmallDataset(tmp_path / "again", runs=3)
-    again.write_run(2, bold(20, seed=99))
-    assert again.pack().header.checksum == packed.header.checksum
-
-
-def test_a_run_of_same_size_and_other_content_is_noticed(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path, suffix=".nii")
-    small.pack()
-    small.write_run(1, bold(20, seed=50))
-    os.utime(small.run_path(1), (5, 5))
-    assert small.pack().read == [1]
-
-
-def test_a_run_can_be_added_and_taken_away(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path, runs=2)
-    small.pack()
-    small.runs = 3
-    small.write_run(3, bold(20, seed=3))
-    small.describe()
-    packed = small.pack()
-    assert (packed.read, packed.kept) == ([3], [1, 2])
-    small.runs = 1
-    small.describe()
-    packed = small.pack()
-    assert (packed.read, packed.kept) == ([], [1])
-    np.testing.assert_array_equal(physical(small.packed), masked(bold(20, seed=1)))
-    assert problems(small.packed) == []
-
-
-def test_corrected_segments_move_the_times_and_read_nothing(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path)
-    first = small.pack()
-    description = yaml.safe_load((tmp_path / "dataset.yaml").read_text())
-    description["segments"][1] = {"run": 2, "start": 100, "end": 120}
-    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(description))
-    packed = small.pack()
-    assert (packed.read, packed.kept) == ([], [1, 2])
-    assert packed.header.checksum != first.header.checksum
-    with SubjectFile(small.packed) as file:
-        assert file.movie_time[20] == 100
-
-
-def test_another_mask_or_nan_rule_reads_everything_again(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path)
-    small.pack()
-    write(tmp_path / "mask.nii.gz", nifti_bytes((~half_mask()).astype(np.uint8)))
-    assert small.pack().read == [1, 2]
-    assert small.pack(nan=NanRule.ZERO).read == [1, 2]
-
-
-def test_a_mask_rewritten_with_the_same_voxels_reads_nothing(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path)
-    small.pack()
-    write(tmp_path / "mask.nii.gz", nifti_bytes(half_mask().astype("<f4")))
-    assert small.pack().read == []
-    assert small.pack().kept == []
