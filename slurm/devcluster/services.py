@@ -112,13 +112,15 @@ def start_munge(cluster: Cluster) -> None:
 
 def start_database(cluster: Cluster) -> None:
     """Make an empty database and start MariaDB and slurmdbd on it."""
-    data = cluster.file("database")
-    words = ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={data}", "--skip-test-db"]
-    words.append("--auth-root-authentication-method=normal")
+    data, temporary = cluster.file("database", "data"), cluster.file("database", "tmp")
+    temporary.mkdir()
+    # Of its own: a server that starts removes all temporary tables that it finds, those of another cluster too.
+    where = ["--no-defaults", "--user=root", f"--datadir={data}", f"--tmpdir={temporary}"]
+    words = ["mariadb-install-db", *where, "--skip-test-db", "--auth-root-authentication-method=normal"]
     if not _succeeds(_spawn(cluster, "mariadb-install-db", words)):
         raise UserError(f"the database could not be made; see {cluster.log('mariadb-install-db')}")
-    words = ["mariadbd", "--no-defaults", "--user=root", f"--datadir={data}", f"--socket={data / 'socket'}"]
-    words += ["--bind-address=127.0.0.1", "--port=3306", f"--pid-file={data / 'pid'}"]
+    words = ["mariadbd", *where, f"--socket={cluster.file('database', 'socket')}"]
+    words += ["--bind-address=127.0.0.1", "--port=3306", f"--pid-file={cluster.file('database', 'pid')}"]
     words += [f"--init-file={cluster.file('etc', 'database.sql')}"]
     # As slurmdbd asks for; what a power failure of the machine would lose may be lost.
     words += ["--innodb-lock-wait-timeout=900", "--innodb-flush-log-at-trx-commit=0"]

@@ -184,6 +184,13 @@ def test_all_users_see_what_is_shared_from_a_closed_folder(new_cluster):
     assert not [mounts for mounts in processes("mountinfo") if f"{closed} " in mounts]
 
 
+def test_a_start_takes_nothing_from_a_database_beside_it(new_cluster):
+    # MariaDB, when it starts, removes temporary tables that a crash has left in its folder for them.
+    with tempfile.NamedTemporaryFile(prefix="#sql-temptable-", suffix=".MAI", dir="/tmp") as table:
+        new_cluster(nodes=1, gpus=0)
+        assert Path(table.name).exists()
+
+
 def test_down_leaves_nothing(new_cluster):
     cluster = new_cluster(nodes=2, gpus=0, accounting=False, max_array_size=5)
     assert cluster.run("sacct").returncode != 0
