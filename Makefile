@@ -4,6 +4,8 @@ VENV := .venv
 MINIMUM := .venv-minimum
 BENCH := .venv-bench
 BIN := $(VENV)/bin
+# More processes than cores: the tests on SLURM mostly wait. Files stay whole, since the tests of one share a cluster.
+PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test test-fast test-minimum bench lint constraints clean
@@ -42,14 +44,17 @@ $(BENCH)/.installed: $(VENV)/.installed benchmarks/requirements.txt
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo demo
 
+# OpenMP's threads sleep when they wait, and so take no core from another test.
+test test-fast test-minimum: export OMP_WAIT_POLICY := PASSIVE
+
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python $(PYTEST) -n 4
 
 test-fast: $(VENV)/.installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python $(PYTEST) -n 2 -m "not slow"
 
 test-minimum: $(MINIMUM)/.installed
-	$(MINIMUM)/bin/python -m pytest -m "not slow"
+	$(MINIMUM)/bin/python $(PYTEST) -n 2 -m "not slow"
 
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks $(if $(QUICK),--quick) $(STAGES)

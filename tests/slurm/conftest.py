@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from devcluster import DevCluster, started
+from study import Study, make_study
 
 
 @pytest.fixture(scope="session")
@@ -12,6 +13,12 @@ def cluster() -> Iterator[DevCluster]:
     """Return a cluster of 3 nodes with 8 CPUs and 2 GPUs each, with accounting. Leave its nodes and queue as found."""
     with started() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def study(cluster: DevCluster) -> Study:
+    """Return 19 packed subjects on the cluster, for launches under names of the test's own."""
+    return make_study(cluster)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A small study on a devcluster: its data, launches into it, and what has to be true of every finished run."""
 
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ LAUNCH = PROGRAMS / "deepemotion-launch"
 NODES = ("node1", "node2", "node3")
 # Of a node, so that two jobs share it.
 HALF = {"cpus_per_node": 4, "gpus_per_node": 1, "memory_gb": 2.5}
+LINEAR = ("--set", "model.name=linear")
 _DEADLINE_S = 900
 
 
@@ -70,11 +72,16 @@ class Study:
         by_ray, by_array = f"{stem}-ray", f"{stem}-array"
         return {by_ray: self.by_ray(by_ray, **keys), by_array: self.by_array(by_array, 7, **keys)}
 
-    def submit(self, name: str, epochs: int, *more: object) -> subprocess.CompletedProcess[str]:
+    def submit(self, name: str, epochs: int, *more: object, **options: object) -> subprocess.CompletedProcess[str]:
         """Launch without waiting for the jobs."""
-        submitted = self.launch(name, epochs, *more, "--detach")
+        submitted = self.launch(name, epochs, *more, "--detach", **options)
         assert submitted.returncode == 0, submitted.stderr
         return submitted
+
+    def submit_slowly(self, name: str, epochs: int, *more: object) -> subprocess.CompletedProcess[str]:
+        """Launch trials of the linear model on a disk that takes about 0.3 s an epoch, and hardly a core."""
+        slow = {**os.environ, "PYTHONPATH": str(Path(__file__).parent / "slow_disk")}
+        return self.submit(name, epochs, *more, *LINEAR, env=slow)
 
     def wait_until_done(self, name: str) -> None:
         """Wait until no job of the user is in the queue, and require that all trials of the run are done."""

@@ -1,34 +1,24 @@
-"""The demo's 19 + 1 trials on a real SLURM: by Ray over the nodes and by a job array, undisturbed and disturbed."""
+"""The demo's 19 + 1 trials on a real SLURM: by Ray over the nodes and by a job array, undisturbed."""
 
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 from study import (
     HALF,
     LAUNCH,
     PROGRAMS,
-    assert_curves_are_whole,
     assert_devices_were_never_shared,
     assert_equal_results,
     assert_nothing_stayed,
-    make_study,
     wait_for,
 )
-
-from launcher import sessions
 
 pytestmark = pytest.mark.slow
 
 QUICK = 6
 LONG = 30
-
-
-@pytest.fixture(scope="session")
-def study(cluster):
-    return make_study(cluster)
 
 
 @pytest.fixture(scope="session")
@@ -56,108 +46,6 @@ def test_results_equal_those_of_one_machine(study, local, mode):
     again = study.launch(name, QUICK, *words, "--follow")
     assert again.returncode == 0, again.stderr
     assert "submitted" not in again.stderr
-
-
-def test_a_node_dies_that_is_a_worker_of_one_job_and_the_head_of_another(study):
-    study.submit("worker", LONG, *study.by_ray("worker"))
-    wait_for(lambda: study.queue("%T") == "RUNNING", "worker: running")
-    # The first node being full, the other job begins on the second.
-    filler = study.cluster.output("sbatch", "--parsable", "--nodelist=node1", "--cpus-per-task=4", "--wrap=sleep 600")
-    study.submit("head", LONG, *study.by_ray("head", nodes=2))
-    wait_for(lambda: study.queue("%T").split() == ["RUNNING"] * 3, "head: running")
-    study.cluster.output("scancel", filler)
-    runs = ("worker", "head")
-    for name in runs:
-        study.wait_for_epochs(name, 20, done=1)
-    assert [_hosts(study, name) for name in runs] == [["node1"], ["node2"]]
-    before = {name: study.results(name) for name in runs}
-    study.cluster.crash("node2")
-    try:
-        for name in runs:
-            study.wait_until_done(name)
-    finally:
-        study.cluster.restore("node2")
-    for name in runs:
-        study.assert_kept(name, before[name])
-        assert_curves_are_whole(study.run(name), LONG)
-    # A lost worker costs its job no more than that node; a job that has lost its head is requeued.
-    assert [study.logs(name).count("trials to run") for name in runs] == [1, 2]
-    assert any("resumed after epoch" in path.read_text() for path in study.run("head").path.glob("trials/*/log.txt"))
-    assert_nothing_stayed(study.cluster)
-
-
-def test_the_time_limit_strikes_twice(study):
-    # More than two allocations, in which less than 80 s are left for training, can do.
-    epochs = 100
-    runs = study.both_ways("limit", time=2, warn_before_end_s=40)
-    for name, words in runs.items():
-        study.submit(name, epochs, *words)
-    done_early = {}
-    while study.queue("%i"):
-        for name in runs:
-            for trial, written in study.results(name).items():
-                assert done_early.setdefault((name, trial), written) == written, f"{name}: {trial} was trained again"
-        time.sleep(1)
-    for name in runs:
-        study.wait_until_done(name)
-        assert_curves_are_whole(study.run(name), epochs)
-        logs = [log.read_text() for log in study.run(name).slurm.glob("*.log")]
-        assert max(log.count("time limit: stopping") for log in logs) >= 2
-        # Nothing else has ended a session: a task that is requeued leaves the others of its array alone.
-        ended = {session.ended for session in sessions.read(study.run(name).sessions)}
-        assert ended == {"time limit", "done"}
-    assert_nothing_stayed(study.cluster)
-
-
-def test_a_higher_partition_preempts(study):
-    # The array's tasks are given a minute to end, and end sooner.
-    runs = {"preempt-ray": study.by_ray("preempt-ray", partition="low")}
-    runs |= {"preempt-array": study.by_array("preempt-array", 7, partition="patient")}
-    for name, words in runs.items():
-        study.submit(name, LONG, *words)
-    for name in runs:
-        study.wait_for_epochs(name, 10)
-    before = {name: study.results(name) for name in runs}
-    study.cluster.output("sbatch", "--partition=high", "--nodes=3", "--exclusive", "--wrap=srun sleep 15")
-    for name in runs:
-        wait_for(lambda name=name: "preempted" in study.ask("status", name).stdout, f"{name}: preempted")
-    for name in runs:
-        study.wait_until_done(name)
-        study.assert_kept(name, before[name])
-        assert_curves_are_whole(study.run(name), LONG)
-    assert_nothing_stayed(study.cluster)
-
-
-def test_cancelled_and_launched_again(study):
-    runs = study.both_ways("cancel")
-    for name, words in runs.items():
-        study.submit(name, LONG, *words)
-    for name in runs:
-        study.wait_for_epochs(name, 20, done=1)
-    for name, words in runs.items():
-        assert "with SLURM already" in study.submit(name, LONG, *words).stderr
-        here = study.launch(name, LONG, "--on", "local")
-        assert here.returncode == 2
-        assert "cancel" in here.stderr
-    # The job with Ray, and an array of three.
-    assert len(study.queue("%A").split()) == 4
-    for name in runs:
-        cancelled = study.ask("cancel", name)
-        assert cancelled.returncode == 0, cancelled.stderr
-    wait_for(lambda: not study.queue("%i"), "cancelled")
-    before = {name: study.results(name) for name in runs}
-    for name in runs:
-        assert "cancelled" in study.ask("status", name).stdout
-    assert_nothing_stayed(study.cluster)
-    by_ray, by_array = runs
-    study.submit(by_ray, LONG, *runs[by_ray])
-    again = study.ask("retry", by_array)
-    assert again.returncode == 0, again.stderr
-    for name in runs:
-        study.wait_until_done(name)
-        study.assert_kept(name, before[name])
-        assert_curves_are_whole(study.run(name), LONG)
-        assert "nothing to submit" in study.ask("retry", name).stderr
 
 
 def test_two_launches_at_once_on_the_same_nodes(study, local):
@@ -269,8 +157,3 @@ def test_code_changes_after_submission(study):
         shutil.rmtree(edited)
     code = next(study.run("snapshot").slurm.glob("code-*"))
     assert (code / "deepemotion" / "training.py").is_file()
-
-
-def _hosts(study, name):
-    """Return the hosts of the sessions at work on a run: where Ray's head is."""
-    return [session.host for session in sessions.read(study.run(name).sessions) if session.alive]

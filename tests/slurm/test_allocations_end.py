@@ -1,0 +1,33 @@
+"""A run that takes three allocations."""
+
+import time
+
+import pytest
+from study import assert_curves_are_whole, assert_nothing_stayed
+
+from launcher import sessions
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_time_limit_strikes_twice(study):
+    # More than two allocations, in which less than 80 s are left for training, can do.
+    epochs = 100
+    runs = study.both_ways("limit", time=2, warn_before_end_s=40)
+    for name, words in runs.items():
+        study.submit_slowly(name, epochs, *words)
+    done_early = {}
+    while study.queue("%i"):
+        for name in runs:
+            for trial, written in study.results(name).items():
+                assert done_early.setdefault((name, trial), written) == written, f"{name}: {trial} was trained again"
+        time.sleep(1)
+    for name in runs:
+        study.wait_until_done(name)
+        assert_curves_are_whole(study.run(name), epochs)
+        logs = [log.read_text() for log in study.run(name).slurm.glob("*.log")]
+        assert max(log.count("time limit: stopping") for log in logs) >= 2
+        # Nothing else has ended a session: a task that is requeued leaves the others of its array alone.
+        ended = {session.ended for session in sessions.read(study.run(name).sessions)}
+        assert ended <= {"time limit", "done"}
+    assert_nothing_stayed(study.cluster)
