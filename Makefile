@@ -4,7 +4,7 @@ VENV := .venv
 MINIMUM := .venv-minimum
 BENCH := .venv-bench
 BIN := $(VENV)/bin
-# More processes than cores: the tests on SLURM mostly wait. Files stay whole, since the tests of one share a cluster.
+# Files stay whole, since the tests of one share a cluster.
 PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
@@ -47,8 +47,10 @@ demo: $(VENV)/.installed
 # OpenMP's threads sleep when they wait, and so take no core from another test.
 test test-fast test-minimum: export OMP_WAIT_POLICY := PASSIVE
 
+# Tests on SLURM mostly wait, and so share two cores among four, but would starve beside the others.
 test: $(VENV)/.installed
-	$(BIN)/python $(PYTEST) -n 4
+	$(BIN)/python $(PYTEST) -n 4 tests/slurm
+	$(BIN)/python $(PYTEST) -n 2 --ignore=tests/slurm
 
 test-fast: $(VENV)/.installed
 	$(BIN)/python $(PYTEST) -n 2 -m "not slow"

@@ -2,15 +2,19 @@
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid
-from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
 from deepemotion.subject_file import SubjectFile
 from deepemotion.subject_format import AFFINE_TOLERANCE
+
+if TYPE_CHECKING:
+    # Only where an atlas is read: nibabel takes about 10 MB, and every trial imports this module.
+    from deepemotion.nifti_stream import NiftiHeader
 
 _RESAMPLE = "resample it to the data without interpolation (nilearn.image.resample_to_img, interpolation='nearest')"
 
@@ -29,6 +33,8 @@ def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> N
     The atlas lies on the packed grid: where volumes were cut out of it, `grid` says where. Raises UserError where the
     file is no label image of the packed grid's shape.
     """
+    from deepemotion.nifti_stream import VolumeStream, read_header
+
     header = read_header(path)
     if header.volumes != 1:
         raise UserError(
@@ -49,12 +55,14 @@ def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> N
 
 def require_grid(path: Path, file: SubjectFile) -> None:
     """Raise UserError where the atlas lies on another grid than the packed subject."""
+    from deepemotion.nifti_stream import read_header
+
     header = read_header(path)
     _require_shape(header, file.shape)
     if not np.allclose(header.affine, file.affine, atol=AFFINE_TOLERANCE):
         raise UserError(f"{path}: another affine than that of {file.path}; {_RESAMPLE}")
 
 
-def _require_shape(header: NiftiHeader, shape: tuple[int, ...]) -> None:
+def _require_shape(header: "NiftiHeader", shape: tuple[int, ...]) -> None:
     if tuple(header.shape) != tuple(shape):
         raise UserError(f"{header.path}: shape {tuple(header.shape)}, but the data has {tuple(shape)}; {_RESAMPLE}")

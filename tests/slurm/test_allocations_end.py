@@ -11,9 +11,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_the_time_limit_strikes_twice(study):
-    # More than two allocations, in which less than 80 s are left for training, can do.
-    epochs = 100
-    runs = study.both_ways("limit", time=2, warn_before_end_s=40)
+    # More than two allocations can do, each with 140 s until it is warned: trials of 50 s, seven a task.
+    epochs = 240
+    runs = study.both_ways("limit", time=3, warn_before_end_s=40)
     for name, words in runs.items():
         study.submit_slowly(name, epochs, *words)
     done_early = {}
