@@ -47,9 +47,9 @@ demo: $(VENV)/.installed
 # OpenMP's threads sleep when they wait, and so take no core from another test.
 test test-fast test-minimum: export OMP_WAIT_POLICY := PASSIVE
 
-# Tests on SLURM mostly wait, and so share two cores among four, but would starve beside the others.
+# Tests on SLURM start many processes: beside others, or with more clusters at once, they would starve.
 test: $(VENV)/.installed
-	$(BIN)/python $(PYTEST) -n 4 tests/slurm
+	$(BIN)/python $(PYTEST) -n 2 tests/slurm
 	$(BIN)/python $(PYTEST) -n 2 --ignore=tests/slurm
 
 test-fast: $(VENV)/.installed
