@@ -97,6 +97,9 @@ def _stop_on_signals(session: work.Work) -> None:
     """End the session on SLURM's signals as Ctrl-C does, after Ray, which replaces handlers, has been started."""
 
     def stop(why: str) -> None:
+        if not session.unfinished:
+            # Only the tables are still to be written, and no next session would write them.
+            return
         session.stopped_by = why
         # Said at once: SLURM may leave less time than it takes to stop.
         session.record.end(why)

@@ -79,7 +79,7 @@ class Study:
         return submitted
 
     def submit_slowly(self, name: str, epochs: int, *more: object) -> subprocess.CompletedProcess[str]:
-        """Launch trials of the linear model on a disk that takes about 0.3 s an epoch, and hardly a core."""
+        """Launch trials of the linear model on a disk that takes about 0.2 s an epoch, and hardly a core."""
         slow = {**os.environ, "PYTHONPATH": str(Path(__file__).parent / "slow_disk")}
         return self.submit(name, epochs, *more, *LINEAR, env=slow)
 
