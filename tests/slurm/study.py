@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from deepemotion.files import write_text
 from deepemotion.trial_directory import TrialDirectory
 from launcher.run_directory import RunDirectory
 
@@ -24,6 +25,9 @@ NODES = ("node1", "node2", "node3")
 HALF = {"cpus_per_node": 4, "gpus_per_node": 1, "memory_gb": 2.5}
 LINEAR = ("--set", "model.name=linear")
 _DEADLINE_S = 900
+# An epoch syncs four times.
+_BRISK_SYNC_S = 0.05
+_SLOW_SYNC_S = 0.5
 
 
 class Study:
@@ -79,9 +83,37 @@ class Study:
         return submitted
 
     def submit_slowly(self, name: str, epochs: int, *more: object) -> subprocess.CompletedProcess[str]:
-        """Launch trials of the linear model on a disk that takes about 0.2 s an epoch, and hardly a core."""
-        slow = {**os.environ, "PYTHONPATH": str(Path(__file__).parent / "slow_disk")}
-        return self.submit(name, epochs, *more, *LINEAR, env=slow)
+        """Launch trials of the linear model on a disk that takes them 0.2 s an epoch, until that is changed."""
+        slow = {"PYTHONPATH": str(Path(__file__).parent / "slow_disk"), "SYNC_SECONDS": str(self._sync_seconds(name))}
+        self._let_syncs_take(name, _BRISK_SYNC_S)
+        return self.submit(name, epochs, *more, *LINEAR, env={**os.environ, **slow})
+
+    def slow_down_amid(self, *names: str) -> None:
+        """Wait until each run has a trial that is done and one amid its epochs; from then on it takes 2 s an epoch.
+
+        So it is still at work when it is disturbed, however late that is.
+        """
+        coming = set(names)
+
+        def amid() -> bool:
+            for name in sorted(coming):
+                done = self.results(name)
+                if done and any(epochs for trial, epochs in self.epochs(name).items() if trial not in done):
+                    self._let_syncs_take(name, _SLOW_SYNC_S)
+                    coming.remove(name)
+            return not coming
+
+        wait_for(amid, f"{', '.join(names)}: amid their epochs", lambda: "\n".join(map(self.logs, names)))
+
+    def speed_up(self, name: str) -> None:
+        """Let a run no longer wait for its disk."""
+        self._let_syncs_take(name, 0)
+
+    def _sync_seconds(self, name: str) -> Path:
+        return self.folder / f"{name}.sync"
+
+    def _let_syncs_take(self, name: str, seconds: float) -> None:
+        write_text(self._sync_seconds(name), str(seconds))
 
     def wait_until_done(self, name: str) -> None:
         """Wait until no job of the user is in the queue, and require that all trials of the run are done."""

@@ -19,13 +19,13 @@ def test_a_node_dies_that_is_a_worker_of_one_job_and_the_head_of_another(study):
     wait_for(lambda: study.queue("%T").split() == ["RUNNING"] * 3, "head: running")
     study.cluster.output("scancel", filler)
     runs = ("worker", "head")
-    for name in runs:
-        study.wait_for_epochs(name, 10, done=1)
+    study.slow_down_amid(*runs)
     assert [_hosts(study, name) for name in runs] == [["node1"], ["node2"]]
     before = {name: study.results(name) for name in runs}
     study.cluster.crash("node2")
     try:
         for name in runs:
+            study.speed_up(name)
             study.wait_until_done(name)
     finally:
         study.cluster.restore("node2")
@@ -42,15 +42,15 @@ def test_a_higher_partition_preempts(study):
     # The array's tasks are given a minute to end, and end sooner.
     runs = {"preempt-ray": study.by_ray("preempt-ray", partition="low")}
     runs |= {"preempt-array": study.by_array("preempt-array", 7, partition="patient")}
-    # One after the other: an array starts so much sooner than Ray that it could be done before it.
     for name, words in runs.items():
         study.submit_slowly(name, EPOCHS, *words)
-        study.wait_for_epochs(name, 10)
+    study.slow_down_amid(*runs)
     before = {name: study.results(name) for name in runs}
     study.cluster.output("sbatch", "--partition=high", "--nodes=3", "--exclusive", "--wrap=srun sleep 15")
     for name in runs:
         wait_for(lambda name=name: "preempted" in study.ask("status", name).stdout, f"{name}: preempted")
     for name in runs:
+        study.speed_up(name)
         study.wait_until_done(name)
         study.assert_kept(name, before[name])
         assert_curves_are_whole(study.run(name), EPOCHS)
@@ -61,9 +61,9 @@ def test_cancelled_and_launched_again(study):
     runs = study.both_ways("cancel")
     for name, words in runs.items():
         study.submit_slowly(name, EPOCHS, *words)
-        study.wait_for_epochs(name, 10, done=1)
+    study.slow_down_amid(*runs)
     for name, words in runs.items():
-        assert "with SLURM already" in study.submit_slowly(name, EPOCHS, *words).stderr
+        assert "with SLURM already" in study.submit(name, EPOCHS, *words, *LINEAR).stderr
         here = study.launch(name, EPOCHS, "--on", "local", *LINEAR)
         assert here.returncode == 2
         assert "cancel" in here.stderr
@@ -78,7 +78,7 @@ def test_cancelled_and_launched_again(study):
         assert "cancelled" in study.ask("status", name).stdout
     assert_nothing_stayed(study.cluster)
     by_ray, by_array = runs
-    study.submit_slowly(by_ray, EPOCHS, *runs[by_ray])
+    study.submit(by_ray, EPOCHS, *runs[by_ray], *LINEAR)
     again = study.ask("retry", by_array)
     assert again.returncode == 0, again.stderr
     for name in runs:

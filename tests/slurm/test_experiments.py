@@ -18,7 +18,6 @@ from study import (
 pytestmark = pytest.mark.slow
 
 QUICK = 6
-LONG = 30
 
 
 @pytest.fixture(scope="session")
@@ -30,20 +29,37 @@ def local(study):
     return study.run("local")
 
 
-@pytest.mark.parametrize("mode", ["slurm", "slurm-array"])
-def test_results_equal_those_of_one_machine(study, local, mode):
-    name = f"whole-{mode}"
-    # A GPU a task, so that tasks share nodes; a job with Ray takes whole nodes.
-    words = study.by_array(name, 3) if mode == "slurm-array" else ["--on", mode, "--cluster", study.profile(name)]
-    done = study.launch(name, QUICK, *words, "--follow")
-    assert done.returncode == 0, (done.stderr, study.logs(name))
+def test_an_array_gives_the_results_of_one_machine(study, local):
+    # A GPU a task, so that tasks share nodes.
+    words = study.by_array("array", 3)
+    done = study.launch("array", QUICK, *words, "--follow")
+    assert done.returncode == 0, (done.stderr, study.logs("array"))
     assert "20 done, 0 failed" in done.stderr
-    study.wait_until_done(name)
-    assert_equal_results(study.run(name), local)
-    assert_devices_were_never_shared(study.run(name))
-    assert (study.run(name).tables / "trials.parquet").is_file()
-    assert_nothing_stayed(study.cluster)
-    again = study.launch(name, QUICK, *words, "--follow")
+    _assert_whole(study, "array", local)
+    again = study.launch("array", QUICK, *words, "--follow")
+    assert again.returncode == 0, again.stderr
+    assert "submitted" not in again.stderr
+
+
+def test_ray_gives_the_results_of_one_machine_while_following_is_left_and_taken_up_again(study, local):
+    words = ["--on", "slurm", "--cluster", study.profile("ray"), "--follow"]
+    launch = [LAUNCH, "--all-subjects", *study.words("ray", QUICK, *words)]
+    with study.cluster.popen(*launch, stderr=subprocess.PIPE, text=True) as process:
+        study.wait_for_epochs("ray", 1)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "the jobs go on" in said
+    assert study.queue("%i")
+    watched = study.ask("status", "ray", "--follow")
+    assert watched.returncode == 0, watched.stderr
+    assert watched.stdout.count(" done ") == 20
+    # The job itself tidies up after its last trial.
+    _assert_whole(study, "ray", local)
+    assert "trials to run" in study.ask("logs", "ray").stdout
+    assert "done: validation accuracy" in study.ask("logs", "ray", "sub-02").stdout
+    assert study.ask("logs", "ray", "sub-21").returncode == 2
+    again = study.launch("ray", QUICK, *words)
     assert again.returncode == 0, again.stderr
     assert "submitted" not in again.stderr
 
@@ -56,29 +72,6 @@ def test_two_launches_at_once_on_the_same_nodes(study, local):
         study.wait_until_done(name)
         assert_equal_results(study.run(name), local)
     assert_nothing_stayed(study.cluster)
-
-
-def test_following_is_left_and_taken_up_again(study):
-    words = ["--subjects", "1-3", *study.words("follow", LONG, "--on", "slurm")]
-    words += ["--cluster", study.profile("follow", nodes=1), "--follow"]
-    with study.cluster.popen(LAUNCH, *words, stderr=subprocess.PIPE, text=True) as process:
-        study.wait_for_epochs("follow", 3)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    assert "the jobs go on" in said
-    assert study.queue("%i")
-    watched = study.ask("status", "follow", "--follow")
-    assert watched.returncode == 0, watched.stderr
-    assert watched.stdout.count(" done ") == 4
-    # The job itself tidies up after its last trial.
-    wait_for(lambda: not study.queue("%i"), "an empty queue")
-    log = study.ask("logs", "follow")
-    assert "trials to run" in log.stdout
-    trial = study.ask("logs", "follow", "sub-02")
-    assert "done: validation accuracy" in trial.stdout
-    none = study.ask("logs", "follow", "sub-17")
-    assert none.returncode == 2
 
 
 def test_what_the_site_does_not_have_is_refused(study):
@@ -157,3 +150,12 @@ def test_code_changes_after_submission(study):
         shutil.rmtree(edited)
     code = next(study.run("snapshot").slurm.glob("code-*"))
     assert (code / "deepemotion" / "training.py").is_file()
+
+
+def _assert_whole(study, name, local):
+    """Require that a run's trials are done as on one machine, each with a GPU of its own, and its tables written."""
+    study.wait_until_done(name)
+    assert_equal_results(study.run(name), local)
+    assert_devices_were_never_shared(study.run(name))
+    assert (study.run(name).tables / "trials.parquet").is_file()
+    assert_nothing_stayed(study.cluster)
