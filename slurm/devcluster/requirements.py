@@ -1,6 +1,7 @@
 """What a devcluster needs of the machine: root, namespaces and Debian packages."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from errors import UserError
 _PACKAGES = {"ip": "iproute2", "munged": "munge", "slurmctld": "slurmctld", "slurmd": "slurmd", "sinfo": "slurm-client"}
 _ACCOUNTING = {"slurmdbd": "slurmdbd", "mariadbd": "mariadb-server"}
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_DPKG = Path("/var/lib/dpkg")
 
 
 def missing_packages(accounting: bool) -> list[str]:
@@ -33,6 +35,17 @@ def _no_daemons() -> Iterator[None]:
         yield
     finally:
         _POLICY.unlink()
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other devcluster installs: apt-get's updates do not wait, and the policy is the machine's."""
+    folder = os.open(_DPKG, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _install(packages: list[str], log: Path) -> None:
@@ -70,8 +83,10 @@ def check_packages(accounting: bool, install: bool, log: Path) -> None:
     if packages and not install:
         words = f"apt-get install --no-install-recommends {' '.join(packages)}"
         raise UserError(f"packages are missing; install them with --install or: {words}")
-    if packages:
-        _install(packages, log)
-        left = missing_packages(accounting)
-        if left:
-            raise UserError(f"{', '.join(left)} brought no program though installed; see {log}")
+    if not packages:
+        return
+    with _alone():
+        if packages := missing_packages(accounting):
+            _install(packages, log)
+    if left := missing_packages(accounting):
+        raise UserError(f"{', '.join(left)} brought no program though installed; see {log}")

@@ -135,6 +135,33 @@ def test_a_running_cluster_is_not_started_again(cluster):
     assert cluster.output("srun", "hostname") in NODES
 
 
+def test_two_that_lack_packages_install_them_one_after_the_other(tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("unshare", "true"):
+        (programs / name).symlink_to(f"/usr/bin/{name}")
+    # As apt-get update does, it refuses to work beside another.
+    apt = f"""#!/bin/sh
+PATH=/usr/bin:/bin
+mkdir {tmp_path}/busy || exit 100
+sleep 0.5
+case "$*" in *install*)
+    echo "$*" >> {tmp_path}/installed
+    for program in ip munged slurmctld slurmd sinfo slurmdbd mariadbd; do ln -s true {programs}/$program; done
+esac
+rmdir {tmp_path}/busy
+"""
+    (programs / "apt-get").write_text(apt, encoding="utf-8")
+    (programs / "apt-get").chmod(0o755)
+    words = [sys.executable, str(COMMANDS / "up"), "--check", "--install"]
+    lacking = {**os.environ, "PATH": str(programs)}
+    # A cluster's path is short.
+    with tempfile.TemporaryDirectory(prefix="dc-", dir="/var/tmp") as folder:
+        ups = [subprocess.Popen([*words, f"{folder}/{name}"], env=lacking) for name in ("one", "other")]
+        assert [up.wait(timeout=120) for up in ups] == [0, 0]
+    assert len(lines(tmp_path / "installed")) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "about"), [(["--nodes", "0"], "--nodes"), (["--share", "/nowhere"], "/nowhere"), (["--subnet", "x"], "x")]
 )
