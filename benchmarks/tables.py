@@ -11,7 +11,7 @@ import pyarrow as pa
 from benchmarks import data, programs
 from benchmarks.planning import question
 from benchmarks.stage import at_most, stage
-from deepemotion.evaluation import write_predictions
+from deepemotion import predictions
 from deepemotion.trial_directory import TrialDirectory
 from launcher.plan import PlannedTrial, make_plan
 from launcher.run_directory import RunDirectory
@@ -31,9 +31,9 @@ def finished_run(trials: int) -> Path:
     run = RunDirectory(path)
     run.add_to_plan(planned)
     run.write_experiment(wanted)
-    predictions = _predictions()
+    table = _predictions()
     for trial in planned:
-        _write_trial(run.trial(trial.name), trial, predictions)
+        _write_trial(run.trial(trial.name), trial, table)
     marker.touch()
     return path
 
@@ -56,7 +56,7 @@ def _predictions() -> pa.Table:
     )
 
 
-def _write_trial(directory: TrialDirectory, trial: PlannedTrial, predictions: pa.Table) -> None:
+def _write_trial(directory: TrialDirectory, trial: PlannedTrial, table: pa.Table) -> None:
     noise = np.random.default_rng(trial.seed)
     history: list[dict[str, Any]] = [
         {
@@ -73,7 +73,7 @@ def _write_trial(directory: TrialDirectory, trial: PlannedTrial, predictions: pa
     ]
     directory.log("done")
     directory.write_epochs(history)
-    write_predictions(directory.predictions, predictions)
+    predictions.write(directory.predictions, table)
     result = {
         "accuracy_train": noise.random(),
         "accuracy_validation": noise.random(),

@@ -59,9 +59,10 @@ def write(
     result: Mapping[str, float],
 ) -> None:
     """Write the predictions, and then result.json with what the result came from: a trial that has it is done."""
-    evaluation.write_predictions(
-        directory.predictions, evaluation.predictions_table(data.samples, data.sides, probability)
-    )
+    # Not at the top: pyarrow takes tens of MB, which no training shall hold beside its activations.
+    from deepemotion import predictions
+
+    predictions.write(directory.predictions, predictions.table(data.samples, data.sides, probability))
     device = data.samples.device
     provenance = {
         "classes": list(data.classes),

@@ -1,17 +1,13 @@
-"""What a trained model predicts for labelled volumes, as a table, and what it scores."""
+"""What a trained model predicts for labelled volumes, and what it scores."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion import metrics
-from deepemotion.files import atomic_path
 from deepemotion.movie_blocks import label_blocks
 from deepemotion.samples import Samples, SampleTable
 
@@ -53,7 +49,7 @@ def epoch_metrics(
 def scores(
     table: SampleTable, classes: Sequence[str], sides: Mapping[str, Rows], probability: NDArray[np.float32]
 ) -> dict[str, float]:
-    """Return what the final model scores on each side; `sides` and `probability` as in `predictions_table`.
+    """Return what the final model scores on each side; `sides` and `probability` as in `predictions.table`.
 
     `accuracy_SIDE` and, but for training, `METRIC_SIDE` of every metric, `accuracy_SIDE_CLASS` (recall), the 95 %
     interval `accuracy_SIDE_low` and `_high`, and `classes_missing_SIDE`, how many classes have no volume there. What
@@ -86,33 +82,3 @@ def missing_classes(table: SampleTable, classes: Sequence[str], sides: Mapping[s
 
 def _missing(label: Rows, classes: Sequence[str]) -> list[str]:
     return [name for i, name in enumerate(classes) if not (label == i).any()]
-
-
-def predictions_table(samples: Samples, sides: Mapping[str, Rows], probability: NDArray[np.float32]) -> pa.Table:
-    """Return one row a labelled volume: where it is from, its split, label, prediction, and a probability a class.
-
-    `sides` names the rows of each split (`train`, `validation`, `unseen`); `probability` is (N, C).
-    """
-    side = np.full(len(samples), "", dtype=object)
-    for name, rows in sides.items():
-        side[rows] = name
-    classes = np.array(samples.classes)
-    table = samples.table
-    return pa.table(
-        {
-            "subject": pa.array(table.subject).dictionary_encode(),
-            "run": table.run,
-            "index_in_run": table.index_in_run,
-            "movie_time": table.movie_time,
-            "split": pa.array(side).dictionary_encode(),
-            "label": pa.array(classes[table.label]).dictionary_encode(),
-            "prediction": pa.array(classes[probability.argmax(axis=1)]).dictionary_encode(),
-            **{f"p_{name}": probability[:, i] for i, name in enumerate(samples.classes)},
-        }
-    )
-
-
-def write_predictions(path: Path, table: pa.Table) -> None:
-    """Write a predictions table atomically."""
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deepemotion import evaluation, splits
+from deepemotion import evaluation, predictions, splits
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid
 from deepemotion.labels import Labels
@@ -63,7 +63,7 @@ def test(
     rows = np.flatnonzero(splits.moments(samples.table, trial.split)[1])
     precision = choose_precision(trial.train, device)
     probability = evaluation.predict(model, samples, np.arange(len(samples)), trial.train.batch_size, precision)
-    table = evaluation.predictions_table(samples, {SIDE: rows}, probability).take(rows)
+    table = predictions.table(samples, {SIDE: rows}, probability).take(rows)
     training = directory.read_predictions(["movie_time", "label", "split"])
     training = training[training["split"] == "train"]
     tests = [

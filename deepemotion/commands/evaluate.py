@@ -29,11 +29,11 @@ def evaluate(
     directory.require_finished()
     Labels.read(labels)
     find_subjects(data)
-    from deepemotion import evaluation, further_subjects
+    from deepemotion import further_subjects, predictions
 
-    tests, predictions = further_subjects.test(directory, data, labels, wanted)
+    tests, table = further_subjects.test(directory, data, labels, wanted)
     if out is not None:
-        evaluation.write_predictions(out, predictions)
+        predictions.write(out, table)
     answer(_table(tests))
 
 

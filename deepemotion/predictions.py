@@ -1,0 +1,42 @@
+"""The predictions of a trained model as a table, and its file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from deepemotion.files import atomic_path
+from deepemotion.samples import Samples
+
+
+def table(samples: Samples, sides: Mapping[str, NDArray[np.int64]], probability: NDArray[np.float32]) -> pa.Table:
+    """Return one row a labelled volume: where it is from, its split, label, prediction, and a probability a class.
+
+    `sides` names the rows of each split (`train`, `validation`, `unseen`); `probability` is (N, C).
+    """
+    side = np.full(len(samples), "", dtype=object)
+    for name, rows in sides.items():
+        side[rows] = name
+    classes = np.array(samples.classes)
+    volumes = samples.table
+    return pa.table(
+        {
+            "subject": pa.array(volumes.subject).dictionary_encode(),
+            "run": volumes.run,
+            "index_in_run": volumes.index_in_run,
+            "movie_time": volumes.movie_time,
+            "split": pa.array(side).dictionary_encode(),
+            "label": pa.array(classes[volumes.label]).dictionary_encode(),
+            "prediction": pa.array(classes[probability.argmax(axis=1)]).dictionary_encode(),
+            **{f"p_{name}": probability[:, i] for i, name in enumerate(samples.classes)},
+        }
+    )
+
+
+def write(path: Path, table: pa.Table) -> None:
+    """Write a predictions table atomically."""
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
