@@ -105,9 +105,10 @@ class Study:
 
         wait_for(amid, f"{', '.join(names)}: amid their epochs", lambda: "\n".join(map(self.logs, names)))
 
-    def speed_up(self, name: str) -> None:
-        """Let a run no longer wait for its disk."""
-        self._let_syncs_take(name, 0)
+    def speed_up(self, *names: str) -> None:
+        """Let runs no longer wait for their disk."""
+        for name in names:
+            self._let_syncs_take(name, 0)
 
     def _sync_seconds(self, name: str) -> Path:
         return self.folder / f"{name}.sync"

@@ -24,8 +24,8 @@ def test_a_node_dies_that_is_a_worker_of_one_job_and_the_head_of_another(study):
     before = {name: study.results(name) for name in runs}
     study.cluster.crash("node2")
     try:
+        study.speed_up(*runs)
         for name in runs:
-            study.speed_up(name)
             study.wait_until_done(name)
     finally:
         study.cluster.restore("node2")
@@ -49,8 +49,8 @@ def test_a_higher_partition_preempts(study):
     study.cluster.output("sbatch", "--partition=high", "--nodes=3", "--exclusive", "--wrap=srun sleep 15")
     for name in runs:
         wait_for(lambda name=name: "preempted" in study.ask("status", name).stdout, f"{name}: preempted")
+    study.speed_up(*runs)
     for name in runs:
-        study.speed_up(name)
         study.wait_until_done(name)
         study.assert_kept(name, before[name])
         assert_curves_are_whole(study.run(name), EPOCHS)
