@@ -64,8 +64,9 @@ def readable(path: Path, remedy: str) -> Iterator[None]:
     """Raise UserError, which names `path` and what helps, where the block cannot read or parse what is there."""
     try:
         yield
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         why = "missing" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+        why = f"no {why}" if isinstance(error, KeyError) else why
         raise UserError(f"{path}: cannot be read ({why}); {remedy}") from error
 
 

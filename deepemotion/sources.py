@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepemotion.errors import UserError
-from deepemotion.files import read_json, write_text
+from deepemotion.files import read_json, readable, write_text
 from deepemotion.trial_directory import TrialDirectory
 
 TRIALS = "trials"
@@ -32,10 +32,12 @@ class Sources:
     def read(cls, folder: Path) -> "Sources":
         """Return those recorded in `folder`. Raises UserError where there are none."""
         path = folder / _FILE
-        paths = read_json(path, "delete it, and launch into this run again")
+        remedy = "delete it, and launch into this run again"
+        paths = read_json(path, remedy)
         if paths is None:
             raise UserError(f"{path}: missing; launch into this run again")
-        return cls(Path(paths["packed"]), Path(paths["labels"]))
+        with readable(path, remedy):
+            return cls(Path(paths["packed"]), Path(paths["labels"]))
 
 
 def is_run(folder: Path) -> bool:

@@ -42,16 +42,17 @@ def watch(run: RunDirectory) -> bool:
     console = Console(stderr=True)
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            shown = ""
+            shown = told = ""
             while True:
                 try:
                     trials = status.read(run)
                 except UserError as error:
                     # A controller that is busy for a moment is no reason to stop watching.
-                    console.print(str(error), highlight=False, soft_wrap=True)
+                    if told != (told := str(error)):
+                        console.print(told, highlight=False, soft_wrap=True)
                     time.sleep(_LOOK_EVERY_S)
                     continue
-                line = summary(trials)
+                line, told = summary(trials), ""
                 if console.is_terminal:
                     live.update(_lines(trials, line), refresh=True)
                 elif line != shown:

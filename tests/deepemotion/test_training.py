@@ -283,6 +283,8 @@ def test_a_trial_of_a_run_is_found_by_the_beginning_of_its_name(refusal, tiny_pa
     assert "no trial that has begun" in explained("pooled")
     TrialDirectory(tmp_path / "trials" / "sub-01_lr-0.001").result.write_text("{}")
     assert "sources.json: missing" in explained("sub-01")
+    (tmp_path / "sources.json").write_text('{"labels": "labels.tsv"}')
+    assert "sources.json: cannot be read (no 'packed')" in explained("sub-01")
     Sources(tiny_packed / "gone", tiny_labels).write(tmp_path)
     assert "gone: no such folder" in explained("sub-01")
 

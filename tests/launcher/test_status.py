@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from launcher import results, sessions, status, submissions
+from launcher import follow, results, sessions, status, submissions
 from launcher.backends import slurm
 from launcher.plan import PlannedTrial
 from launcher.run_directory import RunDirectory
@@ -260,3 +260,26 @@ def test_trials_of_a_job_submitted_by_hand_are_with_slurm_once_it_has_begun(run,
     assert slurm.queued_trials(run) == dict.fromkeys(NAMES[:2], "9_0")
     site(squeue=["9|0|NODE_FAIL|None|node1|0|0|"])
     assert slurm.queued_trials(run) == {}
+
+
+def test_following_says_once_what_keeps_it_from_seeing(run, site, monkeypatch, capsys):
+    site(squeue=["7|0|RUNNING|None|node1|0|0|"])
+    torn = run.trial(NAMES[0]).epochs
+    torn.parent.mkdir(parents=True)
+    torn.write_text("epoch")
+    looks = []
+
+    def wait(seconds):
+        # Whoever waits for a program's answer sleeps less.
+        if seconds >= 1:
+            looks.append(seconds)
+        if len(looks) == 3:
+            for name in NAMES:
+                epochs(run, name, 5)
+                run.trial(name).result.write_text(json.dumps({"accuracy_validation": 0.5}))
+
+    monkeypatch.setattr("time.sleep", wait)
+    assert follow.watch(run)
+    said = capsys.readouterr().err
+    assert said.count(str(torn)) == 1
+    assert "3 done" in said
