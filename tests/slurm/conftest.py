@@ -1,11 +1,14 @@
 """Real SLURM clusters for the tests in this folder."""
 
 import contextlib
+import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 from devcluster import DevCluster, started
-from study import Study, make_study
+from study import LAUNCH, QUICK, Study, make_study
+
+from launcher.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +29,12 @@ def new_cluster() -> Iterator[Callable[..., DevCluster]]:
     """Return a function that starts a cluster with options such as `accounting=False`, for one test."""
     with contextlib.ExitStack() as stack:
         yield lambda **options: stack.enter_context(started(**options))
+
+
+@pytest.fixture(scope="session")
+def local(study: Study) -> RunDirectory:
+    """Return a run of the same trials on this machine: what every run on the cluster has to give."""
+    words = ["--all-subjects", *study.words("local", QUICK, "--on", "local")]
+    done = subprocess.run([LAUNCH, *map(str, words)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return study.run("local")

@@ -23,6 +23,8 @@ LAUNCH = PROGRAMS / "deepemotion-launch"
 NODES = ("node1", "node2", "node3")
 # Of a node, so that two jobs share it.
 HALF = {"cpus_per_node": 4, "gpus_per_node": 1, "memory_gb": 2.5}
+# Epochs of trials that nobody disturbs.
+QUICK = 6
 LINEAR = ("--set", "model.name=linear")
 _DEADLINE_S = 900
 # An epoch syncs four times.
