@@ -39,7 +39,6 @@ MaxArraySize={max_array_size}
 MessageTimeout=20
 SlurmctldTimeout=30
 SlurmdTimeout=10
-KillWait=5
 MinJobAge=300
 ReturnToService=2
 PreemptType=preempt/partition_prio
