@@ -37,12 +37,14 @@ class FilePatterns(_Strict):
 
     @pydantic.field_validator("bold", "run_mask", "mask")
     @classmethod
-    def _can_be_filled(cls, pattern: str | None) -> str | None:
+    def _can_be_filled(cls, pattern: str | None, info: pydantic.ValidationInfo) -> str | None:
         if pattern is not None:
+            values = {"subject": "01"} if info.field_name == "mask" else {"subject": "01", "run": 1}
             try:
-                pattern.format(subject="01", run=1)
+                pattern.format(**values)
             except (LookupError, ValueError, AttributeError) as error:
-                raise ValueError(f"{pattern!r} cannot be filled in: use {{subject}} and {{run}}") from error
+                names = " and ".join(f"{{{name}}}" for name in values)
+                raise ValueError(f"{pattern!r} cannot be filled in: use {names}") from error
         return pattern
 
 
@@ -64,6 +66,11 @@ class Dataset(_Strict):
             raise ValueError("segments: each run once, in the order of their start and end")
         if len(set(self.subjects)) != len(self.subjects):
             raise ValueError("subjects: each subject once")
+        files = {self.files.bold.format(subject=subject, run=run) for subject in self.subjects for run in runs}
+        if len(files) != len(self.subjects) * len(runs):
+            raise ValueError(
+                f"files.bold {self.files.bold!r}: names one file for several runs; use {{subject}} and {{run}}"
+            )
         return self
 
     @classmethod

@@ -72,11 +72,11 @@ def readable(path: Path, remedy: str) -> Iterator[None]:
 
 def read_json(path: Path, remedy: str) -> dict[str, Any] | None:
     """Return the object in a JSON file, None where there is no file. Raises UserError where it holds anything else."""
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return None
     with readable(path, remedy):
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            return None
         content = json.loads(text)
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")

@@ -13,6 +13,7 @@ import nibabel
 import numpy as np
 from isal import igzip, igzip_lib, isal_zlib
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
@@ -48,7 +49,7 @@ def read_header(path: Path) -> NiftiHeader:
         image = nibabel.load(path)
     except EOFError as error:
         raise UserError(f"{path}: truncated before the end of its header; fetch it again") from error
-    except (ImageFileError, gzip.BadGzipFile, zlib.error, ValueError) as error:
+    except (ImageFileError, HeaderDataError, gzip.BadGzipFile, zlib.error, ValueError) as error:
         raise UserError(f"{path}: not a NIfTI file (.nii, .nii.gz), or damaged") from error
     except OSError as error:
         raise UserError(f"{path}: cannot read: {error.strerror or error}") from error

@@ -12,9 +12,9 @@ from deepemotion.errors import UserError, from_validation
 
 
 class Section(BaseModel):
-    """A part of a configuration: unknown keys are errors."""
+    """A part of a configuration: unknown keys are errors, and numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSettings(Section):

@@ -11,6 +11,7 @@ from deepemotion.errors import UserError
 
 def verify(files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5.")]) -> None:
     """Read packed files whole and check every checksum; exit code 1 if one is damaged, 2 if one is none."""
+    from deepemotion.subject_file import NotASubjectFileError
     from deepemotion.verification import problems
 
     code = 0
@@ -18,9 +19,11 @@ def verify(files: Annotated[list[Path], typer.Argument(help="Packed files, sub-X
         try:
             found = problems(path)
         except UserError as error:
-            say(f"error: {error}")
-            code = EXIT_BAD_INPUT
-            continue
+            if isinstance(error, NotASubjectFileError) or not path.exists():
+                say(f"error: {error}")
+                code = EXIT_BAD_INPUT
+                continue
+            found = [str(error).removeprefix(f"{path}: ")]
         answer(f"{path}: {'; '.join(found) or 'ok'}")
         code = max(code, EXIT_FAILED if found else 0)
     raise typer.Exit(code)

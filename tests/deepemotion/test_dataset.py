@@ -54,6 +54,9 @@ def test_studyforrest_is_the_real_dataset() -> None:
         ("tr", float("inf"), "tr: "),
         ("subjects", [], "subjects: "),
         ("subjects", ["01", "01"], "each subject once"),
+        ("files.bold", "run-{run}.nii", "names one file for several runs"),
+        ("files.bold", "sub-{subject}.nii", "names one file for several runs"),
+        ("files.mask", "mask-{subject}-{run}.nii", "files.mask: 'mask-{subject}-{run}.nii' cannot be filled in"),
         ("subjects", [1], "subjects.0: "),
         ("segments", [], "segments: "),
         ("segments.0.end", 0, "not after its start"),
@@ -69,7 +72,7 @@ def test_studyforrest_is_the_real_dataset() -> None:
         ("files.bold", "{subject.nii.gz", "use {subject} and {run}"),
         ("files.bold", "{subject:02d}.nii.gz", "use {subject} and {run}"),
         ("files.bold", "{run.x}.nii.gz", "use {subject} and {run}"),
-        ("files.mask", "{0}.nii.gz", "use {subject} and {run}"),
+        ("files.mask", "{0}.nii.gz", "use {subject}"),
     ],
 )
 def test_a_wrong_description_is_refused_in_one_line_with_file_and_key(

@@ -32,6 +32,12 @@ def not_nifti(small: SmallDataset) -> None:
     small.run_path(2).write_bytes(gzip.compress(b"plain text\n" * 100))
 
 
+def unknown_datatype(small: SmallDataset) -> None:
+    content = bytearray(gzip.decompress(small.run_path(2).read_bytes()))
+    content[70:72] = (999).to_bytes(2, "little")
+    small.run_path(2).write_bytes(gzip.compress(content))
+
+
 def nan_and_infinite(small: SmallDataset) -> None:
     data = bold(20, dtype="<f4")
     x, y, z = np.argwhere(half_mask())[0]
@@ -79,6 +85,7 @@ BAD = [
     (truncated, r"run-2.*truncated after \d+ of 20 volumes; fetch it again"),
     (wrong_crc, r"run-2.*corrupt.*fetch it again"),
     (not_nifti, r"run-2.*not a NIfTI"),
+    (unknown_datatype, r"run-2.*not a NIfTI file.*or damaged"),
     (nan_and_infinite, r"run-2.*2 voxels inside the mask.*--nan zero"),
     (rewrite(SHAPE), r"run-2.*too few volumes \(1\)"),
     (rewrite((*SHAPE, 1)), r"run-2.*too few volumes \(1\)"),

@@ -96,6 +96,12 @@ def test_verify_tells_damaged_from_foreign(tmp_path: Path) -> None:
     assert verified.returncode == 2
     assert verified.stderr.splitlines() == [f"error: {foreign}: not an HDF5 file, so no packed subject"]
     assert "damaged" in verified.stdout
+    truncated = tmp_path / "sub-04.h5"
+    truncated.write_bytes(content[: len(content) // 2])
+    verified = run("verify", truncated)
+    assert verified.returncode == 1
+    assert verified.stdout.startswith(f"{truncated}: truncated")
+    assert run("verify", tmp_path / "sub-05.h5").returncode == 2
     inspected = run("inspect", foreign)
     assert (inspected.returncode, len(inspected.stderr.splitlines())) == (2, 1)
 
