@@ -1,9 +1,11 @@
 """A session from its first to its last moment: its record, its live progress, its Tuner, the tables at the end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from deepemotion.console import say
+from deepemotion.errors import UserError
 from launcher.plan import PlannedTrial
 from launcher.progress import SessionProgress
 from launcher.resources import Machine, share_of
@@ -50,11 +52,8 @@ def session(
     wait for each other until SLURM ends them. `already_done` is only for the counts shown; `group` and `job` are as in
     `sessions.Session`.
     """
-    from launcher.tensorboard import refresh_aggregates
-
     record = SessionFile(run.sessions, [trial.name for trial in trials], group, job)
-    beat, refresh = record.beat, lambda: refresh_aggregates(run)
-    with SessionProgress(trials, already_done, beat, refresh) as watcher:
+    with SessionProgress(trials, already_done, record.beat, _refresher(run)) as watcher:
         work = Work(run, trials, record, watcher)
         try:
             yield work
@@ -62,6 +61,23 @@ def session(
             record.end(work.stopped_by if work.unfinished else "done")
     if not run.running() and not (job is not None and work.unfinished):
         tabulate(run)
+
+
+def _refresher(run: RunDirectory) -> Callable[[], None]:
+    """Return what refreshes TensorBoard's aggregates; where it cannot, it says so once, and training goes on."""
+    from launcher.tensorboard import refresh_aggregates
+
+    told: set[str] = set()
+
+    def refresh() -> None:
+        try:
+            refresh_aggregates(run)
+        except (OSError, UserError) as error:
+            if str(error) not in told:
+                say(f"the aggregates for TensorBoard wait: {error}")
+            told.add(str(error))
+
+    return refresh
 
 
 def tabulate(run: RunDirectory) -> None:

@@ -25,9 +25,12 @@ OBJECT_STORE_BYTES = 128 * 2**20
 def write_token(path: Path) -> None:
     """Write a new token that only this user can read; one that is there stays, since others may be using it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_text(secrets.token_hex(32), encoding="ascii")
+    # Linked to its name when it is whole: a job that finds it empty could never use it.
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}-", encoding="ascii") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        with suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 @contextmanager

@@ -46,6 +46,6 @@ def array_script(
         f'{command} --jobs 1 --subjects "${{subjects[$SLURM_ARRAY_TASK_ID]}}"',
         profile,
         folder,
-        [*path, f"subjects=({' '.join(subjects)})"],
+        [*path, f"subjects=({shlex.join(subjects)})"],
         array=f"0-{len(subjects) - 1}{parallel}" if folder else "",
     )

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from deepemotion.errors import UserError
+from launcher.backends import slurm_pack
 from launcher.backends.sbatch import Script
 from launcher.cluster_profile import ClusterProfile, read
 
@@ -182,3 +183,11 @@ def test_a_node_with_too_little_memory_is_a_warning(command, tiny_packed, tiny_l
     done = command("deepemotion-launch", *words, env={**os.environ, "PATH": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("warning: 4 of 4 trials need more memory than the 0.5 GiB there are")
+
+
+def test_a_subject_s_label_is_no_command(tmp_path):
+    profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
+    script = slurm_pack.array_script("true", ["01", "pilot 2", "$(touch x)"], profile, tmp_path)
+    (line,) = [line for line in script.text().splitlines() if line.startswith("subjects=")]
+    said = subprocess.run(["bash", "-c", f"{line}; printf '%s|' \"${{subjects[@]}}\""], capture_output=True, text=True)
+    assert said.stdout == "01|pilot 2|$(touch x)|"
