@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import nn
 from deepemotion.files import atomic_path
 
 State = dict[str, Any]
-_UNREADABLE = (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+_TORN = (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 class Checkpoints:
@@ -25,15 +26,34 @@ class Checkpoints:
         self.best = folder / "best.pt"
 
     def save(self, state: State, *, best: bool) -> None:
-        """Make `state` the last checkpoint, the one before it the previous one, and `state` the best if so marked."""
+        """Make `state` the last checkpoint, the one before it the previous one, and `state` the best if so marked.
+
+        Killed at any moment, it leaves a whole checkpoint. The best one is there before the last: an epoch that is
+        not recorded is trained again, and marked again.
+        """
         with atomic_path(self.last) as temporary:
             _write(state, temporary)
+            if best:
+                with atomic_path(self.best) as same:
+                    same.unlink()
+                    os.link(temporary, same)
             if self.last.exists():
                 self.last.replace(self.previous)
-        if best:
-            with atomic_path(self.best) as temporary:
-                temporary.unlink()
-                os.link(self.last, temporary)
+
+    def drop_torn(self) -> list[Path]:
+        """Remove torn checkpoints, which `save` would put in the place of good ones; return which they were.
+
+        What the file system does not give at the moment stays: it may be whole.
+        """
+        torn = []
+        for path in (self.last, self.previous):
+            with suppress(OSError):
+                try:
+                    _read(path)
+                except _TORN:
+                    path.unlink()
+                    torn.append(path)
+        return torn
 
     def load(self) -> State | None:
         """Return the newest readable state, None where there is none.
@@ -42,13 +62,14 @@ class Checkpoints:
         and plain values are unpickled.
         """
         for path in (self.last, self.previous):
-            if path.exists():
-                try:
-                    state: State = torch.load(path, map_location="cpu", weights_only=True)
-                except _UNREADABLE:
-                    continue
-                return state
+            with suppress(OSError, *_TORN):
+                return _read(path)
         return None
+
+
+def _read(path: Path) -> State:
+    state: State = torch.load(path, map_location="cpu", weights_only=True)
+    return state
 
 
 def _write(state: State, path: Path) -> None:

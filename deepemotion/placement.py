@@ -13,7 +13,7 @@ from deepemotion.grid import Grid
 from deepemotion.labels import Labels
 from deepemotion.samples import Samples, common_mask, load
 from deepemotion.settings import Trial
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file import SubjectFile
 
 
 def place(
@@ -50,13 +50,15 @@ def fits_device(samples: Samples, trial: Trial, device: torch.device) -> bool:
         return True
     voxels, groups = len(samples.voxels_V), 0 if samples.gain_GV is None else len(samples.gain_GV)
     step = memory.besides_volumes(trial, prod(samples.shape), voxels, groups) - memory.PROCESS_BYTES
+    # A worker keeps what its last trial held, which is free for this one.
+    torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)
     return samples.volume_bytes + step <= free
 
 
 def _besides_volumes(trial: Trial, packed: Path, subjects: list[str]) -> int:
     with ExitStack() as opened:
-        files = [opened.enter_context(SubjectFile(subject_path(packed, subject))) for subject in subjects]
+        files = [opened.enter_context(SubjectFile.of(packed, subject)) for subject in subjects]
         grid = Grid.of(common_mask(files), trial.data)
         runs = sum(len(file.volumes_per_run) for file in files)
     return memory.besides_volumes(trial, prod(grid.shape), len(grid.voxels), runs)

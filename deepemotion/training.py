@@ -22,7 +22,7 @@ from deepemotion.labels import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
 from deepemotion.refusals import refuse_device
-from deepemotion.settings import TrainSettings, Trial
+from deepemotion.settings import TRIAL_SECTIONS, TrainSettings, Trial
 from deepemotion.trial_data import TrialData, data_checksums
 from deepemotion.trial_directory import TrialDirectory
 
@@ -44,7 +44,8 @@ def train(
     whatever was trained on), `accuracy/validation`, `emotion/<name>` (validation accuracy of one class, left out where
     the class does not occur), `learning_rate`, `time/epoch` (s). The result's accuracies are the final model's. Bad
     input raises UserError. Equal trials give equal metrics on one kind of hardware, whatever `memory_bytes` of the
-    host they may use: volumes that do not fit are streamed. None: there is no limit.
+    host they may use: volumes that do not fit are streamed. None: there is no limit. (Not on GPUs, to the last bit,
+    for models whose poolings overlap: their gradient is summed in any order there.)
     """
     allocator.keep_pages()
     started = time.monotonic()
@@ -61,9 +62,12 @@ def train(
     precision = choose_precision(settings, device)
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
+    # Else a GPU's convolutions may sum gradients in another order each time.
+    torch.backends.cudnn.deterministic = True
     notes: list[str] = []
     data = TrialData.load(trial, packed, labels, device, notes.append, memory_bytes)
     loss_of = Loss(data.samples.table, data.training, settings, device)
+    model = _model(trial, data, device)
     # Not before: bad input leaves no folder behind, which a corrected command would have to differ from.
     directory.claim(trial, checksums)
     for folder in (directory.path, directory.checkpoints):
@@ -71,7 +75,6 @@ def train(
     for note in notes:
         directory.log(note)
 
-    model = _model(trial, data, device)
     optimiser = optimisers.build(model, settings)
     history = _history(directory, model, optimiser, device)
     events = EventFile(directory.path, _hyperparameters(trial))
@@ -140,8 +143,9 @@ def _history(
 ) -> list[Metrics]:
     """Put model and optimiser where the last checkpoint left them, and return the metrics of the epochs until then."""
     files = Checkpoints(directory.checkpoints)
+    torn = files.drop_torn()
     state = files.load()
-    if state is None and files.last.exists():
+    if state is None and torn:
         directory.log("no checkpoint can be read: its epochs are lost, and training begins again")
     history = checkpoints.restore(state, model, optimiser) if state else []
     directory.log(
@@ -193,7 +197,7 @@ def _train_epoch(
 
 def _hyperparameters(trial: Trial) -> dict[str, float | str]:
     flat: dict[str, float | str] = {"subjects": ",".join(trial.subjects)}
-    for section in ("data", "split", "model", "train"):
+    for section in TRIAL_SECTIONS:
         for key, value in getattr(trial, section).model_dump().items():
             flat[f"{section}.{key}"] = value if isinstance(value, int | float | str) else str(value)
     return flat

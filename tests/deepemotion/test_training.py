@@ -174,8 +174,38 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(straight, tmp_path):
     for torn in (whole[: len(whole) // 2], b"", b"not a checkpoint", b"torn"):
         checkpoints.last.write_bytes(torn)
         assert checkpoints.load()["epoch"] == 5
+    assert checkpoints.drop_torn() == [checkpoints.last]
+    # Killed before the next one is whole: the good one is still there.
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(_Killing(), best=False)
+    assert checkpoints.load()["epoch"] == 5
     checkpoints.previous.unlink()
     assert checkpoints.load() is None
+
+
+class _Killing(dict):
+    def __reduce_ex__(self, protocol):
+        raise KeyboardInterrupt
+
+
+def test_a_kill_between_the_best_and_the_last_checkpoint_loses_neither(tmp_path, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save({"epoch": 1}, best=True)
+    whole = Path.replace
+
+    def replace(path, target):
+        if Path(target) == checkpoints.last:
+            raise KeyboardInterrupt
+        return whole(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save({"epoch": 2}, best=True)
+    monkeypatch.undo()
+    assert checkpoints.load()["epoch"] == 1
+    # The second epoch is trained again, and is the best again.
+    checkpoints.save({"epoch": 2}, best=True)
+    assert [torch.load(path)["epoch"] for path in (checkpoints.last, checkpoints.best)] == [2, 2]
 
 
 def test_lost_epochs_are_in_the_log(tiny_packed, tiny_labels, tmp_path):
