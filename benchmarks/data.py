@@ -78,7 +78,7 @@ def read_labels(folder: Path) -> Labels:
 
 def subject(folder: Path) -> SubjectFile:
     """Open the first subject of a folder that `packed` made."""
-    return SubjectFile(subject_path(folder, "01"))
+    return SubjectFile.of(folder, "01")
 
 
 def _write_subject(

@@ -14,7 +14,7 @@ from deepemotion import splits
 from deepemotion.labels import Labels
 from deepemotion.samples import Samples, load
 from deepemotion.settings import Trial
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file import SubjectFile
 from deepemotion.timing import outside_overlaps
 from deepemotion.volumes import Held
 
@@ -51,7 +51,7 @@ class AlignedMoments:
     def of(cls, subject: str, samples: Samples, packed: Path, trial: Trial) -> Self:
         """Load a subject's volumes in the unit and the voxels of `samples`. Raises UserError where there is no fold."""
         series = load(packed, [subject], _EVERY_MOMENT, trial.data, grid=samples.grid)
-        with SubjectFile(subject_path(packed, subject)) as file:
+        with SubjectFile.of(packed, subject) as file:
             own = outside_overlaps(file.segments, series.table.run, series.table.true_time)
         rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0] & own)
         moment_T = series.table.run[rows_T].astype(np.int64) * _A_RUN + series.table.index_in_run[rows_T]

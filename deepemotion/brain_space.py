@@ -9,7 +9,7 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 
 from deepemotion.files import atomic_path
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file import SubjectFile
 
 # The box around the MNI152 brain, in mm; x, y, z. From the mask that nilearn ships (load_mni152_brain_mask).
 _MNI_LOW, _MNI_HIGH = np.array([-73.0, -107.0, -73.0]), np.array([73.0, 73.0, 83.0])
@@ -28,7 +28,7 @@ class BrainSpace:
     @classmethod
     def of(cls, packed: Path, subject: str) -> "BrainSpace":
         """Read it from the subject's packed file; the mean is over all runs."""
-        with SubjectFile(subject_path(packed, subject)) as file:
+        with SubjectFile.of(packed, subject) as file:
             mean = np.zeros(file.mask.shape, np.float32, order="F")
             mean.T[file.mask.T] = file.statistics("mean").mean(axis=0)
             return cls(file.affine, file.mask, mean)

@@ -16,7 +16,7 @@ from deepemotion.labels import Labels
 from deepemotion.samples import Samples, SampleTable, common_mask, load
 from deepemotion.settings import Trial
 from deepemotion.splits import Audit
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file import SubjectFile
 from deepemotion.trained import load_model, require_data
 from deepemotion.training import choose_device, choose_precision
 from deepemotion.trial_data import data_checksums
@@ -88,7 +88,7 @@ def _grid(packed: Path, trial: Trial, subjects: list[str]) -> Grid:
     with ExitStack() as opened:
 
         def files(names: list[str]) -> list[SubjectFile]:
-            return [opened.enter_context(SubjectFile(subject_path(packed, name))) for name in names]
+            return [opened.enter_context(SubjectFile.of(packed, name)) for name in names]
 
         own, further = files([*trial.subjects, *trial.unseen_subjects]), files(subjects)
         common_mask([*own, *further])

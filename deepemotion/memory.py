@@ -4,6 +4,7 @@ The need is found by arithmetic alone: planning thousands of trials must not bui
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from deepemotion.settings import DataSettings, TrialSettings
 
 # A worker process that has imported torch and Ray, as measured.
 PROCESS_BYTES = 600 * 2**20
+_CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _STATISTICS = {"none": 0, "psc": 2, "zscore": 2, "zscore+detrend": 3}
 
 
@@ -23,13 +25,18 @@ class PackedSize:
     box: tuple[int, int, int]
     voxels: int
 
-    def dense(self, data: DataSettings) -> tuple[int, int]:
-        """Return the most voxels that a dense volume has under these settings, and the most of them in the mask."""
+    def dense(self, data: DataSettings) -> tuple[tuple[int, int, int], int]:
+        """Return the largest shape that a dense volume has under these settings, and the most voxels in the mask."""
         if data.downsample == 1:
-            return math.prod(self.box if data.crop else self.shape), self.voxels
+            return self.box if data.crop else self.shape, self.voxels
         # A box of n voxels reaches into one block more than n / 2 where it begins in the middle of one.
-        in_box = math.prod(side // 2 + 1 for side in self.box)
-        return in_box if data.crop else math.prod(-(-side // 2) for side in self.shape), min(self.voxels, in_box)
+        box = _each(lambda side: side // 2 + 1, self.box)
+        return box if data.crop else _each(lambda side: -(-side // 2), self.shape), min(self.voxels, math.prod(box))
+
+
+def _each(change: Callable[[int], int], sides: tuple[int, int, int]) -> tuple[int, int, int]:
+    x, y, z = map(change, sides)
+    return x, y, z
 
 
 def trial_bytes(settings: TrialSettings, size: PackedSize, volumes: int, runs: int) -> int:
@@ -38,8 +45,8 @@ def trial_bytes(settings: TrialSettings, size: PackedSize, volumes: int, runs: i
     `volumes` are the labelled ones of all its subjects and `runs` the runs that they come from. Parameters count four
     times (values, gradients, Adam's two moments).
     """
-    dense, voxels = size.dense(settings.data)
-    return 2 * volumes * voxels + besides_volumes(settings, dense, voxels, runs)
+    shape, voxels = size.dense(settings.data)
+    return 2 * volumes * voxels + besides_volumes(settings, math.prod(shape), voxels, runs)
 
 
 def besides_volumes(settings: TrialSettings, dense: int, voxels: int, runs: int) -> int:
@@ -55,10 +62,27 @@ def besides_volumes(settings: TrialSettings, dense: int, voxels: int, runs: int)
 
 
 def available_memory() -> int:
-    """Return the bytes that new processes may use: the host's available memory, or less where a cgroup says so."""
+    """Return the bytes that new processes may use: the host's available memory, or less where a cgroup says so.
+
+    A cgroup's limit holds for all below it: that of a SLURM job or of a user's slice lies some levels up.
+    """
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+    for limit in _cgroup_limits():
         if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdigit():
             available = min(available, int(text))
     return available
+
+
+def _cgroup_limits() -> Iterator[Path]:
+    """Yield where the limits of this process's cgroups and of all above them would be, of versions 2 and 1."""
+    for line in _OWN_CGROUPS.read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            top, name = _CGROUPS, "memory.max"
+        elif "memory" in controllers.split(","):
+            top, name = _CGROUPS / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        own = top / path.lstrip("/")
+        yield from (folder / name for folder in (own, *own.parents) if folder.is_relative_to(top))

@@ -20,7 +20,7 @@ from deepemotion.labels import Labels
 from deepemotion.normalisation import normaliser
 from deepemotion.settings import DataSettings
 from deepemotion.streaming import SubjectFiles
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file import SubjectFile
 from deepemotion.subject_format import AFFINE_TOLERANCE
 from deepemotion.volume_reader import VolumeReader
 from deepemotion.volumes import Held, HostMemory, Staged, Volumes
@@ -169,7 +169,7 @@ def load(
     that all subjects have are kept; `grid` keeps those of other samples. Streamed volumes stay in their files, which
     are read when batches are made of them. Raises UserError where files do not fit each other or nothing is labelled.
     """
-    files = {subject: SubjectFile(subject_path(packed, subject)) for subject in subjects}
+    files = {subject: SubjectFile.of(packed, subject) for subject in subjects}
     streamed = False
     try:
         samples = _load(packed, files, labels, settings, most_bytes, grid)

@@ -4,7 +4,9 @@ A run has `sources.json` beside `trials/`: jobs that start later and elsewhere f
 looks at a trial afterwards.
 """
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,11 @@ class Sources:
             raise UserError(f"{path}: missing; launch into this run again")
         with readable(path, remedy):
             return cls(Path(paths["packed"]), Path(paths["labels"]))
+
+
+def data_digest(checksums: Mapping[str, str]) -> str:
+    """Return 16 hexadecimal digits for the content of all that a training reads, by the checksum of each part."""
+    return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def is_run(folder: Path) -> bool:

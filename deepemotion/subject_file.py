@@ -58,6 +58,15 @@ class SubjectFile:
         self.checksum = self.header.checksum
         self.format_version = self.header.format_version
 
+    @classmethod
+    def of(cls, folder: Path, subject: str) -> Self:
+        """Open a subject's packed file in `folder`. Raises UserError also where it holds another subject."""
+        file = cls(subject_path(folder, subject))
+        if file.subject != subject:
+            file.close()
+            raise UserError(f"{file.path}: holds sub-{file.subject}; pack sub-{subject} again")
+        return file
+
     def __enter__(self) -> Self:
         return self
 

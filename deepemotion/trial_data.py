@@ -15,7 +15,7 @@ from deepemotion.placement import place
 from deepemotion.samples import Samples
 from deepemotion.settings import Trial
 from deepemotion.splits import Audit
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file import SubjectFile
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]
     if trial.model.atlas is not None:
         checksums["atlas"] = atlas.checksum(Path(trial.model.atlas))
     for subject in (*trial.subjects, *trial.unseen_subjects):
-        with SubjectFile(subject_path(packed, subject)) as file:
+        with SubjectFile.of(packed, subject) as file:
             checksums[f"sub-{subject}"] = file.checksum
             if trial.model.atlas is not None:
                 atlas.require_grid(Path(trial.model.atlas), file)

@@ -21,9 +21,9 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
     subjects: dict[str, SubjectFacts] = {}
     broken: dict[str, str] = {}
     paths = find_subjects(packed)
-    for subject, path in paths.items():
+    for subject in paths:
         try:
-            with SubjectFile(path) as file:
+            with SubjectFile.of(packed, subject) as file:
                 runs = file.volumes_per_run
                 subjects[subject] = SubjectFacts(
                     file.checksum, file.shape, _box(file), file.voxels, sum(runs.values()), tuple(runs)
@@ -34,7 +34,7 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
         raise UserError(next(iter(broken.values())))
     readable, typical = next(iter(subjects.items()))
     for subject in broken:
-        size = paths[subject].stat()
+        size = paths[subject].lstat()
         unread = f"unreadable-{size.st_size}-{size.st_mtime_ns}"
         subjects[subject] = replace(typical, checksum=unread)
     share = float((labels.emotion >= 0).mean())

@@ -28,9 +28,12 @@ class PlanSettings(Section):
 
 
 class ResourceSettings(Section):
-    """What one trial gets. CPUs are `train.threads`; `auto` shares a GPU between trials that fit on it together."""
+    """What one trial gets. CPUs are `train.threads`; `auto` shares a GPU between trials that fit on it together.
 
-    gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
+    A trial trains on one GPU, or on a part of it.
+    """
+
+    gpus_per_trial: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = "auto"
 
 
 class Experiment(TrialSettings):
@@ -61,15 +64,37 @@ def read(config: Path, overrides: list[str], plan_changes: dict[str, Any], sweep
     Raises UserError naming the file and key.
     """
     content = apply_overrides(shipped.read_yaml(config), overrides, config)
-    plan = {**(content.get("plan") or {}), **plan_changes}
-    plan["sweep"] = {**(plan.get("sweep") or {}), **sweeps}
+    plan = {**_mapping(content, "plan", config), **plan_changes}
+    plan["sweep"] = {**_mapping(plan, "sweep", config), **sweeps}
     try:
         return Experiment.model_validate({**content, "plan": plan})
     except pydantic.ValidationError as error:
         raise from_validation(error, config, Experiment, overrides) from error
 
 
-def parse_sweep(text: str) -> tuple[str, list[Any]]:
+def _mapping(content: dict[str, Any], key: str, config: Path) -> dict[str, Any]:
+    found = content.get(key) or {}
+    if not isinstance(found, dict):
+        raise UserError(f"{config}: {key}: not `key: value` lines but {found!r}")
+    return found
+
+
+def parse_sweeps(texts: list[str], model: str | None, lr: str | None) -> dict[str, list[Any]]:
+    """Return the values to sweep by `--sweep`, `--model` and `--lr`. Raises UserError for a key named twice."""
+    parsed = [(f"--sweep {text}", *_parse_sweep(text)) for text in texts]
+    if model is not None:
+        parsed.append((f"--model {model}", "model.name", model.split(",")))
+    if lr is not None:
+        parsed.append((f"--lr {lr}", "train.learning_rate", _parse_learning_rates(lr)))
+    sweeps: dict[str, list[Any]] = {}
+    for option, key, values in parsed:
+        if key in sweeps:
+            raise UserError(f"{option}: {key} is swept twice; give all its values at once")
+        sweeps[key] = values
+    return sweeps
+
+
+def _parse_sweep(text: str) -> tuple[str, list[Any]]:
     """Parse `section.key=a,b,c`. Raises UserError for another form or a value given twice."""
     key, equals, values = text.partition("=")
     parsed = [parse_value(value) for value in values.split(",")] if values else []
@@ -80,7 +105,7 @@ def parse_sweep(text: str) -> tuple[str, list[Any]]:
     return key, parsed
 
 
-def parse_learning_rates(text: str) -> list[float]:
+def _parse_learning_rates(text: str) -> list[float]:
     """Parse `1e-4,3e-4`. Raises UserError for anything that is not a list of numbers."""
     try:
         return [float(value) for value in text.split(",")]

@@ -18,7 +18,7 @@ from deepemotion.labels import Labels
 from deepemotion.samples import common_mask
 from deepemotion.settings import Trial
 from deepemotion.sources import Sources
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file import SubjectFile
 from launcher.run_directory import RunDirectory
 
 # Figure 1 is of those who saw the film, as in the paper, and of all their events.
@@ -56,7 +56,7 @@ def _network(run: RunDirectory, trial: Trial) -> Figure | str:
     try:
         with ExitStack() as opened:
             everybody = (*trial.subjects, *trial.unseen_subjects)
-            files = [opened.enter_context(SubjectFile(subject_path(sources.packed, subject))) for subject in everybody]
+            files = [opened.enter_context(SubjectFile.of(sources.packed, subject)) for subject in everybody]
             grid = Grid.of(common_mask(files), trial.data)
         x, y, z = grid.shape
         found = _layers(trial, grid, len(Labels.read(sources.labels).classes))

@@ -21,10 +21,12 @@ _AT_WORK = {"running", "pending", "requeued", "preempted"}
 def launch_on_slurm(job: Launch, options: slurm.Options, follow: bool) -> int:
     """Submit what is not done yet; return the exit code: of the submission, or with `follow` of the trials.
 
-    Raises UserError, before anything is written, where the cluster does not answer or the profile does not fit it.
+    Raises UserError, before anything is written, where the cluster does not answer or the profile does not fit it, and
+    where a launch outside of SLURM is working on the run.
     """
     to = slurm.target(options)
-    to_run = plan_run(job)
+    with job.run.locked(shared=True):
+        to_run = plan_run(job)
     if not to_run:
         return conclude(job)
     submission = slurm.submit(job.run, to_run, options, to)

@@ -28,18 +28,20 @@ class Launch:
 def launch_here(job: Launch) -> int:
     """Run what is not done yet here; return the exit code: 0 all done, 1 some failed, 130 interrupted.
 
-    Raises UserError, before anything is written, as `check_here` does.
+    Raises UserError, before anything is written, as `check_here` does, and where SLURM holds jobs of the run.
     """
     check_here(job)
     with job.run.locked():
+        if unfinished(job):
+            _refuse_queued(job.run)
         to_run = plan_run(job)
         if to_run:
-            _refuse_queued(job)
             from launcher.backends import local
 
             local.run(job.run, to_run, len(job.trials) - len(to_run))
     # The lock is given back first: states read while it is held would be those of a launch at work.
-    if not to_run and not (job.run.tables / "trials.parquet").exists():
+    if not to_run:
+        # The process that trained the last trial may have been killed before it had written them.
         from launcher.work import tabulate
 
         tabulate(job.run)
@@ -60,16 +62,16 @@ def unfinished(job: Launch) -> list[PlannedTrial]:
     return [trial for trial in job.trials if not job.run.trial(trial.name).result.exists()]
 
 
-def _refuse_queued(job: Launch) -> None:
-    """Raise UserError where SLURM holds jobs that will train trials of this launch."""
-    if not job.run.slurm.is_dir():
+def _refuse_queued(run: RunDirectory) -> None:
+    """Raise UserError where SLURM holds jobs of the run: they could not begin while a launch here holds it."""
+    if not run.slurm.is_dir():
         return
     from launcher.backends.slurm import queued_trials
 
-    both = {trial.name for trial in job.trials} & queued_trials(job.run).keys()
-    if both:
+    queued = queued_trials(run)
+    if queued:
         raise UserError(
-            f"{job.run.path}: {len(both)} trials are with SLURM; deepemotion-launch cancel {job.run.path} first"
+            f"{run.path}: {len(queued)} trials are with SLURM; wait for them, or deepemotion-launch cancel {run.path}"
         )
 
 

@@ -12,6 +12,7 @@ from deepemotion import __version__, memory, models
 from deepemotion.errors import UserError
 from deepemotion.refusals import refuse_alignment, refuse_fold
 from deepemotion.settings import TrialSettings
+from deepemotion.sources import data_digest
 from deepemotion.subject_format import FORMAT_VERSION
 from launcher.experiment import Experiment
 
@@ -67,6 +68,13 @@ class PlannedTrial:
     memory_bytes: int
     work: float
     settings: dict[str, Any]
+    data: str = ""
+    """What `sources.data_digest` says of the data that it was planned for."""
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """All subjects that the trial reads: those it trains on, and those it leaves out."""
+        return (*self.settings.get("subjects", ()), *self.settings.get("unseen_subjects", ()))
 
     @property
     def setup(self) -> str:
@@ -125,6 +133,7 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
                     memory_bytes=_memory(settings, everybody, data),
                     work=settings.train.epochs * len(subjects),
                     settings=trial,
+                    data=data_digest(_checksums(everybody, data, atlas)),
                 )
             )
     if len({trial.name for trial in trials}) != len(trials):
@@ -133,16 +142,24 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
 
 
 def replaced(plan: Sequence[PlannedTrial]) -> dict[str, str]:
-    """Return the trials of a run's plan whose labels or volumes a later launch replaced, and by which trial each."""
+    """Return the trials of a run's plan that a later launch replaced, and by which trial each.
+
+    They had other labels or volumes, or, of trials of several subjects, another pool of subjects: models from different
+    pools have no common mean.
+    """
+    models = {trial.name: (trial.condition, trial.setup, trial.protocol) for trial in plan}
     places = {
-        trial.name: (
-            *(trial.training_set, trial.condition, trial.setup, trial.protocol),
-            *(trial.fold, trial.seed, trial.permutation),
-        )
+        trial.name: (*models[trial.name], trial.training_set, trial.fold, trial.seed, trial.permutation)
         for trial in plan
     }
     last = {place: name for name, place in places.items()}
-    return {name: last[place] for name, place in places.items() if last[place] != name}
+    dead = {name: last[place] for name, place in places.items() if last[place] != name}
+    newest = {models[trial.name]: trial for trial in plan if len(trial.subjects) > 1}
+    for trial in plan:
+        latest = newest.get(models[trial.name])
+        if latest is not None and len(trial.subjects) > 1 and set(trial.subjects) != set(latest.subjects):
+            dead.setdefault(trial.name, latest.name)
+    return dead
 
 
 def training_sets(experiment: Experiment, packed: Sequence[str]) -> list[TrainingSet]:
@@ -183,6 +200,8 @@ def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) 
     name, subjects, unseen = training_set
     split = settings.split
     refuse_alignment(settings, len(subjects) + len(unseen))
+    shape, _ = _packed_size((*subjects, *unseen), data).dense(settings.data)
+    models.require_sides(settings.model, shape)
     one = [split.fold] if split.protocol == "random" or split.fold is not None else None
     if one:
         refuse_fold(split)
@@ -209,6 +228,12 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name)
 
 
+def _checksums(subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None) -> dict[str, str]:
+    """Return what `trial_data.data_checksums` will find when the trial runs."""
+    own = {f"sub-{subject}": data.subjects[subject].checksum for subject in subjects}
+    return {"labels": data.labels_checksum, **({"atlas": atlas.checksum} if atlas else {}), **own}
+
+
 def _identity(trial: dict[str, Any], subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None) -> str:
     """Return a hash of everything that determines the trial's result: of an atlas its content, not where it lies."""
     if atlas is not None:
@@ -223,16 +248,21 @@ def _identity(trial: dict[str, Any], subjects: Sequence[str], data: DataFacts, a
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def _packed_size(subjects: Sequence[str], data: DataFacts) -> memory.PackedSize:
+    facts = [data.subjects[subject] for subject in subjects]
+    # The mask that all subjects share lies in each one's box.
+    x, y, z = (min(sides) for sides in zip(*(fact.box for fact in facts), strict=True))
+    return memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels)
+
+
 def _memory(settings: TrialSettings, subjects: Sequence[str], data: DataFacts) -> int:
     facts = [data.subjects[subject] for subject in subjects]
     volumes = round(data.labelled_share * sum(fact.volumes for fact in facts))
     # No batch holds more volumes than there are.
     train = settings.train.model_copy(update={"batch_size": min(settings.train.batch_size, max(volumes, 1))})
-    # The mask that all subjects share lies in each one's box.
-    x, y, z = (min(sides) for sides in zip(*(fact.box for fact in facts), strict=True))
     return memory.trial_bytes(
         settings.model_copy(update={"train": train}),
-        memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels),
+        _packed_size(subjects, data),
         volumes=volumes,
         runs=sum(len(fact.runs) for fact in facts),
     )

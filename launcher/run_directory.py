@@ -158,8 +158,8 @@ class RunDirectory:
         for trial in trials:
             if trial.name in dead:
                 del rows[trial.name]
-            rows.setdefault(trial.name, trial)
-        if list(rows) == [trial.name for trial in before]:
+            rows[trial.name] = trial
+        if list(rows.values()) == before:
             return
         lines = ["\t".join(field.name for field in fields(PlannedTrial))]
         lines += ["\t".join(_cell(getattr(row, field.name)) for field in fields(PlannedTrial)) for row in rows.values()]

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from deepemotion.errors import UserError
+from deepemotion.labels import Labels
 from deepemotion.settings import Trial
+from deepemotion.sources import data_digest
 from deepemotion.trial_directory import TrialDirectory
 
 
@@ -14,7 +16,7 @@ class TrialError(Exception):
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """Train the trial of `config`: `trial` (name, settings, directory, memory limit), `packed`, `labels`, `session`.
+    """Train the trial of `config`: `trial` (settings, data, directory, memory limit), `packed`, `labels`, `session`.
 
     Progress lives in the trial's directory, so that a trial restarted anywhere, by this session or the next, goes on
     from its last epoch. Bad input fails the trial for the whole session. After any other error Tune starts it again, as
@@ -24,6 +26,7 @@ def run_trial(config: dict[str, Any]) -> None:
 
     from deepemotion.training import Metrics, train
 
+    packed, labels = Path(config["packed"]), Path(config["labels"])
     directory = TrialDirectory(Path(config["trial"]["directory"]))
     earlier = directory.read_json(directory.failure)
     if earlier is not None and earlier.get("session") == config["session"]:
@@ -34,14 +37,9 @@ def run_trial(config: dict[str, Any]) -> None:
         tune.report({key.replace("/", "_"): value for key, value in metrics.items()})
 
     try:
-        result = train(
-            Trial.model_validate(config["trial"]["settings"]),
-            Path(config["packed"]),
-            Path(config["labels"]),
-            directory,
-            report,
-            config["trial"]["memory_limit"],
-        )
+        trial = Trial.model_validate(config["trial"]["settings"])
+        _require_planned(trial, packed, labels, config["trial"]["data"])
+        result = train(trial, packed, labels, directory, report, config["trial"]["memory_limit"])
     except Exception as error:
         bad_input = isinstance(error, UserError)
         # Where the disk is full, the reason reaches the driver all the same.
@@ -53,3 +51,11 @@ def run_trial(config: dict[str, Any]) -> None:
     tune.report(
         {"epoch": result["epochs"], **{key: value for key, value in result.items() if isinstance(value, float)}}
     )
+
+
+def _require_planned(trial: Trial, packed: Path, labels: Path, planned: str) -> None:
+    """Raise UserError where the data is no longer what was planned: its results would count as those of the plan's."""
+    from deepemotion.trial_data import data_checksums
+
+    if data_digest(data_checksums(trial, packed, Labels.read(labels))) != planned:
+        raise UserError(f"{labels} or the subjects in {packed} have changed since the trial was planned; launch again")

@@ -60,6 +60,7 @@ def run_session(
                 {
                     "name": trial.name,
                     "settings": trial.settings,
+                    "data": trial.data,
                     "directory": str(run.trial(trial.name).path.resolve()),
                     "memory_limit": shares[trial.name].memory_limit,
                 }

@@ -59,7 +59,7 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     from deepemotion.labels import Labels
     from deepemotion.models import entry
     from deepemotion.refusals import refuse_alignment, refuse_fold
-    from deepemotion.subject_file import SubjectFile, subject_path
+    from deepemotion.subject_file import SubjectFile
 
     entry(trial.model)
     refuse_fold(trial.split)
@@ -67,4 +67,4 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     refuse_alignment(trial, len(subjects))
     Labels.read(labels)
     for subject in subjects:
-        SubjectFile(subject_path(data, subject)).close()
+        SubjectFile.of(data, subject).close()

@@ -11,7 +11,6 @@ STAGES = ((16,), (32,), (64, 64), (128, 128), (128, 128))
 HIDDEN = 512
 LAST_POOLED = (2, 4, 4)
 DROPOUT = 0.5
-SMALLEST_SIDE = 8
 
 
 class C3D(nn.Module):
@@ -20,12 +19,11 @@ class C3D(nn.Module):
     The first four poolings halve each side that has at least four positions; the last one pools to 2 x 4 x 4, so that
     the fully connected layers are the same for any volume. Their clips' first pooling kept the time axis whole; here
     no axis is special. Batch norm, which is younger than the network, stands after each convolution; dropout of 0.5
-    after each hidden layer is the published one. Raises UserError for a volume with a side under 8 voxels.
+    after each hidden layer is the published one.
     """
 
     def __init__(self, shape: Shape, classes: int) -> None:
         super().__init__()
-        sides.require("c3d", shape, SMALLEST_SIDE)
         layers: list[nn.Module] = []
         width_in = 1
         for stage, widths in enumerate(STAGES):

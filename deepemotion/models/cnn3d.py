@@ -4,8 +4,6 @@ import math
 
 from torch import Tensor, nn
 
-from deepemotion.models import sides
-
 WIDTHS = (16, 32, 64)
 HIDDEN = 128
 
@@ -19,7 +17,6 @@ class CNN3D(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
-        sides.require("cnn3d", shape, 2 ** len(WIDTHS))
         blocks: list[nn.Module] = []
         for width_in, width_out in zip((1, *WIDTHS[:-1]), WIDTHS, strict=True):
             blocks += [

@@ -6,7 +6,6 @@ from deepemotion.models import sides
 from deepemotion.models.sides import Shape
 
 WIDTHS = (64, 128, 256, 512)
-SMALLEST_SIDE = 8
 
 
 class BasicBlock(nn.Module):
@@ -40,12 +39,11 @@ class ResNet3D(nn.Module):
     Widths are the published 64 to 512. Stem, pooling and the last three stages halve each side that has at least four
     positions, so that volumes of 8 voxels a side work and no side of a large one is left with a single position.
     Shortcuts project with 1x1x1 convolutions where widths change (option B of He et al.), and convolutions start from
-    He's normal distribution (He et al. 2015). Raises UserError for a smaller volume.
+    He's normal distribution (He et al. 2015).
     """
 
     def __init__(self, shape: Shape, classes: int, blocks: int) -> None:
         super().__init__()
-        sides.require(f"resnet3d-{2 + 2 * len(WIDTHS) * blocks}", shape, SMALLEST_SIDE)
         stem_stride = sides.strides(shape)
         shape = sides.halved(shape, up=True)
         # A maximum and a ReLU commute; in this order the ReLU touches an eighth of the memory.

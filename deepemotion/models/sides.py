@@ -1,14 +1,6 @@
 """How networks made for one size of input halve the sides of any volume."""
 
-from deepemotion.errors import UserError
-
 Shape = tuple[int, int, int]
-
-
-def require(model: str, shape: Shape, smallest: int) -> None:
-    """Raise UserError where a side of the volume has fewer than `smallest` voxels."""
-    if min(shape) < smallest:
-        raise UserError(f"{model}: a volume of {shape} is too small; each side must have {smallest} voxels")
 
 
 def strides(shape: Shape) -> Shape:

@@ -60,9 +60,10 @@ def target(options: Options, only_shown: bool = False) -> Target:
 def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, to: Target) -> Submission | None:
     """Submit the trials that no job of the run holds yet, and return the submission; None where there are none.
 
-    Raises UserError where sbatch refuses: all, or what follows the arrays that it took, which go on.
+    Raises UserError where sbatch refuses: all, or what follows the arrays that it took, which go on; and where a launch
+    outside of SLURM holds the run, since no job could begin.
     """
-    with run.planning():
+    with run.locked(shared=True), run.planning():
         queued = queued_trials(run)
         wanted = [trial.name for trial in trials if trial.name not in queued]
         if queued:

@@ -41,6 +41,9 @@ def run(run_directory: RunDirectory, submission: int | None, first_task: int) ->
             code = _train(run_directory, unfinished, len(share) - len(unfinished), granted)
             if code:
                 return code
+    if not unfinished and not run_directory.running():
+        # Requeued after its last trial: an earlier session may have been ended before it had written the tables.
+        work.tabulate(run_directory)
     states = [run_directory.state(trial.name, running=()) for trial in share]
     return EXIT_FAILED if "failed" in states else 0
 

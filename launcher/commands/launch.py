@@ -112,11 +112,7 @@ def launch(
     if protocol is not None:
         changes |= experiment.plan_of_protocol(protocol.value, held_out_folds)
         overrides = [*overrides, f"split.protocol={experiment.split_of_protocol(protocol.value)}"]
-    sweeps = dict(experiment.parse_sweep(text) for text in sweep or [])
-    if model is not None:
-        sweeps["model.name"] = model.split(",")
-    if lr is not None:
-        sweeps["train.learning_rate"] = experiment.parse_learning_rates(lr)
+    sweeps = experiment.parse_sweeps(sweep or [], model, lr)
     wanted = experiment.read(path, overrides, changes, sweeps)
     facts, _ = data_facts.read(data, labels, wanted)
     job = Launch(run, wanted, facts, plan.make_plan(wanted, facts), data, labels)

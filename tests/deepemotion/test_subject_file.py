@@ -172,3 +172,11 @@ def test_finding_subjects(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert list(find_subjects(tmp_path)) == ["01", "02", "pilot"]
     assert subject_path(tmp_path, "01") == find_subjects(tmp_path)["01"]
+
+
+def test_a_copy_under_another_subject_s_name_is_refused(small: SmallDataset) -> None:
+    copy = subject_path(small.out, "02")
+    copy.write_bytes(small.packed.read_bytes())
+    SubjectFile.of(small.out, "01").close()
+    with pytest.raises(UserError, match=r"sub-02\.h5: holds sub-01; pack sub-02 again"):
+        SubjectFile.of(small.out, "02")

@@ -4,7 +4,7 @@ import pytest
 
 from deepemotion import shipped
 from deepemotion.errors import UserError
-from launcher.experiment import parse_learning_rates, parse_sweep, read
+from launcher.experiment import parse_sweeps, read
 
 
 @pytest.mark.parametrize("name", ["paper", "rigorous", "demo"])
@@ -55,11 +55,45 @@ def test_an_override_is_blamed_for_what_it_sets(tmp_path, override, message):
 
 
 def test_sweeps_and_learning_rates_are_parsed():
-    assert parse_sweep("data.lag_s=0,2,4") == ("data.lag_s", [0, 2, 4])
-    assert parse_sweep("data.normalisation=psc,zscore") == ("data.normalisation", ["psc", "zscore"])
-    assert parse_learning_rates("1e-4,3e-4") == [1e-4, 3e-4]
+    assert parse_sweeps(["data.lag_s=0,2,4", "data.normalisation=psc,zscore"], "linear,c3d", "1e-4,3e-4") == {
+        "data.lag_s": [0, 2, 4],
+        "data.normalisation": ["psc", "zscore"],
+        "model.name": ["linear", "c3d"],
+        "train.learning_rate": [1e-4, 3e-4],
+    }
     for wrong in ("lag_s=0", "data.lag_s", "data.lag_s=", "data.lag_s=1,1"):
         with pytest.raises(UserError, match="--sweep"):
-            parse_sweep(wrong)
+            parse_sweeps([wrong], None, None)
     with pytest.raises(UserError, match="--lr"):
-        parse_learning_rates("fast")
+        parse_sweeps([], None, "fast")
+
+
+@pytest.mark.parametrize(
+    ("texts", "model", "lr"),
+    [
+        (["data.lag_s=0,2", "data.lag_s=4"], None, None),
+        (["model.name=cnn3d"], "linear", None),
+        (["train.learning_rate=1e-4"], None, "1e-3"),
+    ],
+)
+def test_values_for_one_key_in_two_places_are_refused(texts, model, lr):
+    with pytest.raises(UserError, match="is swept twice; give all its values at once"):
+        parse_sweeps(texts, model, lr)
+
+
+@pytest.mark.parametrize("text", ["plan: all\n", "plan: {sweep: [data.lag_s]}\n"])
+def test_a_plan_that_is_no_mapping_is_refused(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"mine\.yaml: (plan|sweep): not `key: value` lines"):
+        read(path, [], {}, {})
+
+
+@pytest.mark.parametrize(
+    "override", ["resources.gpus_per_trial=2", "split.gap_s=.inf", "train.learning_rate=.nan", "data.lag_s=.inf"]
+)
+def test_numbers_that_no_trial_can_have_are_refused(tmp_path, override):
+    path = tmp_path / "mine.yaml"
+    path.write_text("{}\n")
+    with pytest.raises(UserError, match=override.partition("=")[0]):
+        read(path, [override], {}, {})

@@ -46,7 +46,7 @@ def test_learning_rates_and_sweeps_multiply():
 
 @pytest.mark.parametrize("change", ["data.crop=true", "data.downsample=2"])
 def test_smaller_volumes_need_less_memory_and_make_other_trials(change):
-    usual, changed = (plan(overrides=overrides) for overrides in ([], [change]))
+    usual, changed = (plan(overrides=["model.name=linear", *overrides]) for overrides in ([], [change]))
     for one, other in zip(usual, changed, strict=True):
         assert other.memory_bytes < one.memory_bytes
         assert other.name != one.name
@@ -225,3 +225,24 @@ def test_a_trial_is_replaced_by_the_same_on_other_data_and_by_no_other():
     assert {whole[name].training_set for name in by} == {"sub-02", "pooled"}
     assert all(whole[name].permutation == whole[other].permutation for name, other in by.items())
     assert len(by) == 4
+
+
+def test_pooled_models_of_other_subjects_are_replaced_all_at_once():
+    """Else a mean over left-out subjects would mix models of two pools."""
+    everybody = plan("rigorous", single_subject=False, leave_one_subject_out=True)
+    three = plan("rigorous", subjects=["01", "02", "03"], single_subject=False, leave_one_subject_out=True)
+    single = plan("rigorous", pooled=False)
+    by = replaced([*everybody, *single, *three])
+    assert set(by) == {trial.name for trial in everybody}
+    assert set(by.values()) <= {trial.name for trial in three}
+    # Growing is the usual way.
+    assert set(replaced([*three, *single, *everybody])) == {trial.name for trial in three}
+
+
+@pytest.mark.parametrize("changes", [[], ["data.crop=true"], ["data.downsample=2"]])
+def test_volumes_that_a_model_cannot_take_are_refused(changes):
+    thin = facts()
+    thin.subjects["02"] = dataclasses.replace(thin.subjects["02"], shape=(33, 44, 7), box=(24, 33, 7))
+    with pytest.raises(UserError, match=r"cnn3d: a volume of .* is too small; each side must have 8 voxels"):
+        plan(data=thin, subjects=["02"], overrides=changes)
+    assert plan(data=thin, subjects=["02"], overrides=[*changes, "model.name=linear"])

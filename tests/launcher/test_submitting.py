@@ -1,5 +1,7 @@
 """Submitting arrays to an sbatch whose answers are known, and sharing a plan out between tasks submitted by hand."""
 
+import dataclasses
+
 import pytest
 
 from deepemotion.errors import UserError
@@ -41,6 +43,19 @@ def test_where_a_further_array_is_refused_the_first_ones_go_on_and_it_is_said(ru
     assert record.jobs == {"41": 0, "42": 3}
     assert record.tasks == [[name] for name in NAMES[:6]]
     assert record.job_of(NAMES[6]) is None
+
+
+def test_nothing_is_submitted_into_a_run_that_a_launch_elsewhere_holds(run):
+    profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
+    with run.locked(), pytest.raises(UserError, match="another launch is working on this run"):
+        slurm.submit(run, run.read_plan(), slurm.Options("slurm-array", "site"), slurm.Target(profile, 3))
+    assert not submissions.read(run)
+
+
+def test_a_plan_s_row_is_written_anew_where_it_changed(run):
+    again = [dataclasses.replace(trial, data="other") for trial in run.read_plan()]
+    run.add_to_plan(again)
+    assert run.read_plan() == again
 
 
 @pytest.mark.parametrize("indices", [(3, 7, 2), (3, 3, 1), (1, 4, 4)])

@@ -4,9 +4,32 @@ import pytest
 from ray import tune
 
 from deepemotion import shipped
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.labels import Labels
+from deepemotion.settings import Trial, make_trial, read_settings
+from deepemotion.sources import data_digest
+from deepemotion.trial_data import data_checksums
 from deepemotion.trial_directory import TrialDirectory
-from launcher.trainable import run_trial
+from launcher.trainable import TrialError, run_trial
+
+
+def digest(settings, packed, labels):
+    return data_digest(data_checksums(Trial.model_validate(settings), packed, Labels.read(labels)))
+
+
+def test_data_that_changed_since_it_was_planned_fails_the_trial(tiny_packed, tiny_labels, tmp_path, monkeypatch):
+    monkeypatch.setattr(tune, "report", lambda metrics: None)
+    settings = make_trial(read_settings(shipped.find("demo"), []), ["01"], []).model_dump(mode="json")
+    directory = TrialDirectory(tmp_path / "trial")
+    labels = tmp_path / "labels.tsv"
+    labels.write_bytes(tiny_labels.read_bytes())
+    planned = digest(settings, tiny_packed, labels)
+    lines = labels.read_text().splitlines(keepends=True)
+    labels.write_text("".join(lines[:-1]))
+    trial = {"settings": settings, "data": planned, "directory": str(directory.path), "memory_limit": None}
+    with pytest.raises(TrialError, match="have changed since the trial was planned; launch again"):
+        run_trial({"trial": trial, "packed": str(tiny_packed), "labels": str(labels), "session": "s"})
+    assert "have changed since" in directory.read_json(directory.failure)["reason"]
+    assert not directory.settings.exists()
 
 
 @pytest.mark.parametrize(("limit", "streams"), [(None, False), (2**20, True)])
@@ -16,7 +39,8 @@ def test_a_trial_short_of_memory_streams_its_volumes(tiny_packed, tiny_labels, t
     changes = ["train.epochs=1", "model.name=linear", "data.drop_overlaps=false"]
     settings = make_trial(read_settings(shipped.find("demo"), changes), ["01"], []).model_dump(mode="json")
     directory = TrialDirectory(tmp_path / "trial")
-    trial = {"name": "t", "settings": settings, "directory": str(directory.path), "memory_limit": limit}
+    trial = {"settings": settings, "data": digest(settings, tiny_packed, tiny_labels), "directory": str(directory.path)}
+    trial["memory_limit"] = limit
     run_trial({"trial": trial, "packed": str(tiny_packed), "labels": str(tiny_labels), "session": "s"})
     assert ("streamed from their files" in directory.log_file.read_text()) is streams
     assert "accuracy_validation" in reports[-1]
