@@ -13,6 +13,7 @@ from deepemotion import evaluation, predictions, splits
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid
 from deepemotion.labels import Labels
+from deepemotion.placement import fits_device
 from deepemotion.samples import Samples, SampleTable, common_mask, load
 from deepemotion.settings import Trial
 from deepemotion.splits import Audit
@@ -59,7 +60,8 @@ def test(
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     grid = _grid(packed, trial, subjects)
     model = load_model(directory, trial, grid, len(labels.classes)).to(device)
-    samples = load(packed, subjects, labels, trial.data, grid=grid).to(device)
+    samples = load(packed, subjects, labels, trial.data, grid=grid)
+    samples = samples.to(device, resident=fits_device(samples, trial, device))
     rows = np.flatnonzero(splits.moments(samples.table, trial.split)[1])
     precision = choose_precision(trial.train, device)
     probability = evaluation.predict(model, samples, np.arange(len(samples)), trial.train.batch_size, precision)

@@ -41,10 +41,9 @@ def launch_here(job: Launch) -> int:
             local.run(job.run, to_run, len(job.trials) - len(to_run))
     # The lock is given back first: states read while it is held would be those of a launch at work.
     if not to_run:
-        # The process that trained the last trial may have been killed before it had written them.
-        from launcher.work import tabulate
+        from launcher.work import tabulate_what_is_new
 
-        tabulate(job.run)
+        tabulate_what_is_new(job.run, job.trials)
     return conclude(job)
 
 

@@ -128,14 +128,17 @@ def _parsed(header: str, parts: Sequence[tuple[PlannedTrial, str]]) -> pd.DataFr
 
 
 def write_tables(run: RunDirectory) -> pd.DataFrame:
-    """Write tables/trials.{parquet,csv}, epochs.parquet and predictions.parquet; return the trials' table."""
+    """Write tables/predictions.parquet, epochs.parquet and trials.{csv,parquet}; return the trials' table.
+
+    trials.parquet comes last: where it is younger than all results, everything is.
+    """
     trials = trials_table(run)
-    _write_parquet(trials, run.tables / "trials.parquet")
-    with atomic_path(run.tables / "trials.csv") as temporary:
-        trials.to_csv(temporary, index=False)
-    _write_parquet(epochs_table(run), run.tables / "epochs.parquet")
     done = trials[trials["state"] == "done"]
     write_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
+    _write_parquet(epochs_table(run), run.tables / "epochs.parquet")
+    with atomic_path(run.tables / "trials.csv") as temporary:
+        trials.to_csv(temporary, index=False)
+    _write_parquet(trials, run.tables / "trials.parquet")
     return trials
 
 

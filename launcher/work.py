@@ -1,6 +1,6 @@
 """A session from its first to its last moment: its record, its live progress, its Tuner, the tables at the end."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -86,5 +86,16 @@ def tabulate(run: RunDirectory) -> None:
     from launcher.tensorboard import write_aggregates
 
     with run.planning():
-        write_tables(run)
         write_aggregates(run)
+        write_tables(run)
+
+
+def tabulate_what_is_new(run: RunDirectory, trials: Iterable[PlannedTrial]) -> None:
+    """Tabulate where a trial's result is younger than the tables: whoever trained it was killed before it did."""
+    try:
+        written = (run.tables / "trials.parquet").stat().st_mtime_ns
+    except FileNotFoundError:
+        written = 0
+    results = (run.trial(trial.name).result for trial in trials)
+    if any(result.stat().st_mtime_ns > written for result in results if result.exists()):
+        tabulate(run)

@@ -42,8 +42,8 @@ def run(run_directory: RunDirectory, submission: int | None, first_task: int) ->
             if code:
                 return code
     if not unfinished and not run_directory.running():
-        # Requeued after its last trial: an earlier session may have been ended before it had written the tables.
-        work.tabulate(run_directory)
+        # Requeued after its last trial.
+        work.tabulate_what_is_new(run_directory, share)
     states = [run_directory.state(trial.name, running=()) for trial in share]
     return EXIT_FAILED if "failed" in states else 0
 

@@ -69,8 +69,10 @@ def test_only_the_model_s_own_data_and_last_epoch_will_do(tiny_packed, tiny_labe
     directory = trained(tmp_path / "t", tiny_packed, tiny_labels)
     other = tmp_path / "packed"
     other.mkdir()
-    shutil.copy(subject_path(tiny_packed, "03"), subject_path(other, "01"))
-    shutil.copy(subject_path(tiny_packed, "02"), other)
+    for subject in ("01", "02"):
+        shutil.copy(subject_path(tiny_packed, subject), other)
+    with h5py.File(subject_path(other, "01"), "r+") as file:
+        file.attrs["checksum"] = "of other volumes"
     with pytest.raises(UserError, match="sub-01 is not what it was trained on"):
         further_subjects.test(directory, other, tiny_labels, ["02"])
     last = directory.checkpoints / "last.pt"

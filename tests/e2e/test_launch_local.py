@@ -124,6 +124,18 @@ def test_the_same_command_again_starts_no_ray_and_trains_nothing(finished, comma
     assert {path: path.stat().st_mtime_ns for path in run.glob("trials/*/result.json")} == before
 
 
+def test_tables_that_a_killed_launch_left_behind_are_written_by_the_next(finished, command, tiny_packed, tiny_labels):
+    run, _ = finished
+    tables = [run / "tables" / f"trials.{kind}" for kind in ("parquet", "csv")]
+    whole = tables[1].read_text()
+    os.utime(tables[0], ns=(0, 0))
+    tables[1].write_text("from before the last trial\n")
+    where = ("--config", "demo", "--data", tiny_packed, "--labels", tiny_labels, "--runs", run.parent, "--name", "main")
+    again = command("deepemotion-launch", "--all-subjects", *where, *QUICK, "--lr", "1e-3,3e-3")
+    assert again.returncode == 0, again.stderr
+    assert tables[1].read_text() == whole
+
+
 def test_tune_directories_open_with_tunes_own_analysis(finished):
     run, _ = finished
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
