@@ -145,7 +145,7 @@ def _history(
     files = Checkpoints(directory.checkpoints)
     torn = files.drop_torn()
     state = files.load()
-    if state is None and torn:
+    if state is None and (torn or files.last.exists()):
         directory.log("no checkpoint can be read: its epochs are lost, and training begins again")
     history = checkpoints.restore(state, model, optimiser) if state else []
     directory.log(

@@ -104,3 +104,9 @@ def test_temporaries_that_a_killed_process_left_are_removed_once_they_are_old(tm
         os.utime(tmp_path / name, (0, 0))
     remove_abandoned(tmp_path)
     assert names(tmp_path) == [".partial-2-last.pt", "last.pt"]
+
+
+def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/trial\.json: cannot be read .*; give a folder"):
+        read_json(tmp_path / "file" / "trial.json", "give a folder")

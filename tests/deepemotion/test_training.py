@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from deepemotion import shipped
-from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.settings import make_trial, read_settings
 from deepemotion.sources import Sources
@@ -162,50 +161,6 @@ def test_leaving_a_run_out_validates_on_that_run(tiny_packed, tiny_labels, tmp_p
     table = pd.read_parquet(directory.predictions)
     assert set(table.loc[table["split"] == "validation", "run"]) == {3}
     assert 3 not in set(table.loc[table["split"] == "train", "run"])
-
-
-def test_a_torn_checkpoint_falls_back_to_the_one_before(straight, tmp_path):
-    directory, _, _ = straight
-    for name in ("last.pt", "previous.pt"):
-        (tmp_path / name).write_bytes((directory.checkpoints / name).read_bytes())
-    checkpoints = Checkpoints(tmp_path)
-    assert checkpoints.load()["epoch"] == 6
-    whole = checkpoints.last.read_bytes()
-    for torn in (whole[: len(whole) // 2], b"", b"not a checkpoint", b"torn"):
-        checkpoints.last.write_bytes(torn)
-        assert checkpoints.load()["epoch"] == 5
-    assert checkpoints.drop_torn() == [checkpoints.last]
-    # Killed before the next one is whole: the good one is still there.
-    with pytest.raises(KeyboardInterrupt):
-        checkpoints.save(_Killing(), best=False)
-    assert checkpoints.load()["epoch"] == 5
-    checkpoints.previous.unlink()
-    assert checkpoints.load() is None
-
-
-class _Killing(dict):
-    def __reduce_ex__(self, protocol):
-        raise KeyboardInterrupt
-
-
-def test_a_kill_between_the_best_and_the_last_checkpoint_loses_neither(tmp_path, monkeypatch):
-    checkpoints = Checkpoints(tmp_path)
-    checkpoints.save({"epoch": 1}, best=True)
-    whole = Path.replace
-
-    def replace(path, target):
-        if Path(target) == checkpoints.last:
-            raise KeyboardInterrupt
-        return whole(path, target)
-
-    monkeypatch.setattr(Path, "replace", replace)
-    with pytest.raises(KeyboardInterrupt):
-        checkpoints.save({"epoch": 2}, best=True)
-    monkeypatch.undo()
-    assert checkpoints.load()["epoch"] == 1
-    # The second epoch is trained again, and is the best again.
-    checkpoints.save({"epoch": 2}, best=True)
-    assert [torch.load(path)["epoch"] for path in (checkpoints.last, checkpoints.best)] == [2, 2]
 
 
 def test_lost_epochs_are_in_the_log(tiny_packed, tiny_labels, tmp_path):
@@ -357,6 +312,10 @@ def test_a_refused_training_leaves_no_folder_that_binds_the_next_one(tiny_packed
         with pytest.raises(UserError, match=r"split\."):
             train(trial(*refused), tiny_packed, tiny_labels, directory, lambda metrics: None)
         assert not directory.path.exists()
+    # Of half the sides, volumes are too small for the network.
+    with pytest.raises(UserError, match="too small"):
+        train(trial("data.downsample=2"), tiny_packed, tiny_labels, directory, lambda metrics: None)
+    assert not directory.path.exists()
 
 
 def test_a_full_disk_is_one_line(tiny_packed, tiny_labels, tmp_path):

@@ -106,3 +106,13 @@ def test_words_that_the_program_does_not_know_are_told_in_one_line(refusal, word
     line = refusal("launcher.cli", *words)
     assert said in line
     assert "--help lists what there is" in line
+
+
+def test_a_subject_whose_content_is_not_here_is_planned_with_the_others(command, tiny_packed, tiny_labels, tmp_path):
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    (packed / "sub-01.h5").symlink_to(tiny_packed / "sub-01.h5")
+    (packed / "sub-02.h5").symlink_to("/not/fetched")
+    done = command("deepemotion-launch", *WORDS, *where(packed, tiny_labels, tmp_path), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "sub-02" in done.stdout
