@@ -1,4 +1,4 @@
-"""A session's surroundings: its live chart, its token, and tables that a killed process left to the next launch."""
+"""A session's surroundings: its live line and chart, and its token."""
 
 import os
 import stat
@@ -9,6 +9,7 @@ from deepemotion.errors import UserError
 from launcher import work
 from launcher.backends import private_ray
 from launcher.plan import PlannedTrial
+from launcher.progress import SessionProgress
 from launcher.run_directory import RunDirectory
 
 
@@ -46,3 +47,41 @@ def test_a_token_is_whole_whenever_it_is_there(tmp_path, monkeypatch):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     private_ray.write_token(path)
     assert path.read_text() == token
+
+
+def test_the_live_line_counts_trials_and_estimates_the_time_left(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    settings = {"train": {"epochs": 10}}
+    # The pooled trial is three times the work of each other.
+    trials = [
+        PlannedTrial(name, name, "a", "run", 1, 0, 1e-3, 0, 1, float(weight), settings)
+        for name, weight in (("pooled", 30), ("one", 10), ("two", 10), ("three", 10))
+    ]
+    beats = []
+    progress = SessionProgress(trials, 2, lambda running: beats.append(sorted(running)), lambda: None)
+    assert progress.summary() == "2/6 done · 0 running · 0 failed"
+    progress.started("pooled")
+    progress.started("one")
+    now[0] = 10.0
+    for epoch in range(1, 6):
+        progress.epoch("one", epoch, 0.25)
+        progress.epoch("pooled", epoch, 0.75)
+    # 20 of 60 took 10 s.
+    assert progress.summary() == "2/6 done · 2 running · 0 failed · best 0.750 (pooled) · 0:20 left"
+    progress.tick()
+    assert beats == [["one", "pooled"]]
+    progress.finished("one")
+    progress.failed("pooled")
+    assert progress.summary() == "3/6 done · 0 running · 1 failed · best 0.750 (pooled) · 0:05 left"
+
+
+def test_what_earlier_sessions_trained_does_not_make_the_time_left_shorter(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    trials = [PlannedTrial("a", "a", "a", "run", 1, 0, 1e-3, 0, 1, 10.0, {"train": {"epochs": 10}})]
+    progress = SessionProgress(trials, 0, lambda running: None, lambda: None)
+    now[0] = 6.0
+    # Resumed after epoch 6, of which this session trained none.
+    progress.epoch("a", 7, 0.5)
+    assert progress.summary().endswith("0:18 left")
