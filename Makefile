@@ -4,6 +4,7 @@ VENV := .venv
 MINIMUM := .venv-minimum
 BENCH := .venv-bench
 BIN := $(VENV)/bin
+COMPILED := hatch_build.py deepemotion/kernels.c
 # Files stay whole, since the tests of one share a cluster.
 PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -20,13 +21,13 @@ help:
 	@echo "make constraints   write constraints.txt from what is installed"
 	@echo "make clean         remove the virtual environments and the demo"
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.installed: pyproject.toml constraints.txt $(COMPILED)
 	@tools/check_python $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev]'
 	@touch $@
 
-$(MINIMUM)/.installed: pyproject.toml tools/minimum_constraints.py
+$(MINIMUM)/.installed: pyproject.toml tools/minimum_constraints.py $(COMPILED)
 	@tools/check_python $(PYTHON)
 	$(PYTHON) -m venv --clear $(MINIMUM)
 	$(PYTHON) tools/minimum_constraints.py > $(MINIMUM)/constraints.txt
@@ -72,4 +73,4 @@ constraints: $(VENV)/.installed
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(MINIMUM) $(BENCH) demo
+	rm -rf $(VENV) $(MINIMUM) $(BENCH) demo deepemotion/kernels-*.so

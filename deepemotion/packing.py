@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
+from deepemotion.kernels import gather, mask_segments
 from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
 from deepemotion.pack_options import Compression, NanRule
 from deepemotion.pack_sources import check_length, common_space, is_unchanged, source
@@ -88,7 +89,7 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
             dataset, request.subject, volumes, space.mask, space.affine, sources, request.nan, request.compression
         )
         with new_subject_file(path, layout) as writer:
-            inside = np.flatnonzero(space.mask.ravel(order="F"))
+            inside = mask_segments(space.mask)
 
             def write(run: int, tick: Callable[[], None]) -> None:
                 if there and run in unchanged:
@@ -182,20 +183,19 @@ def _for_each(
 def _read_run(
     run: int,
     header: NiftiHeader,
-    inside: NDArray[np.intp],
+    inside: NDArray[np.int64],
     nan: NanRule,
     writer: RunWriter,
     tick: Callable[[], None],
 ) -> None:
     lossless = header.dtype == np.dtype("<i2")
-    values: NDArray[Any] = np.empty(len(inside), header.dtype)
+    values: NDArray[Any] = np.empty(writer.room().shape, header.dtype)
     stream = VolumeStream(header)
     not_finite, largest_error = 0, 0.0
     for volume in stream:
         if lossless:
             values = writer.room()
-        # "clip" skips the bounds check that the default makes; the indices come from the mask and fit.
-        np.take(volume, inside, mode="clip", out=values)
+        gather(volume, inside, values)
         if header.dtype.kind == "f":
             wrong = ~np.isfinite(values)
             not_finite += int(np.count_nonzero(wrong))

@@ -87,10 +87,11 @@ def token_file(run: RunDirectory) -> Path:
 
 
 def code_checksum(folder: Path | None = None) -> str:
-    """Return a hash of the Python files of both packages, in `folder` or where they are imported from."""
+    """Return a hash of the source files of both packages, in `folder` or where they are imported from."""
     root = folder or _package_folder()
     digest = hashlib.sha256()
-    for path in sorted([*root.glob("deepemotion/**/*.py"), *root.glob("launcher/**/*.py")]):
+    files = (path for package in ("deepemotion", "launcher") for path in (root / package).rglob("*"))
+    for path in sorted(path for path in files if path.suffix in (".py", ".c")):
         digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

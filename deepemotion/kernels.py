@@ -1,0 +1,78 @@
+"""Compiled code for what packing does with every voxel: kernels.c, which hatch_build.py builds on installation."""
+
+import ctypes
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.ctypeslib import ndpointer
+from numpy.typing import NDArray
+
+from deepemotion.errors import UserError
+
+_SOURCE = Path(__file__).with_suffix(".c")
+
+
+def mask_segments(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the stretches of voxels inside a mask (X, Y, Z), x fastest: (S, 2), the first voxel and the one behind."""
+    inside = mask.ravel(order="F").view(np.int8)
+    edges = np.flatnonzero(np.diff(inside, prepend=0, append=0))
+    return edges.reshape(-1, 2).astype(np.int64, copy=False)
+
+
+def gather(volume: NDArray[Any], segments: NDArray[np.int64], out: NDArray[Any]) -> None:
+    """Copy those of a volume's voxels (X * Y * Z,) that are inside the mask to `out` (V,), of the same type."""
+    assert volume.dtype == out.dtype
+    assert volume.flags.c_contiguous
+    assert out.flags.c_contiguous
+    _LIBRARY.gather(volume.ctypes.data, volume.itemsize, segments, len(segments), out.ctypes.data)
+
+
+def add_volumes(
+    volumes: NDArray[np.int16],
+    weights: NDArray[np.float32],
+    unit: float,
+    origin: float,
+    set_centre: bool,
+    centre: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> None:
+    """Add the volumes (T, V) to `sums` (3, V): of x - c, t (x - c) and (x - c)^2, where `centre` (V,) is c.
+
+    Volume t is of time weights[t, 2], and its x = origin + unit * (weights[t, 0] * volumes[t] + weights[t, 1]). They
+    are added in float32, in units from the origin, and the results to `sums`, in float64. `set_centre` sets c to their
+    mean before, rounded to whole units.
+    """
+    count, voxels = volumes.shape
+    _LIBRARY.add_volumes(volumes, count, voxels, weights, unit, origin, set_centre, centre, sums)
+
+
+def _load() -> ctypes.CDLL:
+    # Its name tells a library that was built from another version of the source.
+    path = _SOURCE.with_name(f"kernels-{zlib.crc32(_SOURCE.read_bytes()):08x}.so")
+    if not path.exists():
+        raise UserError(f"{path}: missing: {_SOURCE.name} was not compiled; install deepemotion again (pip install)")
+    library = ctypes.CDLL(str(path))
+    size, number, address = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
+    library.gather.restype = library.add_volumes.restype = None
+    library.gather.argtypes = [address, size, _array(np.int64), size, address]
+    library.add_volumes.argtypes = [
+        _array(np.int16),
+        size,
+        size,
+        _array(np.float32),
+        number,
+        number,
+        ctypes.c_int,
+        _array(np.float64),
+        _array(np.float64),
+    ]
+    return library
+
+
+def _array(dtype: type[np.generic]) -> Any:
+    return ndpointer(dtype, flags="C_CONTIGUOUS")
+
+
+_LIBRARY = _load()
