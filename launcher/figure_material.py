@@ -96,9 +96,11 @@ def read(run: RunDirectory, trials: pd.DataFrame, choice: Choice) -> list[Materi
 
 
 def classes(predictions: pd.DataFrame) -> list[str]:
-    """Return the emotions of a predictions table: those that some of its volumes were given a probability of."""
-    columns = [str(column) for column in predictions.columns if str(column).startswith("p_")]
-    return [column.removeprefix("p_") for column in columns if predictions[column].notna().any()]
+    """Return the emotions of a predictions table, which may lie among other labels' columns of probabilities."""
+    names = [str(column)[2:] for column in predictions.columns if str(column).startswith("p_")]
+    # A model that diverged, at a rate too high, gives no volume a probability.
+    named = {*predictions["label"].unique(), *predictions["prediction"].unique()}
+    return [name for name in names if name in named or predictions[f"p_{name}"].notna().any()]
 
 
 def tested(predictions: pd.DataFrame) -> list[str]:

@@ -106,6 +106,18 @@ def test_figure_3_says_how_many_volumes_its_accuracies_are_of(run):
     assert shown["figure-3_lr-0.001"].get_supxlabel().startswith("n = 6 to 12 validation volumes a model.")
 
 
+def test_a_model_that_diverged_is_drawn_like_any_other(run):
+    add(run, "sub-01", ["01"], condition="lr-9", right=1 / 3)
+    path = run.trial("sub-01_lr-9_perm-0").predictions
+    table = pd.read_parquet(path).assign(prediction=pd.Categorical(["ANGER"] * 12))
+    table[[f"p_{name}" for name in CLASSES]] = np.float32("nan")
+    table.to_parquet(path, index=False)
+    shown, _ = drawn(run)
+    cells = [text.get_text() for text in shown["confusion_lr-9"].axes[0].texts]
+    assert {"confusion_lr-9", "calibration_lr-9", "figure-5_lr-9", "timeline_lr-9_sub-01"} <= set(shown)
+    assert len(cells) == len(CLASSES) ** 2
+
+
 def test_any_subject_and_emotion_can_be_asked_for(run):
     shown, _ = drawn(run, subject="01", emotion="fear")
     pie = shown["figure-4_lr-0.001_sub-01_fear"].axes[0]
