@@ -46,8 +46,7 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
 
     moments, grams = {}, {}
     for subject in subjects:
-        own = AlignedMoments.of(subject, samples, packed, trial)
-        moments[subject], grams[subject] = own.moment_T, own.gram(device)
+        moments[subject], grams[subject] = _moments_and_gram(subject, samples, packed, trial, device)
     template_T = reduce(np.intersect1d, [moments[subject] for subject in trial.subjects])
     # A run may be shorter in an unseen subject.
     used = {subject: np.intersect1d(template_T, moments[subject]) for subject in subjects}
@@ -67,14 +66,26 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
         response_KT = template_KT[:, torch.from_numpy(np.searchsorted(template_T, used[subject]))]
         weights_TMK, runs, power = _weights(method, response_KT, grams[subject], used[subject])
         rows = np.flatnonzero(samples.table.subject == subject)
-        own = AlignedMoments.of(subject, samples, packed, trial).only(used[subject])
-        map_VK, projected_NMK = _project(own, weights_TMK.to(device), samples, torch.from_numpy(rows))
+        map_VK, projected_NMK = _project(
+            AlignedMoments.of(subject, samples, packed, trial).only(used[subject]),
+            weights_TMK.to(device),
+            samples,
+            torch.from_numpy(rows),
+        )
         which_N = torch.from_numpy(_which_map(samples.table.run[rows], training_N[rows], runs)).to(device)
         features_NK[rows] = projected_NMK[torch.arange(len(rows), device=device), which_N]
         if subject in trial.subjects:
             basis_VK += map_VK
             mean_power += power / len(trial.subjects)
     return _in_voxels(samples, features_NK, basis_VK, mean_power)
+
+
+def _moments_and_gram(
+    subject: str, samples: Samples, packed: Path, trial: Trial, device: torch.device
+) -> tuple[Moments, Tensor]:
+    # A function of its own: a subject's film, 3 GB of real data, is gone when it returns, before the next one's comes.
+    own = AlignedMoments.of(subject, samples, packed, trial)
+    return own.moment_T, own.gram(device)
 
 
 def _refuse_features(features: int, subject: str, moment_T: Moments) -> None:

@@ -4,7 +4,7 @@ The need is found by arithmetic alone: planning thousands of trials must not bui
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from deepemotion.settings import DataSettings, TrialSettings
 
 # A worker process that has imported torch and Ray, as measured.
 PROCESS_BYTES = 600 * 2**20
+# Of alignment: a block of a film with its normalised copies; matrices beside the subjects' own; a basis in the making.
+_ALIGNMENT_BLOCK_BYTES, _FURTHER_GRAMS, _MAP_BYTES = 300 * 10**6, 3, 28
 _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _STATISTICS = {"none": 0, "psc": 2, "zscore": 2, "zscore+detrend": 3}
 
@@ -39,14 +41,17 @@ def _each(change: Callable[[int], int], sides: tuple[int, int, int]) -> tuple[in
     return x, y, z
 
 
-def trial_bytes(settings: TrialSettings, size: PackedSize, volumes: int, runs: int) -> int:
-    """Return the estimated peak of a training in bytes.
+def trial_bytes(settings: TrialSettings, size: PackedSize, volumes: int, films: Sequence[int], runs: int) -> int:
+    """Return the estimated peak of a training in bytes, or of the alignment before it, where that needs more.
 
-    `volumes` are the labelled ones of all its subjects and `runs` the runs that they come from. Parameters count four
-    times (values, gradients, Adam's two moments).
+    `volumes` are the labelled ones of all its subjects, `films` each subject's, labelled or not, and `runs` the runs
+    that they come from. Parameters count four times (values, gradients, Adam's two moments).
     """
     shape, voxels = size.dense(settings.data)
-    return 2 * volumes * voxels + besides_volumes(settings, math.prod(shape), voxels, runs)
+    besides = besides_volumes(settings, math.prod(shape), voxels, runs)
+    if settings.align.method != "none" and len(films) > 1:
+        besides = max(besides, PROCESS_BYTES + _alignment_bytes(settings.align.features, films, voxels))
+    return 2 * volumes * voxels + besides
 
 
 def besides_volumes(settings: TrialSettings, dense: int, voxels: int, runs: int) -> int:
@@ -59,6 +64,17 @@ def besides_volumes(settings: TrialSettings, dense: int, voxels: int, runs: int)
     step = 4 * settings.train.batch_size * (dense * model.activations_per_voxel + 4 * voxels)
     parameters = 4 * 4 * (model.parameters + dense * model.parameters_per_voxel)
     return round(PROCESS_BYTES + statistics + step + parameters)
+
+
+def _alignment_bytes(features: int, films: Sequence[int], voxels: int) -> int:
+    """Return what alignment keeps: a film at a time, float64 Gram matrices of all, and maps of a few precisions."""
+    longest = max(films)
+    return (
+        2 * longest * voxels
+        + _ALIGNMENT_BLOCK_BYTES
+        + 8 * longest**2 * (len(films) + _FURTHER_GRAMS)
+        + _MAP_BYTES * voxels * features
+    )
 
 
 def available_memory() -> int:

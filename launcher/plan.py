@@ -264,5 +264,6 @@ def _memory(settings: TrialSettings, subjects: Sequence[str], data: DataFacts) -
         settings.model_copy(update={"train": train}),
         _packed_size(subjects, data),
         volumes=volumes,
+        films=[fact.volumes for fact in facts],
         runs=sum(len(fact.runs) for fact in facts),
     )

@@ -1,6 +1,7 @@
 """Alignment of real files: what it may see, what it gives back, and what it refuses."""
 
 import shutil
+import weakref
 import zlib
 
 import h5py
@@ -65,6 +66,20 @@ def test_the_unseen_subject_has_no_part_in_the_template(tiny_packed, tiny_labels
     unseen = one.table.subject == "03"
     assert torch.equal(dense(one)[~unseen], dense(two)[~unseen])
     assert not torch.equal(dense(one)[unseen], dense(two)[unseen])
+
+
+def test_no_two_films_are_in_memory_at_once(tiny_packed, tiny_labels, monkeypatch):
+    films, load_one = [], AlignedMoments.of
+
+    def of(*arguments):
+        assert [film for film in films if film()] == []
+        made = load_one(*arguments)
+        films.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr(AlignedMoments, "of", of)
+    aligned(tiny_packed, tiny_labels, trial())
+    assert len(films) == 6
 
 
 @METHODS

@@ -47,11 +47,27 @@ def test_the_registry_states_what_a_step_keeps(name, tmp_path):
 
 def test_each_part_is_counted_once():
     settings = TrialSettings.model_validate({"data": {"normalisation": "none"}, "train": {"batch_size": 1}})
-    known = {"size": PackedSize((10, 10, 10), (8, 9, 10), 500), "runs": 8}
+    known = {"size": PackedSize((10, 10, 10), (8, 9, 10), 500), "films": [900, 1000], "runs": 8}
     more = trial_bytes(settings, volumes=1000, **known) - trial_bytes(settings, volumes=0, **known)
     assert more == 2 * 1000 * 500
     zscored = settings.model_copy(update={"data": settings.data.model_copy(update={"normalisation": "zscore"})})
     assert trial_bytes(zscored, volumes=0, **known) - trial_bytes(settings, volumes=0, **known) == 4 * 2 * 8 * 500
+
+
+def test_alignment_needs_a_film_and_the_gram_matrices_of_all_subjects():
+    size = PackedSize((132, 175, 48), (90, 130, 48), 440_000)
+
+    def needed(method, films, batch=1):
+        sections = {"align": {"method": method}, "train": {"batch_size": batch}, "model": {"name": "linear"}}
+        return trial_bytes(TrialSettings.model_validate(sections), size, volumes=800, films=films, runs=8)
+
+    without = needed("none", [3600] * 19)
+    assert needed("srm", [3600]) == without
+    of_two, of_all = needed("srm", [3600] * 2), needed("srm", [3600] * 19)
+    assert 2 * 3600 * 440_000 < of_two - without < 2 * 2 * 3600 * 440_000
+    assert of_all - of_two == 17 * 8 * 3600**2
+    # Alignment is over before the first step.
+    assert needed("srm", [3600] * 2, batch=4000) == needed("none", [3600] * 2, batch=4000)
 
 
 @given(st.integers(0, 2**32), st.booleans(), st.sampled_from([1, 2]))

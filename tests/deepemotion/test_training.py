@@ -302,6 +302,7 @@ def test_progress_survives_a_kill_at_any_moment(tiny_packed, tiny_labels, tmp_pa
                 time.sleep(0.01)
     new = []
     train(wanted, tiny_packed, tiny_labels, TrialDirectory(tmp_path / "trial"), new.append)
+    assert all(metrics["epoch"] > 1 for metrics in new), "it began anew"
     train(wanted, tiny_packed, tiny_labels, TrialDirectory(tmp_path / "straight"), new.append)
     assert comparable(tmp_path / "trial") == comparable(tmp_path / "straight")
 

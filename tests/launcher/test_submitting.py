@@ -1,6 +1,7 @@
 """Submitting arrays to an sbatch whose answers are known, and sharing a plan out between tasks submitted by hand."""
 
 import dataclasses
+import os
 
 import pytest
 
@@ -50,6 +51,22 @@ def test_nothing_is_submitted_into_a_run_that_a_launch_elsewhere_holds(run):
     with run.locked(), pytest.raises(UserError, match="another launch is working on this run"):
         slurm.submit(run, run.read_plan(), slurm.Options("slurm-array", "site"), slurm.Target(profile, 3))
     assert not submissions.read(run)
+
+
+def test_a_launch_here_beside_queued_jobs_of_other_trials_is_refused(run, command, tiny_packed, tiny_labels, tmp_path):
+    submissions.write(run, submissions.Submission(1, "slurm-array", [[NAMES[0]]], "site", "code", jobs={"7": 0}))
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "squeue").write_text("#!/bin/sh\necho '7|0|PENDING|Priority||0|0|'\n")
+    (tools / "squeue").chmod(0o755)
+    before = run.plan_file.read_bytes()
+    words = ["--all-subjects", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels]
+    words += ["--runs", run.path.parent, "--name", run.path.name]
+    done = command("deepemotion-launch", *words, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "1 trials are with SLURM; wait for them, or deepemotion-launch cancel" in done.stderr
+    assert run.plan_file.read_bytes() == before
 
 
 def test_a_plan_s_row_is_written_anew_where_it_changed(run):
