@@ -55,7 +55,8 @@ class Experiment(TrialSettings):
         try:
             return TrialSettings.model_validate(sections)
         except pydantic.ValidationError as error:
-            raise from_validation(error, "sweep", TrialSettings) from error
+            swept = ", ".join(f"{key}={value}" for key, value in values.items())
+            raise from_validation(error, f"sweep ({swept})", TrialSettings) from error
 
 
 def read(config: Path, overrides: list[str], plan_changes: dict[str, Any], sweeps: dict[str, list[Any]]) -> Experiment:

@@ -44,7 +44,7 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packe
         (("--all-subjects", "--set", "train.rate=1"), "train.rate"),
         (("--all-subjects", "--held-out-folds"), "held-out folds need at least 16 subjects"),
         (("--all-subjects", "--protocol", "run", "--set", "split.fold=9"), "split.fold=9: sub-01 has no such run"),
-        (("--all-subjects", "--lr", "inf"), "learning_rate"),
+        (("--all-subjects", "--lr", "1e-3,inf"), "sweep (train.learning_rate=inf): train.learning_rate: "),
         (("--all-subjects", "--data", "/nowhere"), "/nowhere: no such folder"),
         (("--all-subjects", "--labels", "/nowhere.tsv"), "/nowhere.tsv"),
         (("--all-subjects", "--name", "../../x"), "--name ../../x: a run is a folder of --runs"),
