@@ -16,7 +16,7 @@ class RunStatistics:
     float32 within a block, in float64 over the blocks.
 
     That sums of squares cancel is bounded: the mean over a share p of the volumes lies at most sqrt(1 / p - 1) standard
-    deviations from the mean of all, so over 450 volumes the squares are at most 14 times the variance that they leave.
+    deviations from the mean of all, so over 450 volumes the squares are at most 28 times the variance that they leave.
     """
 
     def __init__(self, voxels: int) -> None:

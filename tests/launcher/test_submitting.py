@@ -69,6 +69,16 @@ def test_a_launch_here_beside_queued_jobs_of_other_trials_is_refused(run, comman
     assert run.plan_file.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["deepemotion/kernels.c", "deepemotion/models/cnn3d.py", "launcher/work.py"])
+def test_a_change_of_any_source_is_a_change_of_the_code(tmp_path, name):
+    (tmp_path / "launcher").mkdir()
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("one")
+    before = submissions.code_checksum(tmp_path)
+    (tmp_path / name).write_text("other")
+    assert submissions.code_checksum(tmp_path) != before
+
+
 def test_a_plan_s_row_is_written_anew_where_it_changed(run):
     again = [dataclasses.replace(trial, data="other") for trial in run.read_plan()]
     run.add_to_plan(again)
