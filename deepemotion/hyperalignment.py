@@ -45,7 +45,7 @@ def shared_response(grams_TT: Sequence[Tensor], features: int, voxels: int) -> T
     trace = [float(gram_TT.trace()) for gram_TT in grams_TT]
     together_TT = torch.zeros_like(grams_TT[0])
     for gram_TT, power in zip(grams_TT, trace, strict=True):
-        together_TT.add_(gram_TT, alpha=1 / power)
+        together_TT += gram_TT / power
     response_KT = leading(together_TT, features)[1].T
     noise = [power / (moments * voxels) for power in trace]
     covariance_KK = None

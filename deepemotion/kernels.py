@@ -1,6 +1,7 @@
 """Compiled code for what packing does with every voxel: kernels.c, which hatch_build.py builds on installation."""
 
 import ctypes
+import platform
 import zlib
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,13 @@ def mask_segments(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def gather(volume: NDArray[Any], segments: NDArray[np.int64], out: NDArray[Any]) -> None:
-    """Copy those of a volume's voxels (X * Y * Z,) that are inside the mask to `out` (V,), of the same type."""
-    assert volume.dtype == out.dtype
-    assert volume.flags.c_contiguous
-    assert out.flags.c_contiguous
+    """Copy those of a volume's voxels (X * Y * Z,) that are inside the mask to `out` (V,), of the same type.
+
+    Raises ValueError for arrays that do not go together.
+    """
+    fits = segments.max(initial=0) <= volume.size and np.diff(segments).sum() == out.size
+    if not (fits and volume.dtype == out.dtype and volume.flags.c_contiguous and out.flags.c_contiguous):
+        raise ValueError("volume, segments and out do not go together")
     _LIBRARY.gather(volume.ctypes.data, volume.itemsize, segments, len(segments), out.ctypes.data)
 
 
@@ -50,10 +54,13 @@ def add_volumes(
 
 def _load() -> ctypes.CDLL:
     # Its name tells a library that was built from another version of the source.
-    path = _SOURCE.with_name(f"kernels-{zlib.crc32(_SOURCE.read_bytes()):08x}.so")
+    path = _SOURCE.with_name(f"kernels-{platform.machine()}-{zlib.crc32(_SOURCE.read_bytes()):08x}.so")
     if not path.exists():
         raise UserError(f"{path}: missing: {_SOURCE.name} was not compiled; install deepemotion again (pip install)")
-    library = ctypes.CDLL(str(path))
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be loaded ({error}); install deepemotion again (pip install)") from error
     size, number, address = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
     library.gather.restype = library.add_volumes.restype = None
     library.gather.argtypes = [address, size, _array(np.int64), size, address]

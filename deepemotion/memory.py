@@ -50,7 +50,7 @@ def trial_bytes(settings: TrialSettings, size: PackedSize, volumes: int, films: 
     shape, voxels = size.dense(settings.data)
     besides = besides_volumes(settings, math.prod(shape), voxels, runs)
     if settings.align.method != "none" and len(films) > 1:
-        besides = max(besides, PROCESS_BYTES + _alignment_bytes(settings.align.features, films, voxels))
+        besides = max(besides, PROCESS_BYTES + _alignment_bytes(settings, films, voxels, runs))
     return 2 * volumes * voxels + besides
 
 
@@ -60,21 +60,23 @@ def besides_volumes(settings: TrialSettings, dense: int, voxels: int, runs: int)
     `dense` are the voxels of a dense volume, `voxels` those in the mask.
     """
     model = entry(settings.model)
-    statistics = 4 * _STATISTICS[settings.data.normalisation] * runs * voxels
+    statistics = _statistics_bytes(settings, voxels, runs)
     step = 4 * settings.train.batch_size * (dense * model.activations_per_voxel + 4 * voxels)
     parameters = 4 * 4 * (model.parameters + dense * model.parameters_per_voxel)
     return round(PROCESS_BYTES + statistics + step + parameters)
 
 
-def _alignment_bytes(features: int, films: Sequence[int], voxels: int) -> int:
+def _statistics_bytes(settings: TrialSettings, voxels: int, runs: float) -> float:
+    return 4 * _STATISTICS[settings.data.normalisation] * runs * voxels
+
+
+def _alignment_bytes(settings: TrialSettings, films: Sequence[int], voxels: int, runs: int) -> int:
     """Return what alignment keeps: a film at a time, float64 Gram matrices of all, and maps of a few precisions."""
     longest = max(films)
-    return (
-        2 * longest * voxels
-        + _ALIGNMENT_BLOCK_BYTES
-        + 8 * longest**2 * (len(films) + _FURTHER_GRAMS)
-        + _MAP_BYTES * voxels * features
-    )
+    film = 2 * longest * voxels + _ALIGNMENT_BLOCK_BYTES
+    grams = 8 * longest**2 * (len(films) + _FURTHER_GRAMS)
+    maps = _MAP_BYTES * voxels * settings.align.features
+    return round(film + grams + maps + _statistics_bytes(settings, voxels, runs + runs / len(films)))
 
 
 def available_memory() -> int:

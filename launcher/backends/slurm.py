@@ -1,5 +1,6 @@
 """Hands a run's trials to SLURM: one job with Ray over its nodes, or a job array with a private Ray a task."""
 
+import importlib
 import os
 import shlex
 import shutil
@@ -173,6 +174,8 @@ def _snapshot(run: RunDirectory) -> str:
     """Copy the code to RUN/slurm/code-HASH and return that folder, which jobs put on their PYTHONPATH."""
     folder = (run.slurm / f"code-{submissions.code_checksum()}").resolve()
     if not folder.is_dir():
+        # Refuses a tree whose compiled code is another version's: the jobs could not work with a copy of it.
+        importlib.import_module("deepemotion.kernels")
         source = Path(deepemotion.__file__).resolve().parent.parent
         partial = folder.with_name(f".{folder.name}-{os.getpid()}")
         for name in ("deepemotion", "launcher", "configs"):

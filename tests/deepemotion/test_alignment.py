@@ -74,7 +74,7 @@ def test_no_two_films_are_in_memory_at_once(tiny_packed, tiny_labels, monkeypatc
     def of(*arguments):
         assert [film for film in films if film()] == []
         made = load_one(*arguments)
-        films.append(weakref.ref(made))
+        films.append(weakref.ref(made._series))
         return made
 
     monkeypatch.setattr(AlignedMoments, "of", of)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -44,26 +45,70 @@ def test_statistics_of_any_number_of_voxels_and_volumes(voxels: int, volumes: in
     np.testing.assert_allclose(result["trend"], np.polyfit(np.arange(volumes), exact, 1)[0], rtol=1e-3, atol=1e-3)
 
 
-def test_a_library_built_from_another_source_is_not_used(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "deepemotion", tmp_path / "deepemotion")
-    with (tmp_path / "deepemotion" / "kernels.c").open("a", encoding="ascii") as source:
-        source.write("/* changed */\n")
+@pytest.mark.parametrize(
+    ("sizes", "kind"),
+    [({"mask": 9}, "i2"), ({"mask": 5, "out": 4}, "i2"), ({"mask": 8}, "i4"), ({"mask": 8, "step": 2}, "i2")],
+)
+def test_arrays_that_do_not_go_together_are_refused(sizes: dict[str, int], kind: str) -> None:
+    segments = kernels.mask_segments(np.ones((sizes["mask"], 1, 1), bool))
+    volume = np.zeros(16, "i2")[:: sizes.get("step", 1)][:8]
+    with pytest.raises(ValueError, match="do not go together"):
+        kernels.gather(volume, segments, np.empty(sizes.get("out", sizes["mask"]), kind))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"), [("kernels.c", "install deepemotion again"), ("kernels-*.so", "cannot be loaded")]
+)
+def test_a_library_of_another_source_or_machine_is_refused_in_one_line(
+    tmp_path: Path, changed: str, message: str
+) -> None:
+    copy = tmp_path / "deepemotion"
+    shutil.copytree(ROOT / "deepemotion", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in list(copy.glob(changed)):
+        path.write_text("/* changed */\n")
     words = [sys.executable, "-m", "deepemotion.cli", "pack", "nowhere", "--dataset", "studyforrest", "--out", "out"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-    assert "install deepemotion again" in done.stderr
+    assert message in done.stderr
 
 
-def test_a_machine_without_a_compiler_installs_one_from_the_package_index(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def build() -> ModuleType:
+    """Return hatch_build.py, the hook that installation calls."""
     pytest.importorskip("hatchling")
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
     assert spec
     assert spec.loader
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_machine_without_a_compiler_installs_one_from_the_package_index(
+    build: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hook = build.KernelsHook(str(ROOT), {}, None, None, "", "wheel")
-    monkeypatch.setenv("CC", sys.executable)
+    monkeypatch.setenv("CC", f"{sys.executable} -x")
     assert hook.dependencies() == []
-    monkeypatch.delenv("CC")
+    monkeypatch.setenv("CC", "/nowhere/cc")
+    with pytest.raises(RuntimeError, match="CC=/nowhere/cc: no such compiler"):
+        hook.dependencies()
+    monkeypatch.setenv("CC", "")
     monkeypatch.setenv("PATH", os.devnull)
     assert hook.dependencies() == ["ziglang>=0.13"]
+
+
+@pytest.mark.parametrize("program", ["exit 1", 'echo "not a library" > "$6"'])
+def test_a_compiler_that_fails_is_named_and_leaves_nothing(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    (tmp_path / "tree" / "deepemotion").mkdir(parents=True)
+    shutil.copy(ROOT / "deepemotion" / "kernels.c", tmp_path / "tree" / "deepemotion")
+    compiler = tmp_path / "broken-cc"
+    compiler.write_text(f"#!/bin/sh\n{program}\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    hook = build.KernelsHook(str(tmp_path / "tree"), {}, None, None, "", "wheel")
+    with pytest.raises(RuntimeError, match=r"broken-cc does not build .*; set CC to a C compiler"):
+        hook.initialize("editable", {"force_include": {}})
+    assert [path.name for path in (tmp_path / "tree" / "deepemotion").iterdir()] == ["kernels.c"]

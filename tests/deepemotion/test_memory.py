@@ -59,6 +59,7 @@ def test_alignment_needs_a_film_and_the_gram_matrices_of_all_subjects():
 
     def needed(method, films, batch=1):
         sections = {"align": {"method": method}, "train": {"batch_size": batch}, "model": {"name": "linear"}}
+        sections["data"] = {"normalisation": "none"}
         return trial_bytes(TrialSettings.model_validate(sections), size, volumes=800, films=films, runs=8)
 
     without = needed("none", [3600] * 19)
