@@ -66,6 +66,7 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
         response_KT = template_KT[:, torch.from_numpy(np.searchsorted(template_T, used[subject]))]
         weights_TMK, runs, power = _weights(method, response_KT, grams[subject], used[subject])
         rows = np.flatnonzero(samples.table.subject == subject)
+        # Without a name, for the same reason as in _moments_and_gram.
         map_VK, projected_NMK = _project(
             AlignedMoments.of(subject, samples, packed, trial).only(used[subject]),
             weights_TMK.to(device),

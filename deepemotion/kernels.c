@@ -56,7 +56,7 @@ void add_volumes(const int16_t *volumes, ptrdiff_t count, ptrdiff_t voxels, cons
             float slope = weights[3 * t], intercept = weights[3 * t + 1], time = weights[3 * t + 2];
             /* The next volumes lie a megabyte apart: no processor foresees that. */
             if (t + 2 < count)
-                for (ptrdiff_t v = 0; v < n; v += LINE / 2)
+                for (ptrdiff_t v = 0; v < n; v += LINE / (ptrdiff_t)sizeof *x)
                     __builtin_prefetch(x + 2 * voxels + v);
             for (ptrdiff_t v = 0; v < n; v++) {
                 float away = slope * x[v] + intercept - c[v];

@@ -1,6 +1,7 @@
 """Compiled code for what packing does with every voxel: kernels.c, which hatch_build.py builds on installation."""
 
 import ctypes
+import functools
 import platform
 import zlib
 from pathlib import Path
@@ -30,7 +31,7 @@ def gather(volume: NDArray[Any], segments: NDArray[np.int64], out: NDArray[Any])
     fits = segments.max(initial=0) <= volume.size and np.diff(segments).sum() == out.size
     if not (fits and volume.dtype == out.dtype and volume.flags.c_contiguous and out.flags.c_contiguous):
         raise ValueError("volume, segments and out do not go together")
-    _LIBRARY.gather(volume.ctypes.data, volume.itemsize, segments, len(segments), out.ctypes.data)
+    library().gather(volume.ctypes.data, volume.itemsize, segments, len(segments), out.ctypes.data)
 
 
 def add_volumes(
@@ -49,22 +50,27 @@ def add_volumes(
     mean before, rounded to whole units.
     """
     count, voxels = volumes.shape
-    _LIBRARY.add_volumes(volumes, count, voxels, weights, unit, origin, set_centre, centre, sums)
+    library().add_volumes(volumes, count, voxels, weights, unit, origin, set_centre, centre, sums)
 
 
-def _load() -> ctypes.CDLL:
+@functools.cache
+def library() -> ctypes.CDLL:
+    """Return the compiled code, loaded when it is first needed: reading packed files and most trainings do without.
+
+    Raises UserError where it is missing, or was built from another source or for another machine.
+    """
     # Its name tells a library that was built from another version of the source.
     path = _SOURCE.with_name(f"kernels-{platform.machine()}-{zlib.crc32(_SOURCE.read_bytes()):08x}.so")
     if not path.exists():
         raise UserError(f"{path}: missing: {_SOURCE.name} was not compiled; install deepemotion again (pip install)")
     try:
-        library = ctypes.CDLL(str(path))
+        loaded = ctypes.CDLL(str(path))
     except OSError as error:
         raise UserError(f"{path}: cannot be loaded ({error}); install deepemotion again (pip install)") from error
     size, number, address = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
-    library.gather.restype = library.add_volumes.restype = None
-    library.gather.argtypes = [address, size, _array(np.int64), size, address]
-    library.add_volumes.argtypes = [
+    loaded.gather.restype = loaded.add_volumes.restype = None
+    loaded.gather.argtypes = [address, size, _array(np.int64), size, address]
+    loaded.add_volumes.argtypes = [
         _array(np.int16),
         size,
         size,
@@ -75,11 +81,8 @@ def _load() -> ctypes.CDLL:
         _array(np.float64),
         _array(np.float64),
     ]
-    return library
+    return loaded
 
 
 def _array(dtype: type[np.generic]) -> Any:
     return ndpointer(dtype, flags="C_CONTIGUOUS")
-
-
-_LIBRARY = _load()

@@ -26,12 +26,15 @@ def pack(
     """Pack subjects; what is there and up to date is skipped, and only runs that changed are read again."""
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: give at least 1")
+    from deepemotion import kernels
     from deepemotion.dataset import Dataset, parse_subjects
     from deepemotion.pack_jobs import pack_all
     from deepemotion.packing import PackRequest
 
     described = Dataset.of_folder(dataset, description)
     chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
+    # Where it cannot be loaded, that is told once here instead of for each subject.
+    kernels.library()
     cpus = len(os.sched_getaffinity(0))
     jobs = min(jobs or cpus, len(chosen))
     threads = max(1, cpus // jobs)

@@ -11,9 +11,12 @@ from deepemotion.errors import UserError
 
 def verify(files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5.")]) -> None:
     """Read packed files whole and check every checksum; exit code 1 if one is damaged, 2 if one is none."""
+    from deepemotion import kernels
     from deepemotion.subject_file import NotASubjectFileError
     from deepemotion.verification import problems
 
+    # Not a fault of the files.
+    kernels.library()
     code = 0
     for path in files:
         try:

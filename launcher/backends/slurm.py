@@ -1,6 +1,5 @@
 """Hands a run's trials to SLURM: one job with Ray over its nodes, or a job array with a private Ray a task."""
 
-import importlib
 import os
 import shlex
 import shutil
@@ -174,8 +173,10 @@ def _snapshot(run: RunDirectory) -> str:
     """Copy the code to RUN/slurm/code-HASH and return that folder, which jobs put on their PYTHONPATH."""
     folder = (run.slurm / f"code-{submissions.code_checksum()}").resolve()
     if not folder.is_dir():
-        # Refuses a tree whose compiled code is another version's: the jobs could not work with a copy of it.
-        importlib.import_module("deepemotion.kernels")
+        from deepemotion import kernels
+
+        # A copy keeps for good what it was taken with: no library of another version, or none.
+        kernels.library()
         source = Path(deepemotion.__file__).resolve().parent.parent
         partial = folder.with_name(f".{folder.name}-{os.getpid()}")
         for name in ("deepemotion", "launcher", "configs"):

@@ -1,4 +1,4 @@
-"""The statistics of a run hold when the scale of its volumes changes on the way."""
+"""The statistics of a run are those of its volumes, however many, and when their scale changes on the way."""
 
 import numpy as np
 import pytest
@@ -23,3 +23,19 @@ def test_a_scale_that_changes_after_many_volumes(later: tuple[float, float], vol
     np.testing.assert_allclose(result["std"], values.std(axis=0), rtol=1e-5)
     trend = np.polyfit(np.arange(volumes), values, 1)[0]
     np.testing.assert_allclose(result["trend"], trend, rtol=1e-4, atol=1e-6 * spread)
+
+
+@pytest.mark.parametrize("voxels", [1, 1023, 1024, 3000])
+@pytest.mark.parametrize("volumes", [2, 32, 77])
+def test_statistics_of_any_number_of_voxels_and_volumes(voxels: int, volumes: int) -> None:
+    rng = np.random.default_rng(voxels)
+    values = rng.integers(-32768, 32767, voxels) + rng.normal(0, 30, (volumes, voxels)).cumsum(axis=0)
+    stored = values.clip(-32768, 32767).astype(np.int16)
+    statistics = RunStatistics(voxels)
+    for volume in stored:
+        statistics.add(volume, 0.5, -3.0)
+    result = statistics.result()
+    exact = 0.5 * stored.astype(np.float64) - 3.0
+    np.testing.assert_allclose(result["mean"], exact.mean(axis=0), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(result["std"], exact.std(axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(result["trend"], np.polyfit(np.arange(volumes), exact, 1)[0], rtol=1e-3, atol=1e-3)
