@@ -1,0 +1,160 @@
+"""Launches on one machine that meet trouble: broken data, kills, errors, each other, a full disk."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from small_run import LAUNCH, QUICK, table
+
+from deepemotion.trial_directory import TrialDirectory
+from launcher.run_directory import RunDirectory
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def ray_home():
+    """Return a folder for private Rays, so short that their sockets' paths are allowed."""
+    with tempfile.TemporaryDirectory(prefix="t-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def processes_of(folder):
+    """Return the processes whose command line names the folder of a private Ray."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if str(folder) in line:
+                found.append(entry.name)
+    return found
+
+
+def test_one_broken_subject_leaves_the_others_finished(launch, command, tiny_packed, tmp_path):
+    data = tmp_path / "packed"
+    shutil.copytree(tiny_packed, data)
+    broken = data / "sub-02.h5"
+    broken.write_bytes(broken.read_bytes()[:5000])
+    done = launch("--all-subjects", "--no-pooled", *QUICK, "--name", "r", data=data)
+    assert done.returncode == 1, done.stderr
+    trials = table(tmp_path / "runs" / "r").set_index("training_set")
+    assert trials["state"].to_dict() == {"sub-01": "done", "sub-02": "failed", "sub-03": "done"}
+    assert "sub-02.h5" in trials.loc["sub-02", "reason"]
+    assert "2 done, 1 failed" in done.stderr
+    assert any("failed sub-02" in line and "sub-02.h5" in line for line in done.stderr.splitlines())
+    run = RunDirectory(tmp_path / "runs" / "r")
+    log = run.trial(trials.loc["sub-02", "trial"]).log_file.read_text()
+    assert "failed: " in log
+    assert "Traceback" not in log
+    shutil.copy(tiny_packed / "sub-02.h5", broken)
+    repaired = launch("--all-subjects", "--no-pooled", *QUICK, "--name", "r", data=data)
+    assert "1 trials to run, 2 done already" in repaired.stderr
+    # Nothing is left to do, and nothing says so.
+    status = command("deepemotion-launch", "status", run.path)
+    assert "3 done" in status.stderr
+    assert "1 replaced" in status.stderr
+    assert "try:" not in status.stdout
+    assert "failed" not in command("deepemotion-launch", "results", run.path).stdout
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_launch_goes_on_where_it_was(tiny_packed, tiny_labels, tmp_path, ray_home, how):
+    runs = tmp_path / "runs"
+    words = [LAUNCH, "--subjects", "1,2", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels]
+    words += ["--runs", runs, "--name", "r", "--set", "train.epochs=40", "--set", "data.drop_overlaps=false"]
+    own = {"stderr": subprocess.PIPE, "text": True, "env": {**os.environ, "TMPDIR": str(ray_home)}}
+    with subprocess.Popen(words, **own, start_new_session=True) as process:
+        wait_for(lambda: any(len(TrialDirectory(p).read_epochs()) >= 2 for p in runs.glob("r/trials/*")), process)
+        process.send_signal(how)
+        _, said = process.communicate(timeout=120)
+    if how is signal.SIGKILL:
+        (folder,) = ray_home.glob("de-ray-*")
+        assert process.returncode == -signal.SIGKILL
+        wait_for(lambda: not processes_of(folder), None)
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        assert process.returncode == 130, said
+        assert "to go on:" in said
+        assert not list(ray_home.glob("de-ray-*"))
+    stopped = {
+        path.parent.name: len(TrialDirectory(path.parent).read_epochs()) for path in runs.glob("r/trials/*/log.txt")
+    }
+    assert any(0 < epochs < 40 for epochs in stopped.values())
+    again = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+    assert again.returncode == 0, again.stderr
+    for path in runs.glob("r/trials/*"):
+        epochs = [row["epoch"] for row in TrialDirectory(path).read_epochs()]
+        assert epochs == list(range(1, 41))
+        if stopped.get(path.name):
+            assert "resumed after epoch" in (path / "log.txt").read_text()
+
+
+def wait_for(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        assert process is None or process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+
+
+def test_a_second_launch_into_a_run_at_work_is_refused(launch, tmp_path):
+    run = RunDirectory(tmp_path / "runs" / "r")
+    with run.locked():
+        refused = launch("--all-subjects", *QUICK, "--name", "r")
+    assert refused.returncode == 2
+    assert "another launch is working on this run" in refused.stderr
+
+
+def test_a_worker_that_dies_does_not_cost_the_trial(tiny_packed, tiny_labels, tmp_path):
+    runs = tmp_path / "runs"
+    words = [LAUNCH, "--subjects", "1", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels]
+    words += ["--runs", runs, "--name", "r", "--set", "train.epochs=30", "--set", "data.drop_overlaps=false"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: any(len(TrialDirectory(p).read_epochs()) >= 2 for p in runs.glob("r/trials/*")), process)
+        (log,) = runs.glob("r/trials/*/log.txt")
+        worker = int(log.read_text().split("pid ")[1].split()[0])
+        os.kill(worker, signal.SIGKILL)
+        _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert "resumed after epoch" in log.read_text()
+    assert len(TrialDirectory(log.parent).read_epochs()) == 30
+
+
+def test_an_unexpected_error_is_tried_again_then_told(launch, tmp_path):
+    words = ["--subjects", "1,2", "--no-pooled", *QUICK, "--name", "r"]
+    planned = launch(*words, "--plan-only")
+    assert planned.returncode == 0, planned.stderr
+    run = RunDirectory(tmp_path / "runs" / "r")
+    broken, whole = (run.trial(trial.name) for trial in run.read_plan())
+    broken.checkpoints.mkdir(parents=True)
+    torch.save({"epoch": 1}, broken.checkpoints / "last.pt")
+    done = launch(*words)
+    assert done.returncode == 1, done.stderr
+    assert f"failed {broken.path.name}: KeyError: 'model'" in done.stderr
+    assert broken.log_file.read_text().count("Traceback") == 4
+    assert whole.result.is_file()
+
+
+def test_a_full_disk_ends_a_launch_in_one_line(command, tiny_packed, tiny_labels, tmp_path):
+    runs = tmp_path / "small"
+    runs.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", runs], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        where = ["--config", "demo", "--data", tiny_packed, "--labels", tiny_labels, "--runs", runs, "--name", "r"]
+        done = command("deepemotion-launch", "--subjects", "1,2", "--no-pooled", *QUICK, *where)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "No space left" in done.stderr.splitlines()[-1] or "the disk is full" in done.stderr.splitlines()[-1]
+    finally:
+        subprocess.run(["umount", runs], check=True)
