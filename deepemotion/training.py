@@ -81,6 +81,9 @@ def train(
     if not history and isinstance(model, LinearModel):
         batches = (x_B1ZYX for _, x_B1ZYX in data.samples.batches(torch.from_numpy(data.training), settings.batch_size))
         directory.log(f"{trial.model.name}: {model.standardise(batches)}")
+    if history:
+        # Killed right after its checkpoint, the last of these epochs is in no table yet.
+        directory.write_epochs(history)
     for metrics in history:
         events.epoch(metrics)
     validated: NDArray[np.float32] | None = None

@@ -117,6 +117,29 @@ def test_a_killed_training_goes_on_metric_for_metric(straight, tiny_packed, tiny
     assert "resumed after epoch 3" in resumed.log_file.read_text()
 
 
+def test_a_training_killed_right_after_its_last_checkpoint_has_every_epoch_in_its_table(
+    straight, tiny_packed, tiny_labels, tmp_path
+):
+    """Kills it before the last epoch, which the checkpoint has, comes into the table."""
+    directory, _, _ = straight
+    kill = """
+write = TrialDirectory.write_epochs
+TrialDirectory.write_epochs = lambda self, history: (
+    os.kill(os.getpid(), signal.SIGKILL) if len(history) == 6 else write(self, history)
+)
+packed,"""
+    code = KILLED.replace('metrics["epoch"] == 3', "False").replace("\npacked,", kill)
+    wanted = trial(unseen=["02"])
+    arguments = [str(tiny_packed), str(tiny_labels), str(tmp_path / "killed"), wanted.model_dump_json()]
+    killed = subprocess.run([sys.executable, "-c", code, *arguments], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    resumed = TrialDirectory(tmp_path / "killed")
+    assert len(resumed.read_epochs()) == 5
+    train(wanted, tiny_packed, tiny_labels, resumed, lambda metrics: None)
+    assert "resumed after epoch 6" in resumed.log_file.read_text()
+    assert comparable(resumed.path) == comparable(directory.path)
+
+
 def test_one_event_file_holds_every_epoch_once(straight, tiny_packed, tiny_labels, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
