@@ -4,8 +4,9 @@ import ctypes
 import functools
 import platform
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.ctypeslib import ndpointer
@@ -16,22 +17,37 @@ from deepemotion.errors import UserError
 _SOURCE = Path(__file__).with_suffix(".c")
 
 
-def mask_segments(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the stretches of voxels inside a mask (X, Y, Z), x fastest: (S, 2), the first voxel and the one behind."""
-    inside = mask.ravel(order="F").view(np.int8)
-    edges = np.flatnonzero(np.diff(inside, prepend=0, append=0))
-    return edges.reshape(-1, 2).astype(np.int64, copy=False)
+@dataclass(frozen=True)
+class Segments:
+    """The stretches of voxels inside a mask (X, Y, Z), x fastest.
+
+    bounds (S, 2) has each one's first voxel and the one behind its last; `end` is behind the last of all, `voxels` how
+    many there are.
+    """
+
+    bounds: NDArray[np.int64]
+    end: int
+    voxels: int
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_]) -> Self:
+        """Return those of a mask."""
+        inside = np.zeros(mask.size + 2, np.bool_)
+        inside[1:-1] = mask.ravel(order="F")
+        edges = np.flatnonzero(inside[1:] != inside[:-1])
+        bounds = edges.reshape(-1, 2).astype(np.int64, copy=False)
+        return cls(bounds, int(bounds.max(initial=0)), int(np.diff(bounds).sum()))
 
 
-def gather(volume: NDArray[Any], segments: NDArray[np.int64], out: NDArray[Any]) -> None:
+def gather(volume: NDArray[Any], inside: Segments, out: NDArray[Any]) -> None:
     """Copy those of a volume's voxels (X * Y * Z,) that are inside the mask to `out` (V,), of the same type.
 
     Raises ValueError for arrays that do not go together.
     """
-    fits = segments.max(initial=0) <= volume.size and np.diff(segments).sum() == out.size
+    fits = inside.end <= volume.size and inside.voxels == out.size
     if not (fits and volume.dtype == out.dtype and volume.flags.c_contiguous and out.flags.c_contiguous):
         raise ValueError("volume, segments and out do not go together")
-    library().gather(volume.ctypes.data, volume.itemsize, segments, len(segments), out.ctypes.data)
+    library().gather(volume.ctypes.data, volume.itemsize, inside.bounds, len(inside.bounds), out.ctypes.data)
 
 
 def add_volumes(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.kernels import gather, mask_segments
+from deepemotion.kernels import Segments, gather
 from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
 from deepemotion.pack_options import Compression, NanRule
 from deepemotion.pack_sources import check_length, common_space, is_unchanged, source
@@ -89,7 +89,7 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
             dataset, request.subject, volumes, space.mask, space.affine, sources, request.nan, request.compression
         )
         with new_subject_file(path, layout) as writer:
-            inside = mask_segments(space.mask)
+            inside = Segments.of(space.mask)
 
             def write(run: int, tick: Callable[[], None]) -> None:
                 if there and run in unchanged:
@@ -183,7 +183,7 @@ def _for_each(
 def _read_run(
     run: int,
     header: NiftiHeader,
-    inside: NDArray[np.int64],
+    inside: Segments,
     nan: NanRule,
     writer: RunWriter,
     tick: Callable[[], None],
@@ -196,6 +196,8 @@ def _read_run(
         if lossless:
             values = writer.room()
         gather(volume, inside, values)
+        # The next volume takes its memory, which is in the processor's cache.
+        del volume
         if header.dtype.kind == "f":
             wrong = ~np.isfinite(values)
             not_finite += int(np.count_nonzero(wrong))

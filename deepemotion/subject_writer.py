@@ -6,12 +6,11 @@ import importlib.metadata
 import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
 from typing import Any, BinaryIO
 
 import h5py
@@ -23,7 +22,7 @@ from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.files import atomic_path
 from deepemotion.pack_options import Compression, NanRule
-from deepemotion.run_statistics import RunStatistics
+from deepemotion.run_statistics import BLOCK, RunStatistics
 from deepemotion.subject_format import (
     CHECKED,
     FORMAT_VERSION,
@@ -33,11 +32,10 @@ from deepemotion.subject_format import (
     Source,
     content_checksum,
 )
+from deepemotion.uncached_file import PAGE, UncachedFile
 
-# Volumes between two syncs, which run beside the packing: left to the end, they would take a fifth of its time.
-_SYNC_EVERY = 32
-# A volume that begins with a page of memory is copied to the system's cache faster.
-_PAGES = {"alignment_threshold": 1 << 16, "alignment_interval": 4096}
+# The volumes begin with a page; the rest of the file is too small to be worth it.
+_ALIGNED = {"alignment_threshold": 1 << 16, "alignment_interval": PAGE}
 _PACKAGES = ("deepemotion", "h5py", "isal", "nibabel", "numpy")
 
 
@@ -56,20 +54,22 @@ class Layout:
 
 
 class SubjectWriter:
-    """Takes the runs of a subject, in any order and several at once, each through a `RunWriter` in one thread."""
+    """Takes the runs of a subject, in any order and several at once, each through a `RunWriter` in one thread.
 
-    def __init__(self, file: h5py.File, layout: Layout, syncer: ThreadPoolExecutor) -> None:
+    HDF5 says where the volumes lie. Unless they are compressed they are written there without it, in a thread of its
+    own, beside the packing.
+    """
+
+    def __init__(self, file: h5py.File, layout: Layout, volumes: UncachedFile, writing: ThreadPoolExecutor) -> None:
         self._file = file
-        self._descriptor = file.id.get_vfd_handle()
-        self._syncer = syncer
-        self._syncing = Lock()
-        self._synced = syncer.submit(os.fsync, self._descriptor)
         self._layout = layout
-        self._voxels = int(layout.mask.sum())
+        self._uncached = volumes
+        self._writing = writing
+        self.voxels = int(layout.mask.sum())
         total = sum(layout.runs.values())
-        self._volumes = file.create_dataset(
-            "volumes", (total, self._voxels), "<i2", chunks=(1, self._voxels), **_filter(layout.compression)
-        )
+        self._volumes = _make_volumes(file, total, self.voxels, layout.compression)
+        self._compressed = layout.compression is not Compression.NONE
+        self._begin = 0 if self._compressed else self._volumes.id.get_chunk_info_by_coord((0, 0)).byte_offset
         self._crc32 = np.zeros(total, np.uint32)
         self._scale = np.zeros((total, 2))
         self._ended: dict[int, tuple[RunRecord, dict[str, NDArray[np.float32]]]] = {}
@@ -78,23 +78,32 @@ class SubjectWriter:
         """Return the writer of a run of the layout, for one thread; runs may be written at the same time."""
         runs = list(self._layout.runs)
         first = sum(self._layout.runs[before] for before in runs[: runs.index(number)])
-        return RunWriter(self, first, self._voxels)
+        return RunWriter(self, first)
 
-    def write(self, row: int, data: NDArray[np.int16], slope: float, intercept: float) -> None:
-        """Write a volume (V,), contiguous and little-endian, at its place among all runs'."""
-        if self._layout.compression is Compression.NONE:
-            self._volumes.id.write_direct_chunk((row, 0), data)
+    def room(self, memory: NDArray[np.int16], row: int) -> NDArray[np.int16]:
+        """Return where BLOCK volumes from `row` on lie best for their writing, in `memory` that has a page to spare."""
+        shift = (self._offset(row) - memory.ctypes.data) % PAGE // 2
+        return memory[shift : shift + BLOCK * self.voxels].reshape(BLOCK, self.voxels)
+
+    def write(
+        self, row: int, volumes: NDArray[np.int16], scale: NDArray[np.float64], crc32: NDArray[np.uint32]
+    ) -> "Future[None]":
+        """Begin to write volumes (T, V), with slopes and intercepts (T, 2) and CRCs (T,), to `row` and those behind it.
+
+        Until it is done the volumes must not change.
+        """
+        self._scale[row : row + len(volumes)] = scale
+        self._crc32[row : row + len(volumes)] = crc32
+        return self._writing.submit(self._write, row, volumes)
+
+    def _write(self, row: int, volumes: NDArray[np.int16]) -> None:
+        if self._compressed:
+            self._volumes[row : row + len(volumes)] = volumes
         else:
-            self._volumes[row] = data
-        self._crc32[row] = isal_zlib.crc32(data)
-        self._scale[row] = slope, intercept
+            self._uncached.write(volumes.data.cast("B"), self._offset(row))
 
-    def sync(self) -> None:
-        """Let what was written so far reach the disk, beside the packing."""
-        with self._syncing:
-            if self._synced.done():
-                self._synced.result()  # the system tells a failed write once only
-                self._synced = self._syncer.submit(os.fsync, self._descriptor)
+    def _offset(self, row: int) -> int:
+        return self._begin + row * self.voxels * 2
 
     def end_run(self, record: RunRecord, statistics: dict[str, NDArray[np.float32]]) -> None:
         """Take a run's record and statistics, once all its volumes are written."""
@@ -102,7 +111,6 @@ class SubjectWriter:
 
     def finish(self) -> Header:
         """Write everything but the volumes, and return the header."""
-        self._synced.result()
         layout, dataset = self._layout, self._layout.dataset
         ended = [self._ended[number] for number in layout.runs]
         starts = {segment.run: segment.start for segment in dataset.segments}
@@ -143,27 +151,53 @@ class SubjectWriter:
 class RunWriter:
     """Takes the volumes of one run in order, and then its record; gathers its statistics."""
 
-    def __init__(self, subject: SubjectWriter, first_row: int, voxels: int) -> None:
+    def __init__(self, subject: SubjectWriter, first_row: int) -> None:
         self._subject = subject
         self._row = first_row
-        self._statistics = RunStatistics(voxels)
+        self._statistics = RunStatistics(subject.voxels)
+        # While the volumes in one are being written the next ones come into the other.
+        self._memory = [np.empty(BLOCK * subject.voxels + PAGE // 2, "<i2") for _ in range(2)]
+        self._block = subject.room(self._memory[0], first_row)
+        self._scale = np.empty((BLOCK, 2))
+        self._crc32 = np.empty(BLOCK, np.uint32)
+        self._waiting = 0
+        self._written: Future[None] | None = None
 
     def room(self) -> NDArray[np.int16]:
         """Return where the next volume (V,) may be put together before it is added: so it need not be copied."""
-        return self._statistics.room()
+        room: NDArray[np.int16] = self._block[self._waiting]
+        return room
 
     def add_volume(self, stored: NDArray[np.int16], slope: float, intercept: float) -> None:
-        """Append a volume (V,); physical value = slope * stored + intercept."""
-        data = np.ascontiguousarray(stored, "<i2")
-        self._subject.write(self._row, data, slope, intercept)
-        self._statistics.add(data, slope, intercept)
-        self._row += 1
-        if self._row % _SYNC_EVERY == 0:
-            self._subject.sync()
+        """Append a volume (V,), in its `room()` or anywhere; physical value = slope * stored + intercept."""
+        room = self.room()
+        if not np.may_share_memory(stored, room):
+            room[:] = stored
+        self._crc32[self._waiting] = isal_zlib.crc32(room)
+        self._scale[self._waiting] = slope, intercept
+        self._waiting += 1
+        if self._waiting == BLOCK:
+            self._write()
 
     def end(self, record: RunRecord) -> None:
         """Close the run: `record` says where its volumes came from."""
+        if self._waiting:
+            self._write()
+        self._wait()
         self._subject.end_run(record, self._statistics.result())
+
+    def _write(self) -> None:
+        volumes, scale = self._block[: self._waiting], self._scale[: self._waiting]
+        self._wait()
+        self._written = self._subject.write(self._row, volumes, scale, self._crc32[: self._waiting])
+        self._statistics.add(volumes, scale)
+        self._row, self._waiting = self._row + self._waiting, 0
+        self._memory.reverse()
+        self._block = self._subject.room(self._memory[0], self._row)
+
+    def _wait(self) -> None:
+        if self._written is not None:
+            self._written.result()
 
 
 @contextmanager
@@ -178,10 +212,11 @@ def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
         _lock(held.enter_context(temporary.open("rb")))
         try:
             with (
-                h5py.File(temporary, "w", libver="v110", locking=False, rdcc_nbytes=0, **_PAGES) as file,
-                ThreadPoolExecutor(1) as syncer,
+                h5py.File(temporary, "w", libver="v110", locking=False, rdcc_nbytes=0, **_ALIGNED) as file,
+                UncachedFile(temporary) as volumes,
+                ThreadPoolExecutor(1) as writing,
             ):
-                yield SubjectWriter(file, layout, syncer)
+                yield SubjectWriter(file, layout, volumes, writing)
         except (OSError, RuntimeError) as error:
             raise UserError(f"{path}: cannot write: {_cause(error)}") from error
 
@@ -213,11 +248,17 @@ def _lock(file: BinaryIO) -> bool:
     return True
 
 
-def _filter(compression: Compression) -> dict[str, Any]:
+def _make_volumes(file: h5py.File, total: int, voxels: int, compression: Compression) -> h5py.Dataset:
     if compression is Compression.NONE:
-        return {}
+        # All at once, one behind the other, and not filled: without filters HDF5 needs no index of such chunks.
+        how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        how.set_chunk((1, voxels))
+        how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        how.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        space = h5py.h5s.create_simple((total, voxels))
+        return h5py.Dataset(h5py.h5d.create(file.id, b"volumes", h5py.h5t.STD_I16LE, space, how))
     try:
         import hdf5plugin
     except ImportError:
         raise UserError("--compression bitshuffle needs hdf5plugin: pip install 'deepemotion[compression]'") from None
-    return dict(hdf5plugin.Bitshuffle())
+    return file.create_dataset("volumes", (total, voxels), "<i2", chunks=(1, voxels), **hdf5plugin.Bitshuffle())

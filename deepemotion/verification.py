@@ -6,7 +6,7 @@ import numpy as np
 from isal import isal_zlib
 
 from deepemotion.errors import UserError
-from deepemotion.run_statistics import RunStatistics
+from deepemotion.run_statistics import BLOCK, RunStatistics
 from deepemotion.subject_file import SubjectFile
 from deepemotion.subject_format import CHECKED, STATISTICS, content_checksum
 
@@ -45,8 +45,9 @@ def _wrong_statistics(file: SubjectFile) -> list[str]:
     found = []
     for place, run in enumerate(file.volumes_per_run):
         statistics = RunStatistics(file.voxels)
-        for row in np.flatnonzero(file.run == run):
-            statistics.add(file.read(np.array([row]))[0], *file.scale[row])
+        rows = np.flatnonzero(file.run == run)
+        for block in (rows[i : i + BLOCK] for i in range(0, len(rows), BLOCK)):
+            statistics.add(file.read(block), file.scale[block])
         again = statistics.result()
         found += [
             f"run {run}: the {name} is not that of its volumes"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deepemotion import quantisation
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid
-from deepemotion.run_statistics import RunStatistics
+from deepemotion.run_statistics import BLOCK, RunStatistics
 from deepemotion.subject_file import SubjectFile
 from deepemotion.subject_format import Statistic
 
@@ -93,13 +93,13 @@ class VolumeReader:
             chosen = np.s_[:] if self._chosen_P is None else self._chosen_P
             return {name: self.file.statistics(name)[:, chosen] for name in names}
         runs = []
-        volume = np.empty((1, len(self._grid.voxels)), np.int16)
+        volumes = np.empty((BLOCK, len(self._grid.voxels)), np.int16)
         for run in self.file.volumes_per_run:
-            gathered = RunStatistics(volume.shape[1])
+            gathered = RunStatistics(volumes.shape[1])
             rows = np.flatnonzero(self.file.run == run)
-            for row in rows[np.argsort(self.file.index_in_run[rows])]:
-                slope, intercept = self.read(np.array([row]), volume)[0]
-                gathered.add(volume[0], slope, intercept)
+            rows = rows[np.argsort(self.file.index_in_run[rows])]
+            for block in (rows[i : i + BLOCK] for i in range(0, len(rows), BLOCK)):
+                gathered.add(volumes[: len(block)], self.read(block, volumes[: len(block)]))
             runs.append(gathered.result())
         return {name: np.stack([run[name] for run in runs]) for name in names}
 

@@ -21,7 +21,7 @@ def test_gathered_voxels_are_those_of_the_mask_in_its_order(mask: np.ndarray, dt
     volume = np.arange(mask.size).astype(dtype)
     inside = mask.ravel(order="F")
     out = np.empty(inside.sum(), dtype)
-    kernels.gather(volume, kernels.mask_segments(mask), out)
+    kernels.gather(volume, kernels.Segments.of(mask), out)
     np.testing.assert_array_equal(out, volume[inside])
 
 
@@ -30,7 +30,7 @@ def test_gathered_voxels_are_those_of_the_mask_in_its_order(mask: np.ndarray, dt
     [({"mask": 9}, "i2"), ({"mask": 5, "out": 4}, "i2"), ({"mask": 8}, "i4"), ({"mask": 8, "step": 2}, "i2")],
 )
 def test_arrays_that_do_not_go_together_are_refused(sizes: dict[str, int], kind: str) -> None:
-    segments = kernels.mask_segments(np.ones((sizes["mask"], 1, 1), bool))
+    segments = kernels.Segments.of(np.ones((sizes["mask"], 1, 1), bool))
     volume = np.zeros(16, "i2")[:: sizes.get("step", 1)][:8]
     with pytest.raises(ValueError, match="do not go together"):
         kernels.gather(volume, segments, np.empty(sizes.get("out", sizes["mask"]), kind))
