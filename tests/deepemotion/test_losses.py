@@ -1,5 +1,9 @@
 """Losses and optimisers: the definitions, and what they do to a training."""
 
+import copy
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -156,6 +160,50 @@ def test_a_linear_model_s_decay_is_a_penalty_s_gradient():
     # Adam's first step is the learning rate against the gradient's sign, whatever its size.
     torch.testing.assert_close(after["logits.weight"], before["logits.weight"] - 0.01)
     assert torch.equal(after["logits.bias"], before["logits.bias"])
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.2])
+def test_steps_are_those_of_torch_s_optimiser_and_so_is_what_a_checkpoint_holds(decay):
+    torch.manual_seed(0)
+    mine = torch.nn.Linear(5, 3)
+    torchs = copy.deepcopy(mine)
+    optimiser = optimisers.build(mine, TrainSettings(learning_rate=0.01, weight_decay=decay))
+    groups = [{"params": [torchs.weight], "weight_decay": decay}, {"params": [torchs.bias], "weight_decay": 0.0}]
+    kind = torch.optim.AdamW if decay else torch.optim.Adam
+    other = kind(groups if decay else torchs.parameters(), lr=0.01, fused=True)
+    for _ in range(3):
+        x_BF = torch.randn(4, 5)
+        for model, steps in ((mine, optimiser), (torchs, other)):
+            steps.zero_grad()
+            model(x_BF).square().sum().backward()
+            steps.step()
+        other.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+        optimiser.load_state_dict(copy.deepcopy(other.state_dict()))
+    assert torch.equal(mine.weight, torchs.weight)
+    assert torch.equal(mine.bias, torchs.bias)
+    assert optimiser.state_dict()["param_groups"] == other.state_dict()["param_groups"]
+
+
+TRAINS_AND_TELLS = """
+import sys
+from deepemotion.cli import main
+try:
+    main()
+finally:
+    print("imported:", "torch._dynamo" in sys.modules)
+"""
+
+
+def test_a_training_does_without_the_compiler(tiny_packed, tiny_labels, tmp_path):
+    """Importing it takes a second, and more memory than all else that a small trial needs."""
+    words = ["train", tmp_path / "t", "--data", tiny_packed, "--labels", tiny_labels, "--subjects", "1"]
+    small = ["--config", "demo", "--set", "train.epochs=1", "--set", "data.drop_overlaps=false"]
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINS_AND_TELLS, *map(str, words), *small], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert TrialDirectory(tmp_path / "t").result.exists()
+    assert done.stdout.endswith("imported: False\n")
 
 
 @pytest.mark.parametrize(
