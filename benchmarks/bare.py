@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from benchmarks.data import CLASSES, Shape
-from deepemotion import allocator
+from deepemotion import allocator, optimisers
 from deepemotion.models.cnn3d import CNN3D
+from deepemotion.settings import TrainSettings
 
 
 class BareEpoch:
@@ -25,7 +26,7 @@ class BareEpoch:
         self._x_B1ZYX = torch.randn(batch_size, 1, z, y, x)
         self._label_B = torch.arange(batch_size) % len(CLASSES)
         self._model = CNN3D((z, y, x), len(CLASSES)).to(memory_format=torch.channels_last_3d)
-        self._optimiser = torch.optim.Adam(self._model.parameters(), lr=1e-3, fused=True)
+        self._optimiser = optimisers.build(self._model, TrainSettings(learning_rate=1e-3))
 
     def train(self, batches: int) -> float:
         """Return the seconds that `batches` training steps took."""
