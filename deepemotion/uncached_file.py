@@ -1,4 +1,4 @@
-"""Writes past the system's cache of files: copying to it would take a twenty-fifth of packing's time on a core."""
+"""Writes past the system's cache of files: copying to it takes a twenty-fifth of packing's time on a core, or more."""
 
 import errno
 import mmap
@@ -9,6 +9,8 @@ from typing import Self
 
 # The system asks that memory and place in the file are both multiples of the disk's block, which is a page at most.
 PAGE = mmap.PAGESIZE
+# What file systems say that cannot do without the cache.
+_REFUSALS = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 class UncachedFile:
@@ -24,7 +26,7 @@ class UncachedFile:
         try:
             self._direct = os.open(path, os.O_WRONLY | os.O_DIRECT)
         except OSError as error:
-            if error.errno != errno.EINVAL:
+            if error.errno not in _REFUSALS:
                 os.close(self._cached)
                 raise
 
@@ -56,7 +58,7 @@ class UncachedFile:
         try:
             return os.pwrite(direct, pages, offset)
         except OSError as error:
-            if error.errno != errno.EINVAL:
+            if error.errno not in _REFUSALS:
                 raise
             os.close(direct)
             self._direct = None
