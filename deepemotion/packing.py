@@ -1,4 +1,4 @@
-"""NIfTI runs -> one packed subject file, streaming: a volume at a time from gzip to HDF5, several runs at once."""
+"""NIfTI runs -> one packed subject file, streaming: a volume at a time, and several runs at once."""
 
 import os
 import shutil

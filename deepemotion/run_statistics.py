@@ -44,7 +44,7 @@ class RunStatistics:
     def result(self) -> dict[str, NDArray[np.float32]]:
         """Return mean, std (ddof 0) and trend (slope of the least-squares line, units per volume), each (V,).
 
-        At least two volumes must have been added: one has no trend. It is worked out where the sums are, which end so.
+        At least two volumes must have been added: one has no trend. It takes the sums' place: call it once, last.
         """
         count = self._count
         self._sums /= count

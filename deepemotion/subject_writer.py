@@ -34,7 +34,7 @@ from deepemotion.subject_format import (
 )
 from deepemotion.uncached_file import PAGE, UncachedFile
 
-# The volumes begin with a page; the rest of the file is too small to be worth it.
+# Whatever has 64 KiB or more, the volumes above all, begins with a page.
 _ALIGNED = {"alignment_threshold": 1 << 16, "alignment_interval": PAGE}
 _PACKAGES = ("deepemotion", "h5py", "isal", "nibabel", "numpy")
 
@@ -56,8 +56,8 @@ class Layout:
 class SubjectWriter:
     """Takes the runs of a subject, in any order and several at once, each through a `RunWriter` in one thread.
 
-    HDF5 says where the volumes lie. Unless they are compressed they are written there without it, in a thread of its
-    own, beside the packing.
+    Volumes are written beside the packing, in a thread of its own: to where HDF5 says that they lie, but without it,
+    unless they are compressed.
     """
 
     def __init__(self, file: h5py.File, layout: Layout, volumes: UncachedFile, writing: ThreadPoolExecutor) -> None:
