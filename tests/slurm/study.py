@@ -86,9 +86,13 @@ class Study:
 
     def submit_slowly(self, name: str, epochs: int, *more: object) -> subprocess.CompletedProcess[str]:
         """Launch trials of the linear model on a disk that takes them 0.2 s an epoch, until that is changed."""
+        return self.submit(name, epochs, *more, *LINEAR, env=self.slow_environment(name, _BRISK_SYNC_S))
+
+    def slow_environment(self, name: str, sync_s: float = _SLOW_SYNC_S) -> dict[str, str]:
+        """Return the environment to launch from, so that the disk takes a run's trials 4 `sync_s` an epoch."""
         slow = {"PYTHONPATH": str(Path(__file__).parent / "slow_disk"), "SYNC_SECONDS": str(self._sync_seconds(name))}
-        self._let_syncs_take(name, _BRISK_SYNC_S)
-        return self.submit(name, epochs, *more, *LINEAR, env={**os.environ, **slow})
+        self._let_syncs_take(name, sync_s)
+        return {**os.environ, **slow}
 
     def slow_down_amid(self, *names: str) -> None:
         """Wait until each run has a trial that is done and one amid its epochs; from then on it takes 2 s an epoch.
@@ -140,6 +144,11 @@ class Study:
         """Return how many epochs each trial has behind it."""
         trials = (self.run(name).path / "trials").glob("*/epochs.tsv")
         return {path.parent.name: len(TrialDirectory(path.parent).read_epochs()) for path in trials}
+
+    def hosts(self, name: str) -> set[str]:
+        """Return the nodes on which trials have begun."""
+        logs = (self.run(name).path / "trials").glob("*/log.txt")
+        return {host for log in logs for host in re.findall(r"host (\S+), GPUs", log.read_text())}
 
     def results(self, name: str) -> dict[str, int]:
         """Return when the result of each trial that is done was written (ns)."""

@@ -31,8 +31,12 @@ def test_an_array_gives_the_results_of_one_machine(study, local):
 def test_ray_gives_the_results_of_one_machine_while_following_is_left_and_taken_up_again(study, local):
     words = ["--on", "slurm", "--cluster", study.profile("ray"), "--follow"]
     launch = [LAUNCH, "--all-subjects", *study.words("ray", QUICK, *words)]
-    with study.cluster.popen(*launch, stderr=subprocess.PIPE, text=True) as process:
+    slow = study.slow_environment("ray")
+    with study.cluster.popen(*launch, stderr=subprocess.PIPE, text=True, env=slow) as process:
         study.wait_for_epochs("ray", 1)
+        # Else the workers of the first node could do it all before the others' are there.
+        wait_for(lambda: len(study.hosts("ray")) > 1, "two nodes at work", lambda: study.logs("ray"))
+        study.speed_up("ray")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
