@@ -6,18 +6,22 @@ from typing import Any
 
 from benchmarks.stage import RESULTS, Figure, written
 
-_README = Path(__file__).parent / "README.md"
+README = Path(__file__).parent / "README.md"
 _BEGIN, _END = "<!-- results: written by `make bench` -->", "<!-- end of results -->"
 
 
 def write() -> None:
-    """Replace what is between the markers by the results that lie in benchmarks/results."""
-    text = _README.read_text(encoding="utf-8")
+    """Put the results that lie in benchmarks/results into the page."""
+    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def filled(text: str) -> str:
+    """Return the page's text with what is between the markers replaced by the results."""
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     stages = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))]
     parts = "\n\n".join(_section(stage) for stage in stages)
-    _README.write_text(f"{before}{_BEGIN}\n{parts}\n\n{_END}{after}", encoding="utf-8")
+    return f"{before}{_BEGIN}\n{parts}\n\n{_END}{after}"
 
 
 def _section(stage: dict[str, Any]) -> str:
