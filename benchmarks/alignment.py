@@ -18,7 +18,7 @@ import torch
 
 from benchmarks import child, data
 from benchmarks.stage import Stage, at_least, at_most, stage
-from deepemotion import shipped, simulation
+from deepemotion import config_files, simulation
 from deepemotion.alignment import align
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
@@ -79,7 +79,7 @@ def accuracies(seed: int, kind: str, quick: bool, folder: Path) -> list[dict[str
         ):
             changes = [*MODELS[model], "split.protocol=run", f"split.fold={fold}", f"align.features={features}"]
             changes += ["train.epochs=2"] * quick + [f"align.method={'none' if method == 'own' else method}"]
-            trial = make_trial(read_settings(shipped.find("demo"), changes), seen, unseen)
+            trial = make_trial(read_settings(config_files.find("demo"), changes), seen, unseen)
             with tempfile.TemporaryDirectory(dir=folder) as out:
                 result = train(trial, packed, labels, TrialDirectory(Path(out) / "trial"), lambda metrics: None)
             side = "unseen" if unseen else "validation"
@@ -146,7 +146,7 @@ def seconds_and_moments(quick: bool) -> tuple[float, int, int]:
     # A quarter of the film is labelled, as in the published labels.
     labels.emotion[np.arange(len(labels.emotion)) % 4 > 0] = -1
     changes = ["split.protocol=run", "split.fold=1", "align.method=srm"]
-    trial = make_trial(read_settings(shipped.find("demo"), changes), ["01"], ["02"])
+    trial = make_trial(read_settings(config_files.find("demo"), changes), ["01"], ["02"])
     samples = load(folder, ["01", "02"], labels, trial.data)
     torch.set_num_threads(CPUS)
     started = time.monotonic()

@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks import data
 from benchmarks.stage import Stage, at_least, stage
-from deepemotion import explanation, saliency, shipped, simulation
+from deepemotion import config_files, explanation, saliency, simulation
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.explanation import Options
@@ -57,7 +57,7 @@ def overlaps(seed: int, quick: bool, folder: Path) -> list[dict[str, Any]]:
         for kind, permutation in LABELS.items():
             changes = [f"model.name={model}", f"train.epochs={3 if quick else epochs}", "data.drop_overlaps=false"]
             changes += [f"data.permutation={permutation}", f"train.seed={seed}"]
-            trial = make_trial(read_settings(shipped.find("demo"), changes), ["01"], [])
+            trial = make_trial(read_settings(config_files.find("demo"), changes), ["01"], [])
             directory = TrialDirectory(folder / f"{model}_{kind}")
             result = train(trial, packed, labels, directory, lambda metrics: None)
             trained = load_trained(directory, packed, labels)

@@ -16,7 +16,7 @@ from scipy import stats
 
 from benchmarks import data
 from benchmarks.stage import Stage, at_most, stage
-from deepemotion import shipped, simulation
+from deepemotion import config_files, simulation
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing import PackRequest, pack_subject
@@ -60,7 +60,7 @@ def p_values(seed: int, signal: float, folder: Path) -> list[dict[str, Any]]:
         for fold, k in itertools.product(PROTOCOLS[protocol], range(PERMUTATIONS + 1)):
             changes = [*SETTINGS, f"split.protocol={protocol}", f"data.permutation={k}", f"data.permute={kind}"]
             changes += [] if fold is None else [f"split.fold={fold}"]
-            trial = make_trial(read_settings(shipped.find("demo"), changes), ["01"], [])
+            trial = make_trial(read_settings(config_files.find("demo"), changes), ["01"], [])
             name = f"{protocol}_{kind}_{fold}_{k}"
             directory = TrialDirectory(folder / "trials" / name)
             result = train(trial, packed, labels, directory, lambda metrics: None)

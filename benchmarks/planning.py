@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks import data, programs
 from benchmarks.stage import at_most, stage
-from deepemotion import shipped
+from deepemotion import config_files
 from launcher import data_facts, experiment
 from launcher.experiment import Experiment
 from launcher.plan import DataFacts, make_plan
@@ -22,7 +22,7 @@ def sweep(trials: int) -> dict[str, list[Any]]:
 def question(trials: int) -> tuple[Experiment, DataFacts]:
     """Return what a plan of as many trials is made from."""
     folder = data.packed((8, 8, 8), 20, subjects=_SUBJECTS)
-    wanted = experiment.read(shipped.find("paper"), [], {"pooled": False}, sweep(trials))
+    wanted = experiment.read(config_files.find("paper"), [], {"pooled": False}, sweep(trials))
     return wanted, data_facts.read(folder, folder / "labels.tsv", wanted)[0]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError, from_validation
 
 
@@ -77,7 +77,7 @@ class Dataset(_Strict):
     def read(cls, path: Path) -> Self:
         """Read a description. Raises UserError that names the file and key."""
         try:
-            return cls.model_validate(shipped.read_yaml(path))
+            return cls.model_validate(config_files.read_yaml(path))
         except pydantic.ValidationError as error:
             raise from_validation(error, path, cls) from error
 
@@ -87,7 +87,7 @@ class Dataset(_Strict):
         if not root.is_dir():
             raise UserError(f"{root}: no such folder; give the root of the dataset")
         if description is not None:
-            return cls.read(shipped.find(description, "datasets"))
+            return cls.read(config_files.find(description, "datasets"))
         path = root / "dataset.yaml"
         if not path.is_file():
             raise UserError(f"{path}: not found; say --dataset studyforrest, or give a description's path")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError, from_validation
 from deepemotion.labels import NONE
 
@@ -72,7 +72,7 @@ class Rule(BaseModel):
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a rule. Raises UserError that names the file and key."""
-        return cls._validate(shipped.read_yaml(path), path)
+        return cls._validate(config_files.read_yaml(path), path)
 
     def replaced(self, where: str | Path, **values: object) -> Self:
         """Return the rule with other values, validated. Raises UserError that blames `where`."""

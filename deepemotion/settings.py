@@ -7,7 +7,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError, from_validation
 
 
@@ -140,7 +140,7 @@ def make_trial(settings: TrialSettings, subjects: list[str], unseen_subjects: li
 
 def read_settings(config: Path, overrides: list[str]) -> TrialSettings:
     """Read the trial sections of an experiment's YAML, with `key=value` overrides. Raises UserError naming the key."""
-    content = apply_overrides(shipped.read_yaml(config), overrides, config)
+    content = apply_overrides(config_files.read_yaml(config), overrides, config)
     # An experiment's other sections mean nothing here; setting one would be a mistake.
     wanted = {*TRIAL_SECTIONS, *(override.partition(".")[0].strip() for override in overrides)}
     try:

@@ -10,7 +10,7 @@ import pydantic
 import yaml
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError, did_you_mean, from_validation
 from deepemotion.settings import Section
 from launcher.sbatch_options import problem
@@ -174,8 +174,8 @@ _KEYS = {field.alias or name for name, field in ClusterProfile.model_fields.item
 
 def read(name_or_path: str) -> ClusterProfile:
     """Read a profile: a file of that path, or one that ships in `configs/clusters`. Raises UserError: file and key."""
-    path = shipped.find(name_or_path, "clusters")
-    content = shipped.read_yaml(path)
+    path = config_files.find(name_or_path, "clusters")
+    content = config_files.read_yaml(path)
     for key in map(str, content):
         if key not in _KEYS:
             raise UserError(f"{path}: {key}: no such key{did_you_mean(key, _KEYS)}")

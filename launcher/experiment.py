@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.dataset import parse_subjects
 from deepemotion.errors import UserError, from_validation
 from deepemotion.settings import Section, TrialSettings, apply_overrides, parse_value
@@ -64,7 +64,7 @@ def read(config: Path, overrides: list[str], plan_changes: dict[str, Any], sweep
 
     Raises UserError naming the file and key.
     """
-    content = apply_overrides(shipped.read_yaml(config), overrides, config)
+    content = apply_overrides(config_files.read_yaml(config), overrides, config)
     plan = {**_mapping(content, "plan", config), **plan_changes}
     plan["sweep"] = {**_mapping(plan, "sweep", config), **sweeps}
     try:

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from deepemotion import annotations as raw
-from deepemotion import consensus, label_figure, models, shipped
+from deepemotion import config_files, consensus, label_figure, models
 from deepemotion.errors import UserError
 from deepemotion.figures import network
 from deepemotion.grid import Grid
@@ -31,7 +31,7 @@ def labels(run: RunDirectory, annotations: Path | None) -> Figure | str:
         return "a run does not know where the observers' annotations lie: --annotations FOLDER"
     labels_file = Sources.read(run.path).labels
     times = Labels.read(labels_file).movie_time
-    rule = Rule.read(shipped.find(_RULE, "labels")).replaced("figure 1", observers=_OBSERVERS)
+    rule = Rule.read(config_files.find(_RULE, "labels")).replaced("figure 1", observers=_OBSERVERS)
     events = raw.read(annotations, rule.observers, rule.class_of)
     given = consensus.labels_given(events, consensus.Grid(times[0], times[1] - times[0], len(times)), rule)
     if not given.any():

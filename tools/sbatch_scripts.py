@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.dataset import Dataset
 from launcher.backends.sbatch import Script
 from launcher.backends.slurm_pack import array_script
@@ -33,7 +33,7 @@ def scripts() -> dict[str, str]:
     """Return the text of each script by its name."""
     profile = ClusterProfile.model_validate({"time": 720, "cpus_per_node": 8, "gpus_per_node": 1, "memory_gb": 32})
     packing = ClusterProfile.model_validate({"time": 120, "cpus_per_node": 2, "memory_gb": 2})
-    study = Dataset.read(shipped.find("studyforrest", "datasets"))
+    study = Dataset.read(config_files.find("studyforrest", "datasets"))
     made = {
         "train_ray": Script("de-train", WORK, profile.model_copy(update={"nodes": 2}), None).text(),
         "train_array": Script("de-train", WORK, profile, None, array="").text(),

@@ -35,10 +35,10 @@ def label(
 ) -> None:
     """Turn observers' annotations into the emotion of each movie time."""
     from deepemotion import annotations as raw
-    from deepemotion import consensus, files, labels, shipped
+    from deepemotion import config_files, consensus, files, labels
     from deepemotion.dataset import Dataset
 
-    movie = Dataset.read(shipped.find(dataset, "datasets"))
+    movie = Dataset.read(config_files.find(dataset, "datasets"))
     changes: dict[str, Any] = {"observers": observers, "threshold": threshold, "ties": ties.value if ties else None}
     chosen = _choose_rule(rule, changes, None if clusters == "auto" else clusters)
     events = raw.read(annotations, chosen.observers, chosen.class_of)
@@ -95,13 +95,13 @@ def label(
 
 
 def _choose_rule(rule: str, changes: dict[str, Any], clusters: str | None) -> "Rule":
-    from deepemotion import shipped
+    from deepemotion import config_files
     from deepemotion.label_rules import Rule
 
-    chosen = Rule.read(shipped.find(rule, "labels"))
+    chosen = Rule.read(config_files.find(rule, "labels"))
     for option, value in changes.items():
         if value is not None:
             chosen = chosen.replaced(f"--{option} {value}", **{option: value})
     if clusters is not None:
-        chosen = chosen.replaced(clusters, clusters=shipped.read_yaml(Path(clusters)))
+        chosen = chosen.replaced(clusters, clusters=config_files.read_yaml(Path(clusters)))
     return chosen

@@ -23,12 +23,12 @@ def train(
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, e.g. train.epochs=10.")] = None,
 ) -> None:
     """Train one model and predict every labelled volume; the same result as the same trial of an experiment."""
-    from deepemotion import shipped
+    from deepemotion import config_files
     from deepemotion.dataset import parse_subjects
     from deepemotion.settings import make_trial, read_settings
     from deepemotion.trial_directory import TrialDirectory
 
-    settings = read_settings(shipped.find(config), set_ or [])
+    settings = read_settings(config_files.find(config), set_ or [])
     trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
     _refuse(trial, data, labels)
     from deepemotion.memory import available_memory

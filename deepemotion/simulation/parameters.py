@@ -7,7 +7,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.dataset import Dataset, Segment
 from deepemotion.errors import UserError
 
@@ -69,7 +69,7 @@ class Parameters:
 
     def dataset(self) -> Dataset:
         """Return the description: the real dataset's subjects (then 21, 22, ...) and file patterns, our segments."""
-        real = Dataset.read(shipped.find("studyforrest", "datasets"))
+        real = Dataset.read(config_files.find("studyforrest", "datasets"))
         labels = itertools.chain(real.subjects, (f"{number:02d}" for number in itertools.count(21)))
         segments = []
         start = 0.0

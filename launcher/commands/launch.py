@@ -91,10 +91,10 @@ def launch(
         raise UserError(f"--after {after}: only SLURM waits for jobs; say --on slurm or slurm-array, and --cluster")
     if name is not None and (Path(name).name != name or name.startswith(".")):
         raise UserError(f"--name {name}: a run is a folder of --runs; give a name without / that begins with no dot")
-    from deepemotion import shipped
+    from deepemotion import config_files
     from launcher.run_directory import RunDirectory
 
-    path = shipped.find(config)
+    path = config_files.find(config)
     run = RunDirectory(runs / (name or path.stem))
     if after is not None and not dry_run:
         from launcher import later

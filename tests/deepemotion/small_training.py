@@ -1,6 +1,6 @@
 """A training of seconds, and what of two of them has to be equal."""
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.settings import make_trial, read_settings
 from deepemotion.trial_directory import TrialDirectory
 
@@ -8,7 +8,7 @@ SMALL = ["train.epochs=6", "train.batch_size=16", "data.drop_overlaps=false"]
 
 
 def trial(*overrides, subjects=("01",), unseen=()):
-    return make_trial(read_settings(shipped.find("demo"), [*SMALL, *overrides]), list(subjects), list(unseen))
+    return make_trial(read_settings(config_files.find("demo"), [*SMALL, *overrides]), list(subjects), list(unseen))
 
 
 def comparable(directory):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepemotion import aligned_moments, shipped, timing
+from deepemotion import aligned_moments, config_files, timing
 from deepemotion.aligned_moments import AlignedMoments
 from deepemotion.alignment import align
 from deepemotion.dataset import Dataset
@@ -30,7 +30,7 @@ METHODS = pytest.mark.parametrize("method", ["srm", "procrustes"])
 
 def trial(*overrides, subjects=("01", "02"), unseen=("03",), method="srm"):
     settings = ("split.protocol=run", f"split.fold={FOLD}", f"align.method={method}", "align.features=8")
-    return make_trial(read_settings(shipped.find("demo"), [*settings, *overrides]), list(subjects), list(unseen))
+    return make_trial(read_settings(config_files.find("demo"), [*settings, *overrides]), list(subjects), list(unseen))
 
 
 def aligned(packed, labels, wanted, log=lambda line: None):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import shipped, training
+from deepemotion import config_files, training
 from deepemotion.augmentation import Augmentation, Mix
 from deepemotion.settings import AugmentSettings, make_trial, read_settings
 from deepemotion.trial_directory import TrialDirectory
@@ -125,7 +125,7 @@ def test_seed_and_epoch_decide_and_nothing_else_does():
 
 def run(folder, packed, labels, *overrides, on_epoch=lambda metrics: None):
     settings = read_settings(
-        shipped.find("demo"), ["train.epochs=3", "train.batch_size=16", "data.drop_overlaps=false", *overrides]
+        config_files.find("demo"), ["train.epochs=3", "train.batch_size=16", "data.drop_overlaps=false", *overrides]
     )
     directory = TrialDirectory(folder)
     training.train(make_trial(settings, ["01"], []), packed, labels, directory, on_epoch)

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepemotion import annotations, shipped
+from deepemotion import annotations, config_files
 from deepemotion.annotations import Event
 from deepemotion.consensus import Consensus, Grid, count_labelled, labels_given, vote
 from deepemotion.dataset import Dataset
 from deepemotion.label_rules import Rule
 
-PAPER = Rule.read(shipped.find("paper", "labels"))
-INTERVAL = Rule.read(shipped.find("interval", "labels"))
-STUDYFORREST = Dataset.read(shipped.find("studyforrest", "datasets"))
+PAPER = Rule.read(config_files.find("paper", "labels"))
+INTERVAL = Rule.read(config_files.find("interval", "labels"))
+STUDYFORREST = Dataset.read(config_files.find("studyforrest", "datasets"))
 GRID = Grid(start=0.0, step=2.0, count=10)
 
 # Hundredths of a second: what lies closer to a grid time than rounding errors counts as on it.

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.dataset import Dataset, parse_subjects
 from deepemotion.errors import UserError
 
@@ -39,7 +39,7 @@ def written(folder: Path, description: object) -> Path:
 
 
 def test_studyforrest_is_the_real_dataset() -> None:
-    dataset = Dataset.read(shipped.find("studyforrest", "datasets"))
+    dataset = Dataset.read(config_files.find("studyforrest", "datasets"))
     assert len(dataset.subjects) == 19
     assert "10" not in dataset.subjects
     assert [dataset.volumes(segment) for segment in dataset.segments] == [451, 441, 438, 488, 462, 439, 542, 338]

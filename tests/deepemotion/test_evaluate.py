@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemotion import further_subjects, shipped
+from deepemotion import config_files, further_subjects
 from deepemotion.errors import UserError
 from deepemotion.settings import make_trial, read_settings
 from deepemotion.subject_file import subject_path
@@ -18,7 +18,7 @@ BLOCKS = ("split.protocol=block", "split.fold=1", "split.folds=2", "split.block_
 
 
 def trained(folder, packed, labels, unseen=(), changes=()):
-    settings = read_settings(shipped.find("demo"), ["train.epochs=2", "data.drop_overlaps=false", *changes])
+    settings = read_settings(config_files.find("demo"), ["train.epochs=2", "data.drop_overlaps=false", *changes])
     directory = TrialDirectory(folder)
     train(make_trial(settings, ["01"], list(unseen)), packed, labels, directory, lambda metrics: None)
     return directory

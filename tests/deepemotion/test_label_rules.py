@@ -2,19 +2,19 @@ from pathlib import Path
 
 import pytest
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.label_rules import Rule
 
 
 @pytest.fixture
 def rule() -> Rule:
-    return Rule.read(shipped.find("interval", "labels"))
+    return Rule.read(config_files.find("interval", "labels"))
 
 
 @pytest.mark.parametrize("name", ["paper", "interval"])
 def test_rules_that_ship_sort_22_labels_into_5_classes(name: str) -> None:
-    rule = Rule.read(shipped.find(name, "labels"))
+    rule = Rule.read(config_files.find(name, "labels"))
     assert rule.classes == ("ANGER", "FEAR", "HAPPINESS", "LOVE", "SADNESS")
     assert len(rule.class_of) == 22
     assert list(rule.class_of) == sorted(rule.class_of)
@@ -63,6 +63,6 @@ def test_observers_may_be_written_as_one_string(rule: Rule) -> None:
 
 def test_an_unknown_key_is_named_with_the_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text(shipped.find("paper", "labels").read_text() + "treshold: 4\n")
+    path.write_text(config_files.find("paper", "labels").read_text() + "treshold: 4\n")
     with pytest.raises(UserError, match=r"mine\.yaml: treshold: no such key; did you mean threshold"):
         Rule.read(path)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from deepemotion import annotations, shipped
+from deepemotion import annotations, config_files
 from deepemotion.consensus import Grid, labels_given
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
@@ -89,8 +89,8 @@ def test_two_mappings_are_compared_side_by_side() -> None:
 
 
 def test_the_real_frequencies_are_those_of_figure_1(shared_annotations: Path) -> None:
-    rule = Rule.read(shipped.find("paper", "labels"))
-    movie = Dataset.read(shipped.find("studyforrest", "datasets"))
+    rule = Rule.read(config_files.find("paper", "labels"))
+    movie = Dataset.read(config_files.find("studyforrest", "datasets"))
     observers = annotations.read(shared_annotations, rule.observers, rule.class_of)
     given_labels = labels_given(observers, Grid.of_movie(movie, rule), rule)
     frequency = np.sort(LabelStatistics.of(given_labels, tuple(rule.class_of)).frequency)[::-1]

@@ -6,7 +6,7 @@ import torch
 from atlas_image import slabs, write_atlas
 from sklearn.linear_model import LogisticRegression
 
-from deepemotion import atlas, models, optimisers, shipped
+from deepemotion import atlas, config_files, models, optimisers
 from deepemotion.errors import UserError
 from deepemotion.settings import ModelSettings, TrainSettings, make_trial, read_settings
 from deepemotion.subject_file import SubjectFile, subject_path
@@ -167,7 +167,7 @@ def test_an_atlas_is_cut_as_the_volumes_are(tmp_path, tiny_packed, tiny_labels):
 
     def accuracies(crop):
         changes = ["model.name=roi-linear", f"model.atlas={path}", "train.epochs=2", f"data.crop={crop}"]
-        trial = make_trial(read_settings(shipped.find("demo"), changes), ["01"], [])
+        trial = make_trial(read_settings(config_files.find("demo"), changes), ["01"], [])
         directory = TrialDirectory(tmp_path / f"crop-{crop}")
         train(trial, tiny_packed, tiny_labels, directory, lambda metrics: None)
         return [{**row, "time/epoch": 0} for row in directory.read_epochs()]
@@ -181,7 +181,7 @@ def test_a_training_belongs_to_its_atlas_s_content(tiny_packed, tiny_labels, tmp
 
     def run(path, folder="trial"):
         changes = ["model.name=roi-linear", f"model.atlas={path}", "train.epochs=1", "data.drop_overlaps=false"]
-        trial = make_trial(read_settings(shipped.find("demo"), changes), ["01", "02"], [])
+        trial = make_trial(read_settings(config_files.find("demo"), changes), ["01", "02"], [])
         directory = TrialDirectory(tmp_path / folder)
         train(trial, tiny_packed, tiny_labels, directory, lambda metrics: None)
         return directory

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from deepemotion import models, optimisers, shipped
+from deepemotion import config_files, models, optimisers
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
 from deepemotion.losses import Loss, balanced
@@ -212,7 +212,7 @@ def test_a_training_does_without_the_compiler(tiny_packed, tiny_labels, tmp_path
 )
 def test_a_training_with_it_learns_and_goes_on_exactly(tiny_packed, tiny_labels, tmp_path, changes):
     small = ["train.epochs=4", "train.batch_size=16", "data.drop_overlaps=false", "train.weight_decay=0.01", *changes]
-    trial = make_trial(read_settings(shipped.find("demo"), small), ["01"], [])
+    trial = make_trial(read_settings(config_files.find("demo"), small), ["01"], [])
 
     def run(folder, on_epoch=lambda metrics: None):
         return train(trial, tiny_packed, tiny_labels, TrialDirectory(tmp_path / folder), on_epoch)

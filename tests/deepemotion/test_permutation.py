@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.labels import Labels
 from deepemotion.movie_blocks import label_blocks, moment_positions
 from deepemotion.permutation import LEAST_SHIFT, order, permuted
@@ -133,7 +133,7 @@ def test_only_labels_change():
 @KINDS
 def test_a_training_sees_the_permuted_labels(tiny_packed, tiny_labels, tmp_path, kind):
     changes = ["train.epochs=1", "data.permutation=4", f"data.permute={kind}"]
-    trial = make_trial(read_settings(shipped.find("demo"), changes), ["01", "03"], [])
+    trial = make_trial(read_settings(config_files.find("demo"), changes), ["01", "03"], [])
     train(trial, tiny_packed, tiny_labels, TrialDirectory(tmp_path), lambda metrics: None)
     labels = Labels.read(tiny_labels)
     expected = permuted(load(tiny_packed, ["01", "03"], labels, trial.data).table, trial.data).label

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from deepemotion import memory, placement, shipped
+from deepemotion import config_files, memory, placement
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
@@ -21,7 +21,7 @@ CUDA = torch.device("cuda")
 
 def trial(*overrides, subjects=("01",)):
     small = ["train.epochs=1", "data.drop_overlaps=false", "model.name=linear"]
-    return make_trial(read_settings(shipped.find("demo"), [*small, *overrides]), list(subjects), [])
+    return make_trial(read_settings(config_files.find("demo"), [*small, *overrides]), list(subjects), [])
 
 
 def test_volumes_stay_on_a_device_that_has_room_for_them_and_a_step(tiny_packed, tiny_labels, monkeypatch):

@@ -8,6 +8,7 @@ from torch import nn
 
 from deepemotion import explanation, models, saliency
 from deepemotion.brain_space import BrainSpace
+from deepemotion.config_files import find
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.explanation import Options
@@ -16,7 +17,6 @@ from deepemotion.grid import Grid
 from deepemotion.saliency import EmotionMap
 from deepemotion.samples import Samples, SampleTable
 from deepemotion.settings import DataSettings, ModelSettings, make_trial, read_settings
-from deepemotion.shipped import find
 from deepemotion.trained import load_trained
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

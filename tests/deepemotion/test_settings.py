@@ -2,7 +2,7 @@
 
 import pytest
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.settings import make_trial, read_settings
 
@@ -13,7 +13,7 @@ def write(path, text):
 
 
 def test_the_published_protocol_ships():
-    settings = read_settings(shipped.find("paper"), [])
+    settings = read_settings(config_files.find("paper"), [])
     assert (settings.data.timing, settings.data.lag_s, settings.data.normalisation) == ("cumulative", 0, "none")
     assert (settings.split.protocol, settings.split.seed, settings.split.validation_share) == ("random", 42, 0.2)
     assert (settings.train.epochs, settings.train.learning_rate) == (50, 1e-3)
@@ -47,7 +47,7 @@ def test_bad_overrides_name_the_key(tmp_path, override, message):
 
 
 def test_a_subject_is_not_both_seen_and_unseen():
-    settings = read_settings(shipped.find("demo"), [])
+    settings = read_settings(config_files.find("demo"), [])
     assert make_trial(settings, ["02", "01"], ["03"]).subjects == ["01", "02"]
     with pytest.raises(UserError, match=r"^--subjects and --unseen: subject 02 is both"):
         make_trial(settings, ["01", "02"], ["02"])
@@ -55,9 +55,9 @@ def test_a_subject_is_not_both_seen_and_unseen():
 
 @pytest.mark.parametrize(("text", "timing"), [("true", "true"), ("'true'", "true"), ("cumulative", "cumulative")])
 def test_timing_is_true_with_and_without_quotes(text, timing):
-    assert read_settings(shipped.find("paper"), [f"data.timing={text}"]).data.timing == timing
+    assert read_settings(config_files.find("paper"), [f"data.timing={text}"]).data.timing == timing
 
 
 def test_timing_false_is_no_timing():
     with pytest.raises(UserError, match=r"data\.timing"):
-        read_settings(shipped.find("paper"), ["data.timing=false"])
+        read_settings(config_files.find("paper"), ["data.timing=false"])

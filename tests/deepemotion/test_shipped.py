@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError
 
 
@@ -14,20 +14,20 @@ def test_configurations_that_ship_are_found_by_name_from_anywhere(
     monkeypatch.chdir(tmp_path)
     # A folder of that name, as a run often has, is not the configuration.
     (tmp_path / "paper").mkdir()
-    assert shipped.find("paper") == shipped.CONFIGS / "paper.yaml"
-    assert shipped.find("studyforrest", "datasets") == shipped.CONFIGS / "datasets" / "studyforrest.yaml"
+    assert config_files.find("paper") == config_files.CONFIGS / "paper.yaml"
+    assert config_files.find("studyforrest", "datasets") == config_files.CONFIGS / "datasets" / "studyforrest.yaml"
 
 
 def test_the_users_own_is_found_by_path(tmp_path: Path) -> None:
     own = tmp_path / "mine.yaml"
     own.touch()
-    assert shipped.find(str(own)) == own
+    assert config_files.find(str(own)) == own
 
 
 @pytest.mark.parametrize("name", ["papre", "../datasets/studyforrest", "missing/paper", ""])
 def test_an_unknown_name_lists_those_that_ship(name: str) -> None:
     with pytest.raises(UserError, match=r"those that do: studyforrest\)$"):
-        shipped.find(name, "datasets")
+        config_files.find(name, "datasets")
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ def test_wrong_yaml_is_refused_in_one_line_with_file_and_line(tmp_path: Path, co
     path = tmp_path / "wrong.yaml"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"wrong\.yaml" + said) as error:
-        shipped.read_yaml(path)
+        config_files.read_yaml(path)
     assert "\n" not in str(error.value)
 
 
 def test_unreadable_yaml_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read: No such file"):
-        shipped.read_yaml(tmp_path / "missing.yaml")
+        config_files.read_yaml(tmp_path / "missing.yaml")
     with pytest.raises(UserError, match="cannot read: Is a directory"):
-        shipped.read_yaml(tmp_path)
+        config_files.read_yaml(tmp_path)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.commands import simulate as command
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
@@ -39,7 +39,7 @@ def small_digests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_real_volume_counts_give_the_real_segments_subjects_and_files() -> None:
-    real = Dataset.read(shipped.find("studyforrest", "datasets"))
+    real = Dataset.read(config_files.find("studyforrest", "datasets"))
     simulated = Parameters(volumes_per_run=REAL_VOLUMES).dataset()
     assert simulated.segments == real.segments
     assert simulated.subjects == real.subjects

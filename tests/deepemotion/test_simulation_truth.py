@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import RidgeClassifier
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.dataset import Dataset
 from deepemotion.simulation import Parameters, brain, scan, simulate, story
 from deepemotion.simulation.observers import OBSERVERS, annotate
@@ -110,7 +110,7 @@ def test_blocks_of_a_whole_movie_are_as_long_as_the_real_ones() -> None:
 
 
 def test_clusters_are_those_of_the_published_rule() -> None:
-    clusters = shipped.read_yaml(shipped.find("paper", "labels"))["clusters"]
+    clusters = config_files.read_yaml(config_files.find("paper", "labels"))["clusters"]
     assert isinstance(clusters, dict)
     assert {emotion: sorted(labels) for emotion, labels in story.CLUSTERS.items()} == {
         emotion: sorted(labels) for emotion, labels in clusters.items() if emotion != "NONE"

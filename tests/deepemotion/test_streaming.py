@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.dataset import Dataset, FilePatterns, Segment
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
@@ -140,7 +140,7 @@ def test_a_file_that_is_packed_anew_meanwhile_changes_nothing(tmp_path, labels):
 
 def run(folder, packed, labels, memory_bytes, *changes):
     small = ["train.epochs=2", "train.batch_size=16", "data.drop_overlaps=false"]
-    trial = make_trial(read_settings(shipped.find("demo"), [*small, *changes]), ["01", "02"], ["03"])
+    trial = make_trial(read_settings(config_files.find("demo"), [*small, *changes]), ["01", "02"], ["03"])
     directory = TrialDirectory(folder)
     result = train(trial, packed, labels, directory, lambda metrics: None, memory_bytes)
     epochs = [{**row, "time/epoch": 0} for row in directory.read_epochs()]

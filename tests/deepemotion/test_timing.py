@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.dataset import Dataset, Segment
 from deepemotion.timing import Timing, movie_times, outside_overlaps, run_starts, unique_parts
 
-STUDYFORREST = Dataset.read(shipped.find("studyforrest", "datasets"))
+STUDYFORREST = Dataset.read(config_files.find("studyforrest", "datasets"))
 UNIQUE_PARTS = {
     1: (0, 894),
     2: (894, 1760),

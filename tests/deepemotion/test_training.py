@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_training import SMALL, comparable, trial
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.settings import read_settings
 from deepemotion.sources import Sources
@@ -103,7 +103,7 @@ def test_the_best_epoch_is_kept(straight):
 
 
 def test_device_and_precision_follow_what_there_is(monkeypatch):
-    settings = read_settings(shipped.find("paper"), []).train
+    settings = read_settings(config_files.find("paper"), []).train
     assert choose_device(settings).type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert choose_precision(settings, torch.device("cpu")) is torch.float32
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

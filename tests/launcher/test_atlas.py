@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.subject_file import SubjectFile, subject_path
 from launcher import data_facts, experiment
@@ -20,7 +20,7 @@ def plan(tiny_packed, tiny_labels):
     def made(*overrides, **sweeps):
         sweeps = {key.replace("__", "."): value for key, value in sweeps.items()}
         changes = {"subjects": ["01"]}
-        wanted = experiment.read(shipped.find("demo"), [*SMALL, *overrides], changes, sweeps)
+        wanted = experiment.read(config_files.find("demo"), [*SMALL, *overrides], changes, sweeps)
         facts, _ = data_facts.read(tiny_packed, tiny_labels, wanted)
         return make_plan(wanted, facts)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from launcher.cluster_profile import ClusterProfile, format_time, parse_time, read
 
@@ -26,14 +26,14 @@ def profile(tmp_path):
 
 
 def test_profiles_that_ship_are_valid():
-    names = sorted(path.stem for path in (shipped.CONFIGS / "clusters").glob("*.yaml"))
+    names = sorted(path.stem for path in (config_files.CONFIGS / "clusters").glob("*.yaml"))
     assert names == ["devcluster", "example"]
     assert all(read(name).parameters() for name in names)
 
 
 def test_the_example_shows_every_key():
     keys = {field.alias or name for name, field in ClusterProfile.model_fields.items()}
-    assert set(shipped.read_yaml(shipped.find("example", "clusters"))) == keys
+    assert set(config_files.read_yaml(config_files.find("example", "clusters"))) == keys
 
 
 def test_the_least_profile_leaves_the_rest_to_the_site(profile):

@@ -2,18 +2,18 @@
 
 import pytest
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from launcher.experiment import parse_sweeps, read
 
 
 @pytest.mark.parametrize("name", ["paper", "rigorous", "demo"])
 def test_configurations_that_ship_are_valid(name):
-    assert read(shipped.find(name), [], {}, {}).plan.pooled
+    assert read(config_files.find(name), [], {}, {}).plan.pooled
 
 
 def test_rigorous_leaks_nothing():
-    settings = read(shipped.find("rigorous"), [], {}, {})
+    settings = read(config_files.find("rigorous"), [], {}, {})
     assert settings.data.drop_overlaps
     assert settings.data.timing == "true"
     assert settings.data.lag_s == 4

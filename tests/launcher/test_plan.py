@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from launcher import experiment
 from launcher.plan import AtlasFacts, DataFacts, SubjectFacts, make_plan, replaced
@@ -24,7 +24,7 @@ def facts(subjects=SUBJECTS, **changes):
 
 
 def plan(config="paper", data=None, overrides=(), sweeps=None, **changes):
-    wanted = experiment.read(shipped.find(config), list(overrides), changes, sweeps or {})
+    wanted = experiment.read(config_files.find(config), list(overrides), changes, sweeps or {})
     return make_plan(wanted, data or facts())
 
 

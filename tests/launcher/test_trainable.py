@@ -3,7 +3,7 @@
 import pytest
 from ray import tune
 
-from deepemotion import shipped
+from deepemotion import config_files
 from deepemotion.labels import Labels
 from deepemotion.settings import Trial, make_trial, read_settings
 from deepemotion.sources import data_digest
@@ -18,7 +18,7 @@ def digest(settings, packed, labels):
 
 def test_data_that_changed_since_it_was_planned_fails_the_trial(tiny_packed, tiny_labels, tmp_path, monkeypatch):
     monkeypatch.setattr(tune, "report", lambda metrics: None)
-    settings = make_trial(read_settings(shipped.find("demo"), []), ["01"], []).model_dump(mode="json")
+    settings = make_trial(read_settings(config_files.find("demo"), []), ["01"], []).model_dump(mode="json")
     directory = TrialDirectory(tmp_path / "trial")
     labels = tmp_path / "labels.tsv"
     labels.write_bytes(tiny_labels.read_bytes())
@@ -37,7 +37,7 @@ def test_a_trial_short_of_memory_streams_its_volumes(tiny_packed, tiny_labels, t
     reports = []
     monkeypatch.setattr(tune, "report", reports.append)
     changes = ["train.epochs=1", "model.name=linear", "data.drop_overlaps=false"]
-    settings = make_trial(read_settings(shipped.find("demo"), changes), ["01"], []).model_dump(mode="json")
+    settings = make_trial(read_settings(config_files.find("demo"), changes), ["01"], []).model_dump(mode="json")
     directory = TrialDirectory(tmp_path / "trial")
     trial = {"settings": settings, "data": digest(settings, tiny_packed, tiny_labels), "directory": str(directory.path)}
     trial["memory_limit"] = limit
