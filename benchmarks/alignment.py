@@ -24,7 +24,7 @@ from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing import PackRequest, pack_subject
 from deepemotion.samples import load
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 

@@ -8,7 +8,7 @@ from torch import nn
 from benchmarks.data import CLASSES, Shape
 from deepemotion import allocator, optimisers
 from deepemotion.models.cnn3d import CNN3D
-from deepemotion.settings import TrainSettings
+from deepemotion.settings.schema import TrainSettings
 
 
 class BareEpoch:

@@ -10,7 +10,7 @@ from benchmarks import child, data
 from benchmarks.stage import at_least, stage
 from benchmarks.timing import Timings, interleave
 from deepemotion import samples
-from deepemotion.settings import DataSettings
+from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file import subject_path
 
 _BATCH = 20

@@ -19,7 +19,7 @@ from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.explanation import Options
 from deepemotion.packing import PackRequest, pack_subject
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.trained import load_trained
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

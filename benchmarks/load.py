@@ -9,7 +9,7 @@ from benchmarks import child, data
 from benchmarks.stage import at_least, stage
 from benchmarks.timing import Timings, interleave
 from deepemotion import samples
-from deepemotion.settings import DataSettings
+from deepemotion.settings.schema import DataSettings
 
 _KINDS = {
     "published settings": DataSettings(lag_s=0, drop_overlaps=False, normalisation="none"),

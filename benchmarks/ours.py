@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.child import Finished, Turns
-from deepemotion.settings import DataSettings, ModelSettings, SplitSettings, TrainSettings, Trial
+from deepemotion.settings.schema import DataSettings, ModelSettings, SplitSettings, TrainSettings, Trial
 from deepemotion.training import Metrics, train
 from deepemotion.trial_directory import TrialDirectory
 

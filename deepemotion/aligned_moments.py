@@ -13,7 +13,7 @@ from torch import Tensor
 from deepemotion import splits
 from deepemotion.labels import Labels
 from deepemotion.samples import Samples, load
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.subject_file import SubjectFile
 from deepemotion.timing import outside_overlaps
 from deepemotion.volumes import Held

@@ -21,9 +21,9 @@ from torch import Tensor
 from deepemotion import hyperalignment, splits
 from deepemotion.aligned_moments import AlignedMoments, Moments, blocks, runs_of
 from deepemotion.errors import UserError
-from deepemotion.refusals import refuse_alignment
 from deepemotion.samples import Samples
-from deepemotion.settings import Trial
+from deepemotion.settings.rules import refuse_alignment
+from deepemotion.settings.schema import Trial
 
 _ROWS_AT_ONCE = 32
 _LARGEST = 32767

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepemotion.settings import AugmentSettings
+from deepemotion.settings.schema import AugmentSettings
 
 # Part of the key of the random numbers: the order of an epoch's volumes comes from (seed, epoch) too.
 _STREAM = 0xA06

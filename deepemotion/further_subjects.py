@@ -15,7 +15,7 @@ from deepemotion.grid import Grid
 from deepemotion.labels import Labels
 from deepemotion.placement import fits_device
 from deepemotion.samples import Samples, SampleTable, common_mask, load
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.splits import Audit
 from deepemotion.subject_file import SubjectFile
 from deepemotion.trained import load_model, require_data

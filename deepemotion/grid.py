@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.settings import DataSettings
+from deepemotion.settings.schema import DataSettings
 
 Shape = tuple[int, int, int]
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from deepemotion.errors import UserError
 from deepemotion.samples import SampleTable
-from deepemotion.settings import TrainSettings
+from deepemotion.settings.schema import TrainSettings
 
 
 class Loss:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepemotion.models import entry
-from deepemotion.settings import DataSettings, TrialSettings
+from deepemotion.settings.schema import DataSettings, TrialSettings
 
 # A worker process that has imported torch and Ray, as measured.
 PROCESS_BYTES = 600 * 2**20

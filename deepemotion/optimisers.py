@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from deepemotion.models.linear import LinearModel
-from deepemotion.settings import TrainSettings
+from deepemotion.settings.schema import TrainSettings
 
 
 def build(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deepemotion.movie_blocks import moment_positions
 from deepemotion.samples import SampleTable
-from deepemotion.settings import DataSettings
+from deepemotion.settings.schema import DataSettings
 
 Rows = NDArray[np.int64]
 

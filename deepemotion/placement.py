@@ -12,7 +12,7 @@ from deepemotion.alignment import align
 from deepemotion.grid import Grid
 from deepemotion.labels import Labels
 from deepemotion.samples import Samples, common_mask, load
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.subject_file import SubjectFile
 
 

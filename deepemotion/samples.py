@@ -18,7 +18,7 @@ from deepemotion.errors import UserError
 from deepemotion.grid import Grid, Shape
 from deepemotion.labels import Labels
 from deepemotion.normalisation import normaliser
-from deepemotion.settings import DataSettings
+from deepemotion.settings.schema import DataSettings
 from deepemotion.streaming import SubjectFiles
 from deepemotion.subject_file import SubjectFile
 from deepemotion.subject_format import AFFINE_TOLERANCE

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
-from deepemotion.refusals import refuse_fold
 from deepemotion.samples import SampleTable
-from deepemotion.settings import SplitSettings
+from deepemotion.settings.rules import refuse_fold
+from deepemotion.settings.schema import SplitSettings
 
 Rows = NDArray[np.int64]
 

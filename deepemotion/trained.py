@@ -18,7 +18,7 @@ from deepemotion.labels import Labels
 from deepemotion.memory import available_memory
 from deepemotion.placement import place
 from deepemotion.samples import Samples
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.training import choose_device
 from deepemotion.trial_data import data_checksums
 from deepemotion.trial_directory import TrialDirectory

@@ -21,8 +21,8 @@ from deepemotion.files import remove_abandoned
 from deepemotion.labels import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
-from deepemotion.refusals import refuse_device
-from deepemotion.settings import TRIAL_SECTIONS, TrainSettings, Trial
+from deepemotion.settings.rules import refuse_device
+from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
 from deepemotion.trial_data import TrialData, data_checksums
 from deepemotion.trial_directory import TrialDirectory
 

@@ -13,7 +13,7 @@ from deepemotion.labels import Labels
 from deepemotion.permutation import permuted
 from deepemotion.placement import place
 from deepemotion.samples import Samples
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.splits import Audit
 from deepemotion.subject_file import SubjectFile
 

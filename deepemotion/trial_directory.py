@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from deepemotion import files
 from deepemotion.errors import UserError
 from deepemotion.files import readable, whole_lines, write_text
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 
 if TYPE_CHECKING:
     import pandas as pd

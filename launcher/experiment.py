@@ -9,7 +9,7 @@ from pydantic import Field
 from deepemotion import config_files
 from deepemotion.dataset import parse_subjects
 from deepemotion.errors import UserError, from_validation
-from deepemotion.settings import Section, TrialSettings, apply_overrides, parse_value
+from deepemotion.settings.schema import Section, TrialSettings, apply_overrides, parse_value
 
 
 class PlanSettings(Section):

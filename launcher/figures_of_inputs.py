@@ -16,7 +16,7 @@ from deepemotion.label_rules import Rule
 from deepemotion.label_statistics import LabelStatistics
 from deepemotion.labels import Labels
 from deepemotion.samples import common_mask
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.sources import Sources
 from deepemotion.subject_file import SubjectFile
 from launcher.run_directory import RunDirectory

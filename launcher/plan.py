@@ -10,8 +10,8 @@ from typing import Any
 
 from deepemotion import __version__, memory, models
 from deepemotion.errors import UserError
-from deepemotion.refusals import refuse_alignment, refuse_fold
-from deepemotion.settings import TrialSettings
+from deepemotion.settings.rules import refuse_alignment, refuse_fold
+from deepemotion.settings.schema import TrialSettings
 from deepemotion.sources import data_digest
 from deepemotion.subject_format import FORMAT_VERSION
 from launcher.experiment import Experiment
@@ -55,7 +55,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One training to be run. `settings` is a `deepemotion.settings.Trial` as plain values."""
+    """One training to be run. `settings` is a `deepemotion.settings.schema.Trial` as plain values."""
 
     name: str
     training_set: str

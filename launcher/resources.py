@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepemotion.memory import available_memory as available_memory
-from deepemotion.refusals import refuse_device
+from deepemotion.settings.rules import refuse_device
 from launcher.experiment import ResourceSettings
 from launcher.plan import PlannedTrial
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.sources import data_digest
 from deepemotion.trial_directory import TrialDirectory
 

@@ -8,7 +8,7 @@ import typer
 from deepemotion.console import answer, say, say_how_to_go_on
 
 if TYPE_CHECKING:
-    from deepemotion.settings import Trial
+    from deepemotion.settings.schema import Trial
 
 
 def train(
@@ -25,7 +25,7 @@ def train(
     """Train one model and predict every labelled volume; the same result as the same trial of an experiment."""
     from deepemotion import config_files
     from deepemotion.dataset import parse_subjects
-    from deepemotion.settings import make_trial, read_settings
+    from deepemotion.settings.schema import make_trial, read_settings
     from deepemotion.trial_directory import TrialDirectory
 
     settings = read_settings(config_files.find(config), set_ or [])
@@ -58,7 +58,7 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     """Raise UserError for what the training would stumble over, before torch is imported, which takes seconds."""
     from deepemotion.labels import Labels
     from deepemotion.models import entry
-    from deepemotion.refusals import refuse_alignment, refuse_fold
+    from deepemotion.settings.rules import refuse_alignment, refuse_fold
     from deepemotion.subject_file import SubjectFile
 
     entry(trial.model)

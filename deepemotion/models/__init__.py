@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepemotion.errors import UserError
-from deepemotion.settings import ModelSettings, TrialSettings
+from deepemotion.settings.schema import ModelSettings, TrialSettings
 
 if TYPE_CHECKING:
     from torch import nn

@@ -4,7 +4,7 @@ import nibabel
 import numpy as np
 
 from deepemotion import models
-from deepemotion.settings import ModelSettings
+from deepemotion.settings.schema import ModelSettings
 
 
 def write_atlas(path, region_XYZ, affine=None):

@@ -1,7 +1,7 @@
 """A training of seconds, and what of two of them has to be equal."""
 
 from deepemotion import config_files
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.trial_directory import TrialDirectory
 
 SMALL = ["train.epochs=6", "train.batch_size=16", "data.drop_overlaps=false"]

@@ -17,7 +17,7 @@ from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
 from deepemotion.samples import load
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.subject_file import SubjectFile, subject_path
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deepemotion import config_files, training
 from deepemotion.augmentation import Augmentation, Mix
-from deepemotion.settings import AugmentSettings, make_trial, read_settings
+from deepemotion.settings.schema import AugmentSettings, make_trial, read_settings
 from deepemotion.trial_directory import TrialDirectory
 
 SHAPE = (5, 6, 7)  # Z, Y, X

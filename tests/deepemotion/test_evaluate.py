@@ -9,7 +9,7 @@ import pytest
 
 from deepemotion import config_files, further_subjects
 from deepemotion.errors import UserError
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.subject_file import subject_path
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

@@ -22,7 +22,7 @@ from deepemotion.figures import (
     style,
     timeline,
 )
-from deepemotion.settings import ModelSettings
+from deepemotion.settings.schema import ModelSettings
 
 CLASSES = ["ANGER", "FEAR", "HAPPINESS", "LOVE", "SADNESS"]
 

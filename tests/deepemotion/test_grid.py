@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepemotion.grid import Grid
-from deepemotion.settings import DataSettings
+from deepemotion.settings.schema import DataSettings
 
 
 @st.composite

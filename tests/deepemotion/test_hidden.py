@@ -12,7 +12,7 @@ from deepemotion.errors import UserError
 from deepemotion.figures.hidden import hidden as draw
 from deepemotion.hidden import Components
 from deepemotion.labels import Labels
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.trained import load_trained
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

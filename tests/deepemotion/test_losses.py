@@ -17,7 +17,7 @@ from deepemotion.errors import UserError
 from deepemotion.labels import Labels
 from deepemotion.losses import Loss, balanced
 from deepemotion.samples import SampleTable, load
-from deepemotion.settings import DataSettings, ModelSettings, TrainSettings, make_trial, read_settings
+from deepemotion.settings.schema import DataSettings, ModelSettings, TrainSettings, make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 

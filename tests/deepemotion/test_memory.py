@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from deepemotion import memory, models
 from deepemotion.grid import Grid, bounding_box
 from deepemotion.memory import PackedSize, trial_bytes
-from deepemotion.settings import DataSettings, TrialSettings
+from deepemotion.settings.schema import DataSettings, TrialSettings
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)

@@ -10,7 +10,7 @@ from torch import nn
 from deepemotion import models
 from deepemotion.errors import UserError
 from deepemotion.models import sides
-from deepemotion.settings import ModelSettings
+from deepemotion.settings.schema import ModelSettings
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)

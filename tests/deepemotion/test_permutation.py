@@ -13,7 +13,7 @@ from deepemotion.labels import Labels
 from deepemotion.movie_blocks import label_blocks, moment_positions
 from deepemotion.permutation import LEAST_SHIFT, order, permuted
 from deepemotion.samples import SampleTable, load
-from deepemotion.settings import DataSettings, make_trial, read_settings
+from deepemotion.settings.schema import DataSettings, make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 

@@ -12,7 +12,7 @@ from deepemotion.errors import UserError
 from deepemotion.labels import Labels
 from deepemotion.models import build
 from deepemotion.samples import load
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 

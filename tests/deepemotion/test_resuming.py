@@ -26,7 +26,7 @@ def straight(tiny_packed, tiny_labels, tmp_path_factory):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 

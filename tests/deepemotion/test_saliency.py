@@ -16,7 +16,7 @@ from deepemotion.figures import brain
 from deepemotion.grid import Grid
 from deepemotion.saliency import EmotionMap
 from deepemotion.samples import Samples, SampleTable
-from deepemotion.settings import DataSettings, ModelSettings, make_trial, read_settings
+from deepemotion.settings.schema import DataSettings, ModelSettings, make_trial, read_settings
 from deepemotion.trained import load_trained
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

@@ -14,7 +14,7 @@ from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
 from deepemotion.samples import load
-from deepemotion.settings import DataSettings
+from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file import SubjectFile, subject_path
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
-from deepemotion.settings import make_trial, read_settings
+from deepemotion.settings.schema import make_trial, read_settings
 
 
 def write(path, text):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from deepemotion.errors import UserError
 from deepemotion.labels import Labels
 from deepemotion.samples import SampleTable, load
-from deepemotion.settings import DataSettings, SplitSettings
+from deepemotion.settings.schema import DataSettings, SplitSettings
 from deepemotion.splits import audit, moments, split
 from deepemotion.subject_file import SubjectFile, subject_path
 

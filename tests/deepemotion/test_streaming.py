@@ -15,7 +15,7 @@ from deepemotion.labels import Labels
 from deepemotion.labels import write as write_labels
 from deepemotion.pack_options import Compression, NanRule
 from deepemotion.samples import load
-from deepemotion.settings import DataSettings, make_trial, read_settings
+from deepemotion.settings.schema import DataSettings, make_trial, read_settings
 from deepemotion.subject_file import subject_path
 from deepemotion.subject_format import RunRecord, Source
 from deepemotion.subject_writer import Layout, new_subject_file

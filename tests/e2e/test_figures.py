@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.subject_file import SubjectFile, subject_path
 from deepemotion.training import train
 from launcher.run_directory import RunDirectory

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from deepemotion.errors import UserError
-from deepemotion.settings import Trial
+from deepemotion.settings.schema import Trial
 from deepemotion.sources import Sources
 from launcher import figure_material, figures, report, results
 from launcher.figure_material import Choice

@@ -5,7 +5,7 @@ from ray import tune
 
 from deepemotion import config_files
 from deepemotion.labels import Labels
-from deepemotion.settings import Trial, make_trial, read_settings
+from deepemotion.settings.schema import Trial, make_trial, read_settings
 from deepemotion.sources import data_digest
 from deepemotion.trial_data import data_checksums
 from deepemotion.trial_directory import TrialDirectory

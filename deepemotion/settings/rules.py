@@ -1,7 +1,7 @@
 """What settings alone rule out: each rule once, for plans as for trainings, before any volume is read."""
 
 from deepemotion.errors import UserError
-from deepemotion.settings import SplitSettings, TrialSettings
+from deepemotion.settings.schema import SplitSettings, TrialSettings
 
 
 def refuse_fold(split: SplitSettings) -> None:

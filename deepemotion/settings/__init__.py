@@ -1,0 +1,4 @@
+"""A trial's settings, their YAML and overrides, and the rules between them.
+
+From outside: `schema` for the settings, `rules` for what refuses a combination.
+"""
