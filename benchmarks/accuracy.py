@@ -10,9 +10,9 @@ import pandas as pd
 from benchmarks import child, data, ours
 from benchmarks.pack import clear
 from benchmarks.stage import at_most, stage
-from deepemotion import labels, samples
+from deepemotion import samples
 from deepemotion.dataset import Dataset
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels, write
 from deepemotion.packing import PackRequest, pack_subject
 
 _SEEDS = range(5)
@@ -27,7 +27,7 @@ def write_labels(root: Path, path: Path) -> None:
         rows = list(csv.DictReader(file, delimiter="\t"))
     index = {name: i for i, name in enumerate(data.CLASSES)}
     emotion = np.array([index.get(row["emotion"], -1) for row in rows])
-    labels.write(
+    write(
         path,
         classes=data.CLASSES,
         movie_time=np.array([float(row["movie_time"]) for row in rows]) + 4,

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion import labels, simulation
+from deepemotion import simulation
 from deepemotion.dataset import Dataset, FilePatterns, Segment
-from deepemotion.labels import Labels
+from deepemotion.labels import table
+from deepemotion.labels.table import Labels
 from deepemotion.pack_options import Compression, NanRule
 from deepemotion.simulation import brain
 from deepemotion.subject_file import SubjectFile, subject_path
@@ -60,7 +61,7 @@ def packed(size: Shape, volumes: int, runs: int = 8, subjects: int = 1) -> Path:
 def write_labels(path: Path, times: int) -> None:
     """Write labels of `times` movie times, each class in blocks of five, as emotions last."""
     emotion = np.arange(times) // 5 % len(CLASSES)
-    labels.write(
+    table.write(
         path,
         classes=CLASSES,
         movie_time=TR_S * np.arange(times),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepemotion import splits
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.samples import Samples, load
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file import SubjectFile

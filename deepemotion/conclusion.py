@@ -10,7 +10,7 @@ from torch import nn
 
 from deepemotion import __version__, evaluation
 from deepemotion.files import write_text
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import TrainSettings
 from deepemotion.trial_data import TrialData
 from deepemotion.trial_directory import TrialDirectory

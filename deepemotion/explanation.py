@@ -17,13 +17,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepemotion import affect, files, hidden, saliency
+from deepemotion import files, hidden, saliency
 from deepemotion.brain_space import BrainSpace
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from deepemotion.figures import brain, style
 from deepemotion.figures.hidden import hidden as draw_hidden
-from deepemotion.labels import Labels
+from deepemotion.labels import affect
+from deepemotion.labels.table import Labels
 from deepemotion.saliency import EmotionMap
 from deepemotion.trained import Trained, load_trained
 from deepemotion.trial_directory import TrialDirectory

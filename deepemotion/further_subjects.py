@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deepemotion import evaluation, predictions, splits
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.placement import fits_device
 from deepemotion.samples import Samples, SampleTable, common_mask, load
 from deepemotion.settings.schema import Trial

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from deepemotion.affect import Affect
-from deepemotion.labels import Labels
+from deepemotion.labels.affect import Affect
+from deepemotion.labels.table import Labels
 from deepemotion.models.linear import LinearModel
 from deepemotion.trained import Trained
 

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from deepemotion.figures.style import OKABE_ITO, save
-from deepemotion.label_statistics import LabelStatistics
-from deepemotion.labels import NONE
+from deepemotion.labels.statistics import LabelStatistics
+from deepemotion.labels.table import NONE
 
 __all__ = ["draw", "save"]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from deepemotion import timing
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid, Shape
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.normalisation import normaliser
 from deepemotion.settings.schema import DataSettings
 from deepemotion.streaming import SubjectFiles

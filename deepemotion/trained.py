@@ -14,7 +14,7 @@ from deepemotion import models
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.memory import available_memory
 from deepemotion.placement import place
 from deepemotion.samples import Samples

@@ -18,7 +18,7 @@ from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.event_file import EventFile
 from deepemotion.files import remove_abandoned
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
 from deepemotion.settings.rules import refuse_device

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion import atlas, splits
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.permutation import permuted
 from deepemotion.placement import place
 from deepemotion.samples import Samples

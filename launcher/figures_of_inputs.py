@@ -7,14 +7,15 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from deepemotion import annotations as raw
-from deepemotion import config_files, consensus, label_figure, models
+from deepemotion import config_files, label_figure, models
 from deepemotion.errors import UserError
 from deepemotion.figures import network
 from deepemotion.grid import Grid
-from deepemotion.label_rules import Rule
-from deepemotion.label_statistics import LabelStatistics
-from deepemotion.labels import Labels
+from deepemotion.labels import annotations as raw
+from deepemotion.labels import consensus
+from deepemotion.labels.rules import Rule
+from deepemotion.labels.statistics import LabelStatistics
+from deepemotion.labels.table import Labels
 from deepemotion.samples import common_mask
 from deepemotion.settings.schema import Trial
 from deepemotion.sources import Sources

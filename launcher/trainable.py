@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from deepemotion.errors import UserError
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import Trial
 from deepemotion.sources import data_digest
 from deepemotion.trial_directory import TrialDirectory

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deepemotion import simulation
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 
 # A shell that starts the tests in the background makes them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,7 +20,7 @@ def evaluate(
 ) -> None:
     """Test a finished model on further subjects, at the moments of the movie that it was not trained on."""
     from deepemotion.dataset import parse_subjects
-    from deepemotion.labels import Labels
+    from deepemotion.labels.table import Labels
     from deepemotion.subject_file import find_subjects
     from deepemotion.trial_directory import TrialDirectory
 

@@ -33,7 +33,7 @@ def explain(
 
     A run knows where its data lies; for a training by itself give --data, --labels and --out.
     """
-    from deepemotion.labels import Labels
+    from deepemotion.labels.table import Labels
     from deepemotion.sources import Sources, find_trial, is_run
     from deepemotion.subject_file import find_subjects
     from deepemotion.trial_directory import TrialDirectory

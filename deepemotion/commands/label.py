@@ -10,7 +10,7 @@ from deepemotion.console import answer, say
 from deepemotion.errors import UserError
 
 if TYPE_CHECKING:
-    from deepemotion.label_rules import Rule
+    from deepemotion.labels.rules import Rule
 
 
 class Ties(StrEnum):
@@ -34,9 +34,10 @@ def label(
     statistics: Annotated[Path | None, typer.Option(help="Folder for figure 1 and the tables behind it.")] = None,
 ) -> None:
     """Turn observers' annotations into the emotion of each movie time."""
-    from deepemotion import annotations as raw
-    from deepemotion import config_files, consensus, files, labels
+    from deepemotion import config_files, files
     from deepemotion.dataset import Dataset
+    from deepemotion.labels import annotations as raw
+    from deepemotion.labels import consensus, table
 
     movie = Dataset.read(config_files.find(dataset, "datasets"))
     changes: dict[str, Any] = {"observers": observers, "threshold": threshold, "ties": ties.value if ties else None}
@@ -52,7 +53,7 @@ def label(
 
     final = chosen
     if clusters == "auto" or statistics is not None:
-        from deepemotion.label_statistics import LabelStatistics, compare_clusters
+        from deepemotion.labels.statistics import LabelStatistics, compare_clusters
 
         figure_1 = LabelStatistics.of(given, tuple(chosen.class_of))
         if clusters == "auto":
@@ -60,7 +61,7 @@ def label(
             final = chosen.replaced("--clusters auto", clusters=proposed)
     decided = consensus.vote(given, final)
     counts = consensus.count_labelled(decided, final.classes)
-    if counts[labels.NONE] == grid.count:
+    if counts[table.NONE] == grid.count:
         needed = final.votes_needed(len(events))
         if decided.votes.max() < needed:
             raise UserError(f"{annotations}: no emotion has {needed} votes; lower --threshold")
@@ -81,7 +82,7 @@ def label(
         figure_1.write(statistics)
         label_figure.save(label_figure.draw(figure_1, final.class_of, caption), statistics, "figure1")
         say(f"{statistics}: figure1.png, figure1.svg, frequency.tsv, covariance.tsv, correlation.tsv")
-    labels.write(
+    table.write(
         out,
         classes=final.classes,
         movie_time=grid.movie_time,
@@ -91,12 +92,12 @@ def label(
         soft=decided.soft,
     )
     counted = ", ".join(f"{name} {count}" for name, count in counts.items())
-    answer(f"{out}: {grid.count - counts[labels.NONE]} of {grid.count} movie times labelled: {counted}")
+    answer(f"{out}: {grid.count - counts[table.NONE]} of {grid.count} movie times labelled: {counted}")
 
 
 def _choose_rule(rule: str, changes: dict[str, Any], clusters: str | None) -> "Rule":
     from deepemotion import config_files
-    from deepemotion.label_rules import Rule
+    from deepemotion.labels.rules import Rule
 
     chosen = Rule.read(config_files.find(rule, "labels"))
     for option, value in changes.items():

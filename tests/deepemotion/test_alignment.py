@@ -15,7 +15,7 @@ from deepemotion.aligned_moments import AlignedMoments
 from deepemotion.alignment import align
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.samples import load
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.subject_file import SubjectFile, subject_path

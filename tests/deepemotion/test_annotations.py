@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from deepemotion import annotations
-from deepemotion.annotations import Event
 from deepemotion.errors import UserError
+from deepemotion.labels import annotations
+from deepemotion.labels.annotations import Event
 
 HEADER = "start,end,character,arousal,emotion\r\n"
 ROW = "2.0,5.5,FORREST,LOW,LOVE\r\n"

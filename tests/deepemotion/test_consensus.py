@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepemotion import annotations, config_files
-from deepemotion.annotations import Event
-from deepemotion.consensus import Consensus, Grid, count_labelled, labels_given, vote
+from deepemotion import config_files
 from deepemotion.dataset import Dataset
-from deepemotion.label_rules import Rule
+from deepemotion.labels import annotations
+from deepemotion.labels.annotations import Event
+from deepemotion.labels.consensus import Consensus, Grid, count_labelled, labels_given, vote
+from deepemotion.labels.rules import Rule
 
 PAPER = Rule.read(config_files.find("paper", "labels"))
 INTERVAL = Rule.read(config_files.find("interval", "labels"))

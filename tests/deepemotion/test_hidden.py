@@ -6,12 +6,13 @@ import pytest
 import torch
 from matplotlib.collections import PathCollection
 
-from deepemotion import affect, hidden
+from deepemotion import hidden
 from deepemotion.config_files import find
 from deepemotion.errors import UserError
 from deepemotion.figures.hidden import hidden as draw
 from deepemotion.hidden import Components
-from deepemotion.labels import Labels
+from deepemotion.labels import affect
+from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.trained import load_trained
 from deepemotion.training import train

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deepemotion import cli
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 
 MOVIE = """
 name: short

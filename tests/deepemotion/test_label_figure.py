@@ -2,7 +2,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from deepemotion import label_figure
-from deepemotion.label_statistics import LabelStatistics
+from deepemotion.labels.statistics import LabelStatistics
 
 CLASS_OF = {"A": "ANGER", "B": "FEAR", "C": "ANGER", "D": "NONE"}
 

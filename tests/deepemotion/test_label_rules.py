@@ -4,7 +4,7 @@ import pytest
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
-from deepemotion.label_rules import Rule
+from deepemotion.labels.rules import Rule
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from deepemotion import annotations, config_files
-from deepemotion.consensus import Grid, labels_given
+from deepemotion import config_files
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.label_rules import Rule
-from deepemotion.label_statistics import LabelStatistics, compare_clusters
+from deepemotion.labels import annotations
+from deepemotion.labels.consensus import Grid, labels_given
+from deepemotion.labels.rules import Rule
+from deepemotion.labels.statistics import LabelStatistics, compare_clusters
 
 NAMES = ("A", "B", "C", "D")
 answers = hnp.arrays(np.bool_, st.tuples(st.integers(1, 4), st.integers(1, 30), st.just(4)))

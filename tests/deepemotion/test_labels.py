@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import labels
 from deepemotion.errors import UserError
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels, write
 
 HEADER = "movie_time\temotion\tvotes\tobservers\tFEAR\tLOVE\n"
 FIRST, SECOND = "0\tFEAR\t2\t3\t0.666667\t0\n", "2\tNONE\t0\t3\t0\t0\n"
@@ -28,7 +27,7 @@ def on_grid(start: float, step: float, count: int) -> Labels:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "new" / "labels.tsv"
     soft = np.array([[2 / 3, 0], [1 / 3, 1 / 3], [0, 1]])
-    labels.write(
+    write(
         path,
         classes=("FEAR", "LOVE"),
         movie_time=np.array([0.0, 0.7, 1.4]),

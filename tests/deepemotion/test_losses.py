@@ -14,7 +14,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from deepemotion import config_files, models, optimisers
 from deepemotion.errors import UserError
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.losses import Loss, balanced
 from deepemotion.samples import SampleTable, load
 from deepemotion.settings.schema import DataSettings, ModelSettings, TrainSettings, make_trial, read_settings

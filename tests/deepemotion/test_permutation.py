@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepemotion import config_files
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.movie_blocks import label_blocks, moment_positions
 from deepemotion.permutation import LEAST_SHIFT, order, permuted
 from deepemotion.samples import SampleTable, load

@@ -12,7 +12,7 @@ import yaml
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.samples import load
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file import SubjectFile, subject_path

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepemotion.errors import UserError
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.samples import SampleTable, load
 from deepemotion.settings.schema import DataSettings, SplitSettings
 from deepemotion.splits import audit, moments, split

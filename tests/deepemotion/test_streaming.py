@@ -11,8 +11,8 @@ import torch
 from deepemotion import config_files
 from deepemotion.dataset import Dataset, FilePatterns, Segment
 from deepemotion.errors import UserError
-from deepemotion.labels import Labels
-from deepemotion.labels import write as write_labels
+from deepemotion.labels.table import Labels
+from deepemotion.labels.table import write as write_labels
 from deepemotion.pack_options import Compression, NanRule
 from deepemotion.samples import load
 from deepemotion.settings.schema import DataSettings, make_trial, read_settings

@@ -4,7 +4,7 @@ import pytest
 from ray import tune
 
 from deepemotion import config_files
-from deepemotion.labels import Labels
+from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import Trial, make_trial, read_settings
 from deepemotion.sources import data_digest
 from deepemotion.trial_data import data_checksums

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deepemotion import config_files
 from deepemotion.errors import UserError, from_validation
-from deepemotion.labels import NONE
+from deepemotion.labels.table import NONE
 
 _CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
 

@@ -10,7 +10,7 @@ from scipy.spatial.distance import squareform
 
 from deepemotion.errors import UserError
 from deepemotion.files import write_text
-from deepemotion.labels import NONE
+from deepemotion.labels.table import NONE
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.annotations import Event
 from deepemotion.dataset import Dataset
-from deepemotion.label_rules import Rule
-from deepemotion.labels import NONE
+from deepemotion.labels.annotations import Event
+from deepemotion.labels.rules import Rule
+from deepemotion.labels.table import NONE
 
 # Guards floor and ceil of times divided by a TR that binary fractions cannot hold (0.7 s).
 _ROUNDING = 1e-9
