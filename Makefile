@@ -4,7 +4,7 @@ VENV := .venv
 MINIMUM := .venv-minimum
 BENCH := .venv-bench
 BIN := $(VENV)/bin
-COMPILED := hatch_build.py deepemotion/kernels.c
+COMPILED := hatch_build.py deepemotion/subject_file/kernels.c
 # Files stay whole, since the tests of one share a cluster.
 PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
@@ -73,4 +73,4 @@ constraints: $(VENV)/.installed
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(MINIMUM) $(BENCH) demo deepemotion/kernels-*.so
+	rm -rf $(VENV) $(MINIMUM) $(BENCH) demo deepemotion/subject_file/kernels-*.so

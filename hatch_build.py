@@ -1,4 +1,4 @@
-"""Builds deepemotion/kernels.c when the package is installed: with the machine's C compiler, else with ziglang's."""
+"""Builds kernels.c when the package is installed: with the machine's C compiler, else with ziglang's."""
 
 import ctypes
 import os
@@ -28,7 +28,7 @@ class KernelsHook(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the library, and make the wheel one for this kind of machine."""
-        source = Path(self.root, "deepemotion", "kernels.c")
+        source = Path(self.root, "deepemotion", "subject_file", "kernels.c")
         # As kernels.py looks for it.
         name = f"kernels-{platform.machine()}-{zlib.crc32(source.read_bytes()):08x}.so"
         editable = version == "editable"
@@ -39,7 +39,7 @@ class KernelsHook(BuildHookInterface):
         if editable:
             library.replace(source.with_name(name))
         else:
-            build_data["force_include"][str(library)] = f"deepemotion/{name}"
+            build_data["force_include"][str(library)] = f"deepemotion/subject_file/{name}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
 

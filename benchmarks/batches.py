@@ -11,7 +11,7 @@ from benchmarks.stage import at_least, stage
 from benchmarks.timing import Timings, interleave
 from deepemotion import samples
 from deepemotion.settings.schema import DataSettings
-from deepemotion.subject_file import subject_path
+from deepemotion.subject_file.reader import subject_path
 
 _BATCH = 20
 _CLOSEST = DataSettings(lag_s=0, drop_overlaps=False, normalisation="none")

@@ -9,11 +9,11 @@ from deepemotion import simulation
 from deepemotion.dataset import Dataset, FilePatterns, Segment
 from deepemotion.labels import table
 from deepemotion.labels.table import Labels
-from deepemotion.pack_options import Compression, NanRule
 from deepemotion.simulation import brain
-from deepemotion.subject_file import SubjectFile, subject_path
-from deepemotion.subject_format import RunRecord, Source
-from deepemotion.subject_writer import Layout, new_subject_file
+from deepemotion.subject_file.format import RunRecord, Source
+from deepemotion.subject_file.options import Compression, NanRule
+from deepemotion.subject_file.reader import SubjectFile, subject_path
+from deepemotion.subject_file.writer import Layout, new_subject_file
 
 FOLDER = Path(__file__).parent / ".data"
 TRUE_SHAPE = (132, 175, 48)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset, random_split
 
 from deepemotion.models.cnn3d import HIDDEN, WIDTHS
-from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile
 
 # NIfTI's rule for the seed of the published split.
 _SPLIT_SEED = 42

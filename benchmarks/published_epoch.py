@@ -9,7 +9,7 @@ from benchmarks.child import Turns
 from benchmarks.epoch import BATCH, THREADS, VALIDATION_SHARE, volumes_of
 from benchmarks.stage import at_least, stage
 from benchmarks.timing import Timings
-from deepemotion.subject_file import subject_path
+from deepemotion.subject_file.reader import subject_path
 
 
 def _published_in_turn(turns: Turns, store: Path, runs: int, volumes: int) -> None:

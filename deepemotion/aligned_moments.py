@@ -14,7 +14,7 @@ from deepemotion import splits
 from deepemotion.labels.table import Labels
 from deepemotion.samples import Samples, load
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.timing import outside_overlaps
 from deepemotion.volumes import Held
 

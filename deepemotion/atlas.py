@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid
-from deepemotion.subject_file import SubjectFile
-from deepemotion.subject_format import AFFINE_TOLERANCE
+from deepemotion.subject_file.format import AFFINE_TOLERANCE
+from deepemotion.subject_file.reader import SubjectFile
 
 if TYPE_CHECKING:
     # Only where an atlas is read: nibabel takes about 4 MB, and every trial imports this module.

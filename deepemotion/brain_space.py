@@ -9,7 +9,7 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 
 from deepemotion.files import atomic_path
-from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile
 
 # The box around the MNI152 brain, in mm; x, y, z. From the mask that nilearn ships (load_mni152_brain_mask).
 _MNI_LOW, _MNI_HIGH = np.array([-73.0, -107.0, -73.0]), np.array([73.0, 73.0, 83.0])

@@ -17,7 +17,7 @@ from deepemotion.placement import fits_device
 from deepemotion.samples import Samples, SampleTable, common_mask, load
 from deepemotion.settings.schema import Trial
 from deepemotion.splits import Audit
-from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.trained import load_model, require_data
 from deepemotion.training import choose_device, choose_precision
 from deepemotion.trial_data import data_checksums

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.kernels import Segments, gather
 from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
-from deepemotion.pack_options import Compression, NanRule
 from deepemotion.pack_sources import check_length, common_space, is_unchanged, source
-from deepemotion.quantisation import encode
-from deepemotion.subject_file import NotASubjectFileError, SubjectFile, subject_path
-from deepemotion.subject_format import Header, RunRecord
-from deepemotion.subject_writer import Layout, RunWriter, new_subject_file
+from deepemotion.subject_file.format import Header, RunRecord
+from deepemotion.subject_file.kernels import Segments, gather
+from deepemotion.subject_file.options import Compression, NanRule
+from deepemotion.subject_file.quantisation import encode
+from deepemotion.subject_file.reader import NotASubjectFileError, SubjectFile, subject_path
+from deepemotion.subject_file.writer import Layout, RunWriter, new_subject_file
 
 
 @dataclass(frozen=True)

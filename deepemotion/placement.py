@@ -13,7 +13,7 @@ from deepemotion.grid import Grid
 from deepemotion.labels.table import Labels
 from deepemotion.samples import Samples, common_mask, load
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile
 
 
 def place(

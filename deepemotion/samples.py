@@ -20,8 +20,8 @@ from deepemotion.labels.table import Labels
 from deepemotion.normalisation import normaliser
 from deepemotion.settings.schema import DataSettings
 from deepemotion.streaming import SubjectFiles
-from deepemotion.subject_file import SubjectFile
-from deepemotion.subject_format import AFFINE_TOLERANCE
+from deepemotion.subject_file.format import AFFINE_TOLERANCE
+from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.volume_reader import VolumeReader
 from deepemotion.volumes import Held, HostMemory, Staged, Volumes
 

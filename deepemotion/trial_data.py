@@ -15,7 +15,7 @@ from deepemotion.placement import place
 from deepemotion.samples import Samples
 from deepemotion.settings.schema import Trial
 from deepemotion.splits import Audit
-from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from deepemotion import quantisation
 from deepemotion.errors import UserError
 from deepemotion.grid import Grid
-from deepemotion.run_statistics import BLOCK, RunStatistics
-from deepemotion.subject_file import SubjectFile
-from deepemotion.subject_format import Statistic
+from deepemotion.subject_file import quantisation
+from deepemotion.subject_file.format import Statistic
+from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.run_statistics import BLOCK, RunStatistics
 
 # Enough requests under way for a slow file system.
 _THREADS = 4

@@ -6,7 +6,7 @@ from pathlib import Path
 from deepemotion.errors import UserError
 from deepemotion.grid import bounding_box
 from deepemotion.labels.table import Labels
-from deepemotion.subject_file import SubjectFile, find_subjects
+from deepemotion.subject_file.reader import SubjectFile, find_subjects
 from launcher.experiment import Experiment
 from launcher.plan import AtlasFacts, DataFacts, SubjectFacts
 

@@ -19,7 +19,7 @@ from deepemotion.labels.table import Labels
 from deepemotion.samples import common_mask
 from deepemotion.settings.schema import Trial
 from deepemotion.sources import Sources
-from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile
 from launcher.run_directory import RunDirectory
 
 # Figure 1 is of those who saw the film, as in the paper, and of all their events.

@@ -13,7 +13,7 @@ from deepemotion.errors import UserError
 from deepemotion.settings.rules import refuse_alignment, refuse_fold
 from deepemotion.settings.schema import TrialSettings
 from deepemotion.sources import data_digest
-from deepemotion.subject_format import FORMAT_VERSION
+from deepemotion.subject_file.format import FORMAT_VERSION
 from launcher.experiment import Experiment
 
 # The columns of the paper's figure 6 that each fold leaves out, numbered from 1 in the order of the subjects.

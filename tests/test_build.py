@@ -42,8 +42,9 @@ def test_a_machine_without_a_compiler_installs_one_from_the_package_index(
 def test_a_compiler_that_fails_is_named_and_leaves_nothing(
     build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
-    (tmp_path / "tree" / "deepemotion").mkdir(parents=True)
-    shutil.copy(ROOT / "deepemotion" / "kernels.c", tmp_path / "tree" / "deepemotion")
+    folder = tmp_path / "tree" / "deepemotion" / "subject_file"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "deepemotion" / "subject_file" / "kernels.c", folder)
     compiler = tmp_path / "broken-cc"
     compiler.write_text(f"#!/bin/sh\n{program}\n")
     compiler.chmod(0o755)
@@ -51,4 +52,4 @@ def test_a_compiler_that_fails_is_named_and_leaves_nothing(
     hook = build.KernelsHook(str(tmp_path / "tree"), {}, None, None, "", "wheel")
     with pytest.raises(RuntimeError, match=r"broken-cc does not build .*; set CC to a C compiler"):
         hook.initialize("editable", {"force_include": {}})
-    assert [path.name for path in (tmp_path / "tree" / "deepemotion").iterdir()] == ["kernels.c"]
+    assert [path.name for path in folder.iterdir()] == ["kernels.c"]

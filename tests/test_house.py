@@ -76,7 +76,8 @@ def test_a_wheel_carries_what_commands_read(tmp_path):
             path.relative_to(installed / where) for path in (installed / where).rglob("*") if path.is_file()
         }
     # The library that was compiled is found beside its source.
-    find = "from deepemotion import config_files, kernels; print(config_files.find('studyforrest', 'datasets'))"
+    find = "from deepemotion import config_files; import deepemotion.subject_file.kernels; "
+    find += "print(config_files.find('studyforrest', 'datasets'))"
     found = subprocess.run([sys.executable, "-c", find], cwd=installed, capture_output=True, text=True, check=True)
     assert Path(found.stdout.strip()) == installed / "deepemotion" / "configs" / "datasets" / "studyforrest.yaml"
 

@@ -21,7 +21,7 @@ def evaluate(
     """Test a finished model on further subjects, at the moments of the movie that it was not trained on."""
     from deepemotion.dataset import parse_subjects
     from deepemotion.labels.table import Labels
-    from deepemotion.subject_file import find_subjects
+    from deepemotion.subject_file.reader import find_subjects
     from deepemotion.trial_directory import TrialDirectory
 
     wanted = parse_subjects(subjects)

@@ -35,7 +35,7 @@ def explain(
     """
     from deepemotion.labels.table import Labels
     from deepemotion.sources import Sources, find_trial, is_run
-    from deepemotion.subject_file import find_subjects
+    from deepemotion.subject_file.reader import find_subjects
     from deepemotion.trial_directory import TrialDirectory
 
     if trial is None:

@@ -8,12 +8,12 @@ import typer
 from deepemotion.console import answer
 
 if TYPE_CHECKING:
-    from deepemotion.subject_file import SubjectFile
+    from deepemotion.subject_file.reader import SubjectFile
 
 
 def inspect(files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5.")]) -> None:
     """Show subject, voxels, runs and sources of packed files; reads no volume."""
-    from deepemotion.subject_file import SubjectFile
+    from deepemotion.subject_file.reader import SubjectFile
 
     for path in files:
         with SubjectFile(path) as file:

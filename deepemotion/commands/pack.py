@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from deepemotion.errors import UserError
-from deepemotion.pack_options import Compression, NanRule
+from deepemotion.subject_file.options import Compression, NanRule
 
 
 def pack(
@@ -26,10 +26,10 @@ def pack(
     """Pack subjects; what is there and up to date is skipped, and only runs that changed are read again."""
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: give at least 1")
-    from deepemotion import kernels
     from deepemotion.dataset import Dataset, parse_subjects
     from deepemotion.pack_jobs import pack_all
     from deepemotion.packing import PackRequest
+    from deepemotion.subject_file import kernels
 
     described = Dataset.of_folder(dataset, description)
     chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)

@@ -59,7 +59,7 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     from deepemotion.labels.table import Labels
     from deepemotion.models import entry
     from deepemotion.settings.rules import refuse_alignment, refuse_fold
-    from deepemotion.subject_file import SubjectFile
+    from deepemotion.subject_file.reader import SubjectFile
 
     entry(trial.model)
     refuse_fold(trial.split)

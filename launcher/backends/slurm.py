@@ -173,7 +173,7 @@ def _snapshot(run: RunDirectory) -> str:
     """Copy the code to RUN/slurm/code-HASH and return that folder, which jobs put on their PYTHONPATH."""
     folder = (run.slurm / f"code-{submissions.code_checksum()}").resolve()
     if not folder.is_dir():
-        from deepemotion import kernels
+        from deepemotion.subject_file import kernels
 
         # A copy keeps for good what it was taken with: no library of another version, or none.
         kernels.library()

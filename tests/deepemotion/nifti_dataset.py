@@ -11,9 +11,9 @@ import yaml
 from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
-from deepemotion.pack_options import Compression, NanRule
 from deepemotion.packing import Packed, PackRequest, pack_subject
-from deepemotion.subject_file import SubjectFile
+from deepemotion.subject_file.options import Compression, NanRule
+from deepemotion.subject_file.reader import SubjectFile
 
 SHAPE = (5, 4, 3)
 AFFINE = np.diag([1.2, 1.2, 1.2, 1.0])

@@ -18,7 +18,7 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import load
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 from deepemotion.volumes import Held

@@ -10,7 +10,7 @@ import pytest
 from deepemotion import config_files, further_subjects
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.subject_file import subject_path
+from deepemotion.subject_file.reader import subject_path
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from deepemotion import kernels
+from deepemotion.subject_file import kernels
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,7 +44,7 @@ def test_a_library_of_another_source_or_machine_is_refused_in_one_line(
 ) -> None:
     copy = tmp_path / "deepemotion"
     shutil.copytree(ROOT / "deepemotion", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in list(copy.glob(changed)):
+    for path in list(copy.rglob(changed)):
         path.write_text("/* changed */\n")
     program = [sys.executable, "-m", "deepemotion.cli"]
     for words in (["pack", tiny_dataset, "--out", "out"], ["verify", tiny_packed / "sub-01.h5"]):

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from deepemotion import atlas, config_files, models, optimisers
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import ModelSettings, TrainSettings, make_trial, read_settings
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 

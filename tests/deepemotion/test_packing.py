@@ -16,10 +16,10 @@ from hypothesis.extra import numpy as hnp
 from nifti_dataset import AFFINE, SHAPE, SmallDataset, bold, half_mask, masked, nifti_bytes, physical, write
 
 from deepemotion.dataset import Dataset
-from deepemotion.pack_options import Compression, NanRule
 from deepemotion.packing import PackRequest, pack_subject
-from deepemotion.subject_file import SubjectFile
-from deepemotion.verification import problems
+from deepemotion.subject_file.options import Compression, NanRule
+from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.verify import problems
 
 
 def test_int16_is_stored_as_it_is(tmp_path: Path) -> None:

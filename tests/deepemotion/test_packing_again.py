@@ -7,9 +7,9 @@ import numpy as np
 import yaml
 from nifti_dataset import SmallDataset, bold, half_mask, masked, nifti_bytes, physical, write
 
-from deepemotion.pack_options import NanRule
-from deepemotion.subject_file import SubjectFile
-from deepemotion.verification import problems
+from deepemotion.subject_file.options import NanRule
+from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.verify import problems
 
 
 def test_what_is_there_is_skipped(tmp_path: Path) -> None:

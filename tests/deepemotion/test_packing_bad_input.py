@@ -13,7 +13,7 @@ import pytest
 from nifti_dataset import AFFINE, SHAPE, SmallDataset, bold, half_mask, nifti_bytes, write
 
 from deepemotion.errors import UserError
-from deepemotion.pack_options import NanRule
+from deepemotion.subject_file.options import NanRule
 
 
 def truncated(small: SmallDataset) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deepemotion.run_statistics import BLOCK, RunStatistics
+from deepemotion.subject_file.run_statistics import BLOCK, RunStatistics
 
 
 def statistics_of(stored: np.ndarray, scale: np.ndarray) -> dict[str, np.ndarray]:

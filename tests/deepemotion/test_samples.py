@@ -15,7 +15,7 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import load
 from deepemotion.settings.schema import DataSettings
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 
 
 @pytest.fixture

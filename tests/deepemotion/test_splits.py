@@ -10,7 +10,7 @@ from deepemotion.labels.table import Labels
 from deepemotion.samples import SampleTable, load
 from deepemotion.settings.schema import DataSettings, SplitSettings
 from deepemotion.splits import audit, moments, split
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 
 
 def table(labels, runs=None, subjects=None, times=None):

@@ -13,12 +13,12 @@ from deepemotion.dataset import Dataset, FilePatterns, Segment
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.labels.table import write as write_labels
-from deepemotion.pack_options import Compression, NanRule
 from deepemotion.samples import load
 from deepemotion.settings.schema import DataSettings, make_trial, read_settings
-from deepemotion.subject_file import subject_path
-from deepemotion.subject_format import RunRecord, Source
-from deepemotion.subject_writer import Layout, new_subject_file
+from deepemotion.subject_file.format import RunRecord, Source
+from deepemotion.subject_file.options import Compression, NanRule
+from deepemotion.subject_file.reader import subject_path
+from deepemotion.subject_file.writer import Layout, new_subject_file
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
 

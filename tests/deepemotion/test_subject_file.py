@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from nifti_dataset import SHAPE, SmallDataset, half_mask
 
 from deepemotion.errors import UserError
-from deepemotion.pack_options import Compression
-from deepemotion.subject_file import SubjectFile, find_subjects, subject_path
-from deepemotion.verification import problems
+from deepemotion.subject_file.options import Compression
+from deepemotion.subject_file.reader import SubjectFile, find_subjects, subject_path
+from deepemotion.subject_file.verify import problems
 
 
 @pytest.fixture(scope="module", params=list(Compression))

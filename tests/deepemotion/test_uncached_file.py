@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepemotion.uncached_file import PAGE, UncachedFile
+from deepemotion.subject_file.uncached_file import PAGE, UncachedFile
 
 BYTES = 6 * PAGE
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training import train
 from launcher.run_directory import RunDirectory
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 from launcher.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow

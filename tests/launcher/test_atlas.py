@@ -6,7 +6,7 @@ import pytest
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
-from deepemotion.subject_file import SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 from launcher import data_facts, experiment
 from launcher.plan import make_plan
 

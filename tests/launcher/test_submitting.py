@@ -69,7 +69,10 @@ def test_a_launch_here_beside_queued_jobs_of_other_trials_is_refused(run, comman
     assert run.plan_file.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["deepemotion/kernels.c", "deepemotion/models/cnn3d.py", "launcher/work.py"])
+SOURCES = ["deepemotion/subject_file/kernels.c", "deepemotion/models/cnn3d.py", "launcher/work.py"]
+
+
+@pytest.mark.parametrize("name", SOURCES)
 def test_a_change_of_any_source_is_a_change_of_the_code(tmp_path, name):
     (tmp_path / "launcher").mkdir()
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

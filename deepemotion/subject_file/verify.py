@@ -6,9 +6,9 @@ import numpy as np
 from isal import isal_zlib
 
 from deepemotion.errors import UserError
-from deepemotion.run_statistics import BLOCK, RunStatistics
-from deepemotion.subject_file import SubjectFile
-from deepemotion.subject_format import CHECKED, STATISTICS, content_checksum
+from deepemotion.subject_file.format import CHECKED, STATISTICS, content_checksum
+from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.run_statistics import BLOCK, RunStatistics
 
 # Statistics are float32; another machine may round their last digits otherwise.
 _TOLERANCE = 1e-4

@@ -21,9 +21,7 @@ from numpy.typing import NDArray
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.files import atomic_path
-from deepemotion.pack_options import Compression, NanRule
-from deepemotion.run_statistics import BLOCK, RunStatistics
-from deepemotion.subject_format import (
+from deepemotion.subject_file.format import (
     CHECKED,
     FORMAT_VERSION,
     STATISTICS,
@@ -32,7 +30,9 @@ from deepemotion.subject_format import (
     Source,
     content_checksum,
 )
-from deepemotion.uncached_file import PAGE, UncachedFile
+from deepemotion.subject_file.options import Compression, NanRule
+from deepemotion.subject_file.run_statistics import BLOCK, RunStatistics
+from deepemotion.subject_file.uncached_file import PAGE, UncachedFile
 
 # Whatever has 64 KiB or more, the volumes above all, begins with a page.
 _ALIGNED = {"alignment_threshold": 1 << 16, "alignment_interval": PAGE}

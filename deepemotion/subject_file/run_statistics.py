@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion import kernels
+from deepemotion.subject_file import kernels
 
 # Volumes to add at a time: fewer would touch the sums in float64 too often, more would take memory.
 BLOCK = 16

@@ -11,8 +11,8 @@ import pydantic
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError, from_validation
-from deepemotion.pack_options import Compression
-from deepemotion.subject_format import FORMAT, FORMAT_VERSION, Header, Statistic
+from deepemotion.subject_file.format import FORMAT, FORMAT_VERSION, Header, Statistic
+from deepemotion.subject_file.options import Compression
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 

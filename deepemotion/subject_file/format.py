@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from deepemotion.dataset import Segment
-from deepemotion.pack_options import Compression, NanRule
+from deepemotion.subject_file.options import Compression, NanRule
 
 FORMAT = "deepemotion.subject"
 FORMAT_VERSION = 1
