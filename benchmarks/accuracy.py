@@ -13,7 +13,7 @@ from benchmarks.stage import at_most, stage
 from deepemotion import samples
 from deepemotion.dataset import Dataset
 from deepemotion.labels.table import Labels, write
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.subject import PackRequest, pack_subject
 
 _SEEDS = range(5)
 # With a Z of 8, the last convolution sees a depth of two, whose bfloat16 gradient oneDNN gets wrong.

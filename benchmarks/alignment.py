@@ -22,7 +22,7 @@ from deepemotion import config_files, simulation
 from deepemotion.alignment import align
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.samples import load
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.training import train

@@ -11,7 +11,7 @@ from benchmarks.pack import clear
 from benchmarks.stage import Stage, at_most, stage
 from benchmarks.timing import Timings
 from deepemotion.dataset import Dataset
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.subject import PackRequest, pack_subject
 
 _DEFAULT = "as it comes"
 # Settings of `data` and `train` that differ from the defaults.

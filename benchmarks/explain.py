@@ -18,7 +18,7 @@ from deepemotion import config_files, explanation, saliency, simulation
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.explanation import Options
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.trained import load_trained
 from deepemotion.training import train

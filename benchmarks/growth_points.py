@@ -26,7 +26,7 @@ def pack(axis: str, factor: int) -> float:
     """Pack a subject of one run."""
     from benchmarks.pack import clear
     from deepemotion.dataset import Dataset
-    from deepemotion.packing import PackRequest, pack_subject
+    from deepemotion.packing.subject import PackRequest, pack_subject
 
     root = _noise(*_size(axis, factor))
     out = data.FOLDER / "out-growth"

@@ -19,7 +19,7 @@ from benchmarks.stage import Stage, at_most, stage
 from deepemotion import config_files, simulation
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

@@ -13,15 +13,15 @@ from benchmarks.machine import ROOT
 from benchmarks.stage import at_least, at_most, stage
 from benchmarks.timing import Timings, interleave
 from deepemotion.dataset import Dataset
-from deepemotion.nifti_stream import read_header
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.nifti import read_header
+from deepemotion.packing.subject import PackRequest, pack_subject
 
 _RUN = 1
 _PEAK = """
 import sys
 from pathlib import Path
 from deepemotion.dataset import Dataset
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.subject import PackRequest, pack_subject
 root, out = map(Path, sys.argv[1:])
 dataset = Dataset.of_folder(root)
 dataset = dataset.model_copy(update={"segments": dataset.segments[:1]})

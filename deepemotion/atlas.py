@@ -14,7 +14,7 @@ from deepemotion.subject_file.reader import SubjectFile
 
 if TYPE_CHECKING:
     # Only where an atlas is read: nibabel takes about 4 MB, and every trial imports this module.
-    from deepemotion.nifti_stream import NiftiHeader
+    from deepemotion.packing.nifti import NiftiHeader
 
 _RESAMPLE = "resample it to the data without interpolation (nilearn.image.resample_to_img, interpolation='nearest')"
 
@@ -33,7 +33,7 @@ def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> N
     The atlas lies on the packed grid: where volumes were cut out of it, `grid` says where. Raises UserError where the
     file is no label image of the packed grid's shape.
     """
-    from deepemotion.nifti_stream import VolumeStream, read_header
+    from deepemotion.packing.nifti import VolumeStream, read_header
 
     header = read_header(path)
     if header.volumes != 1:
@@ -55,7 +55,7 @@ def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> N
 
 def require_grid(path: Path, file: SubjectFile) -> None:
     """Raise UserError where the atlas lies on another grid than the packed subject."""
-    from deepemotion.nifti_stream import read_header
+    from deepemotion.packing.nifti import read_header
 
     header = read_header(path)
     _require_shape(header, file.shape)

@@ -27,8 +27,8 @@ def pack(
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: give at least 1")
     from deepemotion.dataset import Dataset, parse_subjects
-    from deepemotion.pack_jobs import pack_all
-    from deepemotion.packing import PackRequest
+    from deepemotion.packing.subject import PackRequest
+    from deepemotion.packing.workers import pack_all
     from deepemotion.subject_file import kernels
 
     described = Dataset.of_folder(dataset, description)

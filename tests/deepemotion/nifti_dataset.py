@@ -11,7 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
-from deepemotion.packing import Packed, PackRequest, pack_subject
+from deepemotion.packing.subject import Packed, PackRequest, pack_subject
 from deepemotion.subject_file.options import Compression, NanRule
 from deepemotion.subject_file.reader import SubjectFile
 

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as hnp
 from nifti_dataset import AFFINE, SHAPE, SmallDataset, bold, half_mask, masked, nifti_bytes, physical, write
 
 from deepemotion.dataset import Dataset
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.subject_file.options import Compression, NanRule
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.subject_file.verify import problems

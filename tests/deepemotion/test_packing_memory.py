@@ -13,7 +13,7 @@ PEAK = """
 import sys
 from pathlib import Path
 from deepemotion.dataset import Dataset
-from deepemotion.packing import PackRequest, pack_subject
+from deepemotion.packing.subject import PackRequest, pack_subject
 root = Path(sys.argv[1])
 pack_subject(PackRequest(Dataset.of_folder(root), root, "01", root / "packed"))
 print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

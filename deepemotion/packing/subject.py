@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.nifti_stream import NiftiHeader, VolumeStream, read_header
-from deepemotion.pack_sources import check_length, common_space, is_unchanged, source
+from deepemotion.packing.inputs import check_length, common_space, is_unchanged, source
+from deepemotion.packing.nifti import NiftiHeader, VolumeStream, read_header
 from deepemotion.subject_file.format import Header, RunRecord
 from deepemotion.subject_file.kernels import Segments, gather
 from deepemotion.subject_file.options import Compression, NanRule

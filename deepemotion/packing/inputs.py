@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset, Segment
 from deepemotion.errors import UserError
-from deepemotion.nifti_stream import NiftiHeader, VolumeStream, file_crc32, read_header
+from deepemotion.packing.nifti import NiftiHeader, VolumeStream, file_crc32, read_header
 from deepemotion.subject_file.format import AFFINE_TOLERANCE, Source
 
 

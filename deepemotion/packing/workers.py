@@ -11,8 +11,8 @@ from multiprocessing.process import BaseProcess
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from deepemotion.pack_progress import PackProgress
-from deepemotion.packing import Packed, PackRequest, pack_subject
+from deepemotion.packing.progress import PackProgress
+from deepemotion.packing.subject import Packed, PackRequest, pack_subject
 
 # Volumes between two messages of a worker: frequent enough for a smooth bar and a quick stop.
 _REPORT_EVERY = 8
