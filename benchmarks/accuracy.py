@@ -10,10 +10,10 @@ import pandas as pd
 from benchmarks import child, data, ours
 from benchmarks.pack import clear
 from benchmarks.stage import at_most, stage
-from deepemotion import samples
 from deepemotion.dataset import Dataset
 from deepemotion.labels.table import Labels, write
 from deepemotion.packing.subject import PackRequest, pack_subject
+from deepemotion.samples import samples
 
 _SEEDS = range(5)
 # With a Z of 8, the last convolution sees a depth of two, whose bfloat16 gradient oneDNN gets wrong.

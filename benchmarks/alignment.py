@@ -23,7 +23,7 @@ from deepemotion.alignment import align
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
-from deepemotion.samples import load
+from deepemotion.samples.samples import load
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

@@ -9,7 +9,7 @@ import torch
 from benchmarks import child, data
 from benchmarks.stage import at_least, stage
 from benchmarks.timing import Timings, interleave
-from deepemotion import samples
+from deepemotion.samples import samples
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.reader import subject_path
 

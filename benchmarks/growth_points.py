@@ -40,7 +40,7 @@ def pack(axis: str, factor: int) -> float:
 
 def load(axis: str, factor: int) -> float:
     """Load a subject's labelled volumes."""
-    from deepemotion import samples
+    from deepemotion.samples import samples
 
     folder = _packed(axis, factor)
     settings = ours.trial(["01"], 1, 1, 1).data
@@ -51,7 +51,7 @@ def batches(axis: str, factor: int) -> float:
     """Make dense batches of all labelled volumes."""
     import torch
 
-    from deepemotion import samples
+    from deepemotion.samples import samples
 
     torch.set_num_threads(1)
     folder = _packed(axis, factor)

@@ -8,7 +8,7 @@ from torch import Tensor
 from benchmarks import child, data
 from benchmarks.stage import at_least, stage
 from benchmarks.timing import Timings, interleave
-from deepemotion import samples
+from deepemotion.samples import samples
 from deepemotion.settings.schema import DataSettings
 
 _KINDS = {

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepemotion import splits
 from deepemotion.labels.table import Labels
-from deepemotion.samples import Samples, load
+from deepemotion.samples import splits
+from deepemotion.samples.samples import Samples, load
+from deepemotion.samples.timing import outside_overlaps
+from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
-from deepemotion.timing import outside_overlaps
-from deepemotion.volumes import Held
 
 # Of a whole film, a block takes about 60 MB, four times over while it is normalised.
 BLOCK_VOXELS = 4096

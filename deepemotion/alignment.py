@@ -18,10 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepemotion import hyperalignment, splits
+from deepemotion import hyperalignment
 from deepemotion.aligned_moments import AlignedMoments, Moments, blocks, runs_of
 from deepemotion.errors import UserError
-from deepemotion.samples import Samples
+from deepemotion.samples import splits
+from deepemotion.samples.samples import Samples
 from deepemotion.settings.rules import refuse_alignment
 from deepemotion.settings.schema import Trial
 

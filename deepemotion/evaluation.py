@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion import metrics
-from deepemotion.movie_blocks import label_blocks
-from deepemotion.samples import Samples, SampleTable
+from deepemotion.samples.movie_blocks import label_blocks
+from deepemotion.samples.samples import Samples, SampleTable
 
 Rows = NDArray[np.int64]
 

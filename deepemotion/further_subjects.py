@@ -9,14 +9,15 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deepemotion import evaluation, predictions, splits
+from deepemotion import evaluation, predictions
 from deepemotion.errors import UserError
-from deepemotion.grid import Grid
 from deepemotion.labels.table import Labels
 from deepemotion.placement import fits_device
-from deepemotion.samples import Samples, SampleTable, common_mask, load
+from deepemotion.samples import splits
+from deepemotion.samples.grid import Grid
+from deepemotion.samples.samples import Samples, SampleTable, common_mask, load
+from deepemotion.samples.splits import Audit
 from deepemotion.settings.schema import Trial
-from deepemotion.splits import Audit
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.trained import load_model, require_data
 from deepemotion.training import choose_device, choose_precision

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepemotion.errors import UserError
-from deepemotion.samples import SampleTable
+from deepemotion.samples.samples import SampleTable
 from deepemotion.settings.schema import TrainSettings
 
 

@@ -9,9 +9,9 @@ import torch
 
 from deepemotion import memory
 from deepemotion.alignment import align
-from deepemotion.grid import Grid
 from deepemotion.labels.table import Labels
-from deepemotion.samples import Samples, common_mask, load
+from deepemotion.samples.grid import Grid
+from deepemotion.samples.samples import Samples, common_mask, load
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 

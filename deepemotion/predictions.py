@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from deepemotion.files import atomic_path
-from deepemotion.samples import Samples
+from deepemotion.samples.samples import Samples
 
 
 def table(samples: Samples, sides: Mapping[str, NDArray[np.int64]], probability: NDArray[np.float32]) -> pa.Table:

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from deepemotion.errors import UserError
-from deepemotion.samples import Samples
+from deepemotion.samples.samples import Samples
 
 Volume = NDArray[np.float32]
 # (one volume (1, 1, Z, Y, X), class index) -> attribution of the same shape, and its completeness error (nan: none)

@@ -13,11 +13,11 @@ from torch import nn
 from deepemotion import models
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
-from deepemotion.grid import Grid
 from deepemotion.labels.table import Labels
 from deepemotion.memory import available_memory
 from deepemotion.placement import place
-from deepemotion.samples import Samples
+from deepemotion.samples.grid import Grid
+from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import Trial
 from deepemotion.training import choose_device
 from deepemotion.trial_data import data_checksums

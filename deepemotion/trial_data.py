@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deepemotion import atlas, splits
 from deepemotion.labels.table import Labels
-from deepemotion.permutation import permuted
 from deepemotion.placement import place
-from deepemotion.samples import Samples
+from deepemotion.samples import atlas, splits
+from deepemotion.samples.permutation import permuted
+from deepemotion.samples.samples import Samples
+from deepemotion.samples.splits import Audit
 from deepemotion.settings.schema import Trial
-from deepemotion.splits import Audit
 from deepemotion.subject_file.reader import SubjectFile
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from deepemotion.errors import UserError
-from deepemotion.grid import bounding_box
 from deepemotion.labels.table import Labels
+from deepemotion.samples.grid import bounding_box
 from deepemotion.subject_file.reader import SubjectFile, find_subjects
 from launcher.experiment import Experiment
 from launcher.plan import AtlasFacts, DataFacts, SubjectFacts
@@ -56,7 +56,7 @@ def _atlases(experiment: Experiment) -> list[str]:
 
 def _atlas_facts(name: str, subject: Path) -> AtlasFacts:
     # Reading NIfTI files takes imports that a plan without an atlas need not wait for.
-    from deepemotion import atlas
+    from deepemotion.samples import atlas
 
     path = Path(name).absolute()
     facts = AtlasFacts(str(path), atlas.checksum(path))

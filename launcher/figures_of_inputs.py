@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from deepemotion import config_files, label_figure, models
 from deepemotion.errors import UserError
 from deepemotion.figures import network
-from deepemotion.grid import Grid
 from deepemotion.labels import annotations as raw
 from deepemotion.labels import consensus
 from deepemotion.labels.rules import Rule
 from deepemotion.labels.statistics import LabelStatistics
 from deepemotion.labels.table import Labels
-from deepemotion.samples import common_mask
+from deepemotion.samples.grid import Grid
+from deepemotion.samples.samples import common_mask
 from deepemotion.settings.schema import Trial
 from deepemotion.sources import Sources
 from deepemotion.subject_file.reader import SubjectFile

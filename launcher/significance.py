@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deepemotion import inference, metrics
 from deepemotion.metrics import Tally
-from deepemotion.movie_blocks import label_blocks
+from deepemotion.samples.movie_blocks import label_blocks
 from launcher.answers import SPLITS, Answers
 
 SINGLE = "all single-subject"

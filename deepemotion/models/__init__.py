@@ -11,7 +11,7 @@ from deepemotion.settings.schema import ModelSettings, TrialSettings
 if TYPE_CHECKING:
     from torch import nn
 
-    from deepemotion.grid import Grid
+    from deepemotion.samples.grid import Grid
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from deepemotion import atlas
-from deepemotion.grid import Grid
+from deepemotion.samples import atlas
+from deepemotion.samples.grid import Grid
 
 # A feature whose SD is a smaller part of its mean does not vary: what is left is single precision's rounding.
 _LEAST_VARIATION = 1e-5

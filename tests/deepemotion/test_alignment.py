@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from deepemotion import aligned_moments, config_files, timing
+from deepemotion import aligned_moments, config_files
 from deepemotion.aligned_moments import AlignedMoments
 from deepemotion.alignment import align
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.samples import load
+from deepemotion.samples import timing
+from deepemotion.samples.samples import load
+from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
-from deepemotion.volumes import Held
 
 FOLD = 3
 CPU = torch.device("cpu")

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion.grid import Grid
+from deepemotion.samples.grid import Grid
 from deepemotion.settings.schema import DataSettings
 
 

@@ -6,8 +6,9 @@ import torch
 from atlas_image import slabs, write_atlas
 from sklearn.linear_model import LogisticRegression
 
-from deepemotion import atlas, config_files, models, optimisers
+from deepemotion import config_files, models, optimisers
 from deepemotion.errors import UserError
+from deepemotion.samples import atlas
 from deepemotion.settings.schema import ModelSettings, TrainSettings, make_trial, read_settings
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training import train

@@ -16,7 +16,7 @@ from deepemotion import config_files, models, optimisers
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.losses import Loss, balanced
-from deepemotion.samples import SampleTable, load
+from deepemotion.samples.samples import SampleTable, load
 from deepemotion.settings.schema import DataSettings, ModelSettings, TrainSettings, make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

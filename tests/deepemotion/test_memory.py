@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepemotion import memory, models
-from deepemotion.grid import Grid, bounding_box
 from deepemotion.memory import PackedSize, trial_bytes
+from deepemotion.samples.grid import Grid, bounding_box
 from deepemotion.settings.schema import DataSettings, TrialSettings
 
 

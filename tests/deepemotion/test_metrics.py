@@ -9,8 +9,8 @@ from scipy.signal import lfilter
 from sklearn import metrics as reference
 
 from deepemotion import evaluation, metrics
-from deepemotion.movie_blocks import label_blocks
-from deepemotion.samples import SampleTable
+from deepemotion.samples.movie_blocks import label_blocks
+from deepemotion.samples.samples import SampleTable
 
 CLASSES = 5
 answers = st.integers(1, 80).flatmap(lambda n: st.tuples(*(arrays(np.int64, n, elements=st.integers(0, 4)),) * 2))

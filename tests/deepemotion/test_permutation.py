@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from deepemotion import config_files
 from deepemotion.labels.table import Labels
-from deepemotion.movie_blocks import label_blocks, moment_positions
-from deepemotion.permutation import LEAST_SHIFT, order, permuted
-from deepemotion.samples import SampleTable, load
+from deepemotion.samples.movie_blocks import label_blocks, moment_positions
+from deepemotion.samples.permutation import LEAST_SHIFT, order, permuted
+from deepemotion.samples.samples import SampleTable, load
 from deepemotion.settings.schema import DataSettings, make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

@@ -11,7 +11,7 @@ from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.models import build
-from deepemotion.samples import load
+from deepemotion.samples.samples import load
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory

@@ -13,14 +13,14 @@ from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.explanation import Options
 from deepemotion.figures import brain
-from deepemotion.grid import Grid
 from deepemotion.saliency import EmotionMap
-from deepemotion.samples import Samples, SampleTable
+from deepemotion.samples.grid import Grid
+from deepemotion.samples.samples import Samples, SampleTable
+from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import DataSettings, ModelSettings, make_trial, read_settings
 from deepemotion.trained import load_trained
 from deepemotion.training import train
 from deepemotion.trial_directory import TrialDirectory
-from deepemotion.volumes import Held
 
 SHAPE = (4, 5, 6)  # X, Y, Z
 

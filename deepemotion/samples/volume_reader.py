@@ -9,7 +9,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
-from deepemotion.grid import Grid
+from deepemotion.samples.grid import Grid
 from deepemotion.subject_file import quantisation
 from deepemotion.subject_file.format import Statistic
 from deepemotion.subject_file.reader import SubjectFile

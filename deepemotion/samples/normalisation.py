@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.volume_reader import VolumeReader
+from deepemotion.samples.volume_reader import VolumeReader
 
 # Voxels at a time, whose float64 values stay in the processor's cache.
 _BLOCK = 65536

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
-from deepemotion.samples import SampleTable
+from deepemotion.samples.samples import SampleTable
 from deepemotion.settings.rules import refuse_fold
 from deepemotion.settings.schema import SplitSettings
 

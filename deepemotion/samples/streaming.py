@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.volume_reader import VolumeReader
+from deepemotion.samples.volume_reader import VolumeReader
 
 
 class SubjectFiles:

@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.movie_blocks import moment_positions
-from deepemotion.samples import SampleTable
+from deepemotion.samples.movie_blocks import moment_positions
+from deepemotion.samples.samples import SampleTable
 from deepemotion.settings.schema import DataSettings
 
 Rows = NDArray[np.int64]

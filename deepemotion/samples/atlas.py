@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
-from deepemotion.grid import Grid
+from deepemotion.samples.grid import Grid
 from deepemotion.subject_file.format import AFFINE_TOLERANCE
 from deepemotion.subject_file.reader import SubjectFile
 

@@ -13,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepemotion import timing
 from deepemotion.errors import UserError
-from deepemotion.grid import Grid, Shape
 from deepemotion.labels.table import Labels
-from deepemotion.normalisation import normaliser
+from deepemotion.samples import timing
+from deepemotion.samples.grid import Grid, Shape
+from deepemotion.samples.normalisation import normaliser
+from deepemotion.samples.streaming import SubjectFiles
+from deepemotion.samples.volume_reader import VolumeReader
+from deepemotion.samples.volumes import Held, HostMemory, Staged, Volumes
 from deepemotion.settings.schema import DataSettings
-from deepemotion.streaming import SubjectFiles
 from deepemotion.subject_file.format import AFFINE_TOLERANCE
 from deepemotion.subject_file.reader import SubjectFile
-from deepemotion.volume_reader import VolumeReader
-from deepemotion.volumes import Held, HostMemory, Staged, Volumes
 
 
 @dataclass(frozen=True)
