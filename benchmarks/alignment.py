@@ -19,7 +19,7 @@ import torch
 from benchmarks import child, data
 from benchmarks.stage import Stage, at_least, at_most, stage
 from deepemotion import config_files, simulation
-from deepemotion.alignment import align
+from deepemotion.alignment.align import align
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject

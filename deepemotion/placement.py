@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from deepemotion import memory
-from deepemotion.alignment import align
+from deepemotion.alignment.align import align
 from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples, common_mask, load

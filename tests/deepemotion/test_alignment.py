@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from deepemotion import aligned_moments, config_files
-from deepemotion.aligned_moments import AlignedMoments
-from deepemotion.alignment import align
+from deepemotion import config_files
+from deepemotion.alignment import moments
+from deepemotion.alignment.align import align
+from deepemotion.alignment.moments import AlignedMoments
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
@@ -189,7 +190,7 @@ def test_what_comes_back_are_volumes_of_as_many_dimensions_as_features(tiny_pack
 
 def test_blocks_of_voxels_of_any_size_give_the_same(tiny_packed, tiny_labels, monkeypatch):
     whole = dense(aligned(tiny_packed, tiny_labels, trial()))
-    monkeypatch.setattr(aligned_moments, "BLOCK_VOXELS", 101)
+    monkeypatch.setattr(moments, "BLOCK_VOXELS", 101)
     torch.testing.assert_close(dense(aligned(tiny_packed, tiny_labels, trial())), whole, atol=2e-3, rtol=0)
 
 
@@ -198,20 +199,20 @@ def test_memory_grows_with_voxels_times_volumes_not_voxels_squared(tiny_packed, 
     small = load(tiny_packed, ["01"], Labels.read(tiny_labels), trial().data)
     total = len(small)
     wide = {"offset_GV": 0.0, "gain_GV": 1e-3, "trend_GV": 0.0}
-    big = aligned_moments.replace(
+    big = moments.replace(
         small,
         voxels_V=torch.arange(voxels),
         volumes=Held(torch.randint(-3000, 3000, (total, voxels), dtype=torch.int16)),
         **{name: torch.full((8, voxels), value) for name, value in wide.items()},
     )
-    monkeypatch.setattr(aligned_moments, "load", lambda *_, **__: big)
+    monkeypatch.setattr(moments, "load", lambda *_, **__: big)
     sizes = []
-    kept = aligned_moments.Samples.values
-    monkeypatch.setattr(aligned_moments.Samples, "values", lambda *a: sizes.append(kept(*a)) or sizes[-1])
+    kept = moments.Samples.values
+    monkeypatch.setattr(moments.Samples, "values", lambda *a: sizes.append(kept(*a)) or sizes[-1])
     own = AlignedMoments.of("01", big, tiny_packed, trial())
     # Voxels by voxels would be 360 GB.
     assert own.gram(CPU).shape == (len(own.moment_T),) * 2
-    assert max(x.numel() for x in sizes) <= total * aligned_moments.BLOCK_VOXELS
+    assert max(x.numel() for x in sizes) <= total * moments.BLOCK_VOXELS
 
 
 def test_a_subject_whose_run_is_short_is_aligned_on_what_it_has(
@@ -286,7 +287,7 @@ def test_alignment_keeps_its_distance_from_all_volumes_that_validate(tiny_packed
     samples = load(tiny_packed, ["01"], Labels.read(tiny_labels), wanted.data)
     moment_T = AlignedMoments.of("01", samples, tiny_packed, wanted).moment_T
     with SubjectFile(subject_path(tiny_packed, "01")) as file:
-        places = file.run.astype(np.int64) * aligned_moments._A_RUN + file.index_in_run
+        places = file.run.astype(np.int64) * moments._A_RUN + file.index_in_run
         time_T = file.movie_time[np.isin(places, moment_T)]
         kept = timing.outside_overlaps(file.segments, file.run, file.movie_time) | (drop_overlaps == "false")
         held_out = file.movie_time[(file.run == FOLD) & kept]

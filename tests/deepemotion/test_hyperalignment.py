@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepemotion.hyperalignment import ROUNDS, fit, leading, polar, template
+from deepemotion.alignment.shared_response import ROUNDS, fit, leading, polar, template
 
 VOXELS, MOMENTS, FEATURES, SUBJECTS = 90, 60, 4, 5
 

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepemotion import hyperalignment
-from deepemotion.aligned_moments import AlignedMoments, Moments, blocks, runs_of
+from deepemotion.alignment import shared_response
+from deepemotion.alignment.moments import AlignedMoments, Moments, blocks, runs_of
 from deepemotion.errors import UserError
 from deepemotion.samples import splits
 from deepemotion.samples.samples import Samples
@@ -56,7 +56,7 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
         at = torch.from_numpy(np.searchsorted(moments[subject], used[subject]))
         grams[subject] = grams[subject][at][:, at]
     in_template = [grams[subject] for subject in trial.subjects]
-    template_KT = hyperalignment.template(method, in_template, features, len(samples.voxels_V))
+    template_KT = shared_response.template(method, in_template, features, len(samples.voxels_V))
     log(f"{method}: {features} features of {len(template_T)} volumes common to {len(trial.subjects)} subjects")
 
     training_N = splits.moments(samples.table, trial.split)[0]
@@ -102,7 +102,7 @@ def _refuse_features(features: int, subject: str, moment_T: Moments) -> None:
 
 
 def _weights(
-    method: hyperalignment.Method, response_KT: Tensor, gram_TT: Tensor, moment_T: Moments
+    method: shared_response.Method, response_KT: Tensor, gram_TT: Tensor, moment_T: Moments
 ) -> tuple[Tensor, NDArray[np.int64], float]:
     """Return a subject's maps as weights (T, M, K) of its moments, the runs (M - 1,), and a moment's mean power.
 
@@ -115,7 +115,7 @@ def _weights(
     power = 0.0
     for i, kept in enumerate([np.ones(len(moment_T), bool), *(runs_of(moment_T) != run for run in runs)]):
         at, left_out = torch.from_numpy(np.flatnonzero(kept)), torch.from_numpy(np.flatnonzero(~kept))
-        fitted_TK = hyperalignment.fit(method, response_KT[:, at], gram_TT[at][:, at])
+        fitted_TK = shared_response.fit(method, response_KT[:, at], gram_TT[at][:, at])
         weights_TMK[at, i] = fitted_TK
         power += float((fitted_TK.T @ gram_TT[at][:, left_out]).square().sum()) / len(moment_T)
     return weights_TMK.float(), runs, power

@@ -1,0 +1,4 @@
+"""Functional alignment across subjects, estimated on training moments only.
+
+From outside: `align.align`.
+"""
