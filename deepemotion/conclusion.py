@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from deepemotion import __version__, evaluation
+from deepemotion import __version__
 from deepemotion.files import write_text
 from deepemotion.labels.table import Labels
+from deepemotion.scoring import score
 from deepemotion.settings.schema import TrainSettings
 from deepemotion.trial_data import TrialData
 from deepemotion.trial_directory import TrialDirectory
@@ -28,9 +29,9 @@ def predict_all(
     probability = np.empty((len(data.samples), len(data.classes)), np.float32)
     # The validation volumes in batches of their own, as in an epoch: their company may decide the last bits.
     if validated is None:
-        validated = evaluation.predict(model, data.samples, data.validation, settings.batch_size, precision)
+        validated = score.predict(model, data.samples, data.validation, settings.batch_size, precision)
     probability[data.validation] = validated
-    probability[others] = evaluation.predict(model, data.samples, others, settings.batch_size, precision)
+    probability[others] = score.predict(model, data.samples, others, settings.batch_size, precision)
     return probability
 
 
@@ -39,7 +40,7 @@ def result_of(
 ) -> dict[str, float]:
     """Return the numbers of a result: scores of the final model, what labels alone score, counts and times (s)."""
     found = {
-        **evaluation.scores(data.samples.table, data.classes, data.sides, probability),
+        **score.scores(data.samples.table, data.classes, data.sides, probability),
         **data.audits(),
         "best_epoch": 1 + int(np.argmax([metrics["accuracy/validation"] for metrics in history])),
         "epochs": len(history),
@@ -60,13 +61,13 @@ def write(
 ) -> None:
     """Write the predictions, and then result.json with what the result came from: a trial that has it is done."""
     # Not at the top: pyarrow takes tens of MB, which no training shall hold beside its activations.
-    from deepemotion import predictions
+    from deepemotion.scoring import predictions
 
     predictions.write(directory.predictions, predictions.table(data.samples, data.sides, probability))
     device = data.samples.device
     provenance = {
         "classes": list(data.classes),
-        "missing": evaluation.missing_classes(data.samples.table, data.classes, data.sides),
+        "missing": score.missing_classes(data.samples.table, data.classes, data.sides),
         "labels_checksum": labels.checksum,
         "deepemotion": __version__,
         "torch": torch.__version__,

@@ -9,7 +9,6 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from deepemotion import evaluation, predictions
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.placement import fits_device
@@ -17,6 +16,7 @@ from deepemotion.samples import splits
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples, SampleTable, common_mask, load
 from deepemotion.samples.splits import Audit
+from deepemotion.scoring import predictions, score
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.trained import load_model, require_data
@@ -65,7 +65,7 @@ def test(
     samples = samples.to(device, resident=fits_device(samples, trial, device))
     rows = np.flatnonzero(splits.moments(samples.table, trial.split)[1])
     precision = choose_precision(trial.train, device)
-    probability = evaluation.predict(model, samples, np.arange(len(samples)), trial.train.batch_size, precision)
+    probability = score.predict(model, samples, np.arange(len(samples)), trial.train.batch_size, precision)
     table = predictions.table(samples, {SIDE: rows}, probability).take(rows)
     training = directory.read_predictions(["movie_time", "label", "split"])
     training = training[training["split"] == "train"]
@@ -113,7 +113,7 @@ def _test(
     if not len(rows):
         raise UserError(f"sub-{subject} has no labelled volume of the moments that the model was not trained on")
     table, classes = samples.table, samples.classes
-    scores = evaluation.scores(table, classes, {SIDE: rows}, probability)
+    scores = score.scores(table, classes, {SIDE: rows}, probability)
     return Test(subject, len(rows), scores, _audit(table, rows, training, classes))
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from deepemotion import allocator, checkpoints, conclusion, evaluation, models, optimisers
+from deepemotion import allocator, checkpoints, conclusion, models, optimisers
 from deepemotion.augmentation import Augmentation
 from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
@@ -21,6 +21,7 @@ from deepemotion.files import remove_abandoned
 from deepemotion.labels.table import Labels
 from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
+from deepemotion.scoring import score
 from deepemotion.settings.rules import refuse_device
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
 from deepemotion.trial_data import TrialData, data_checksums
@@ -91,12 +92,12 @@ def train(
         epoch_started = time.monotonic()
         augment = Augmentation(trial.augment, settings.seed, epoch, data.samples.voxels_V)
         loss, accuracy = _train_epoch(model, optimiser, loss_of, data, epoch, settings, precision, augment)
-        validated = evaluation.predict(model, data.samples, data.validation, settings.batch_size, precision)
+        validated = score.predict(model, data.samples, data.validation, settings.batch_size, precision)
         metrics = {
             "epoch": epoch,
             "loss/train": loss,
             "accuracy/train": accuracy,
-            **evaluation.epoch_metrics(data.samples.table, data.classes, data.validation, validated),
+            **score.epoch_metrics(data.samples.table, data.classes, data.validation, validated),
             "learning_rate": settings.learning_rate,
             "time/epoch": time.monotonic() - epoch_started,
         }

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from deepemotion import inference
+from deepemotion.scoring import hypothesis_tests
 from launcher.answers import Answers
 from launcher.significance import KEYS, latest
 
@@ -52,7 +52,7 @@ def single_against_pooled(trials: pd.DataFrame, answers: Answers) -> pd.DataFram
         if len(subjects) < 2:
             continue
         difference = (subjects["pooled"] - subjects["single"]).to_numpy(dtype=np.float64)
-        low, high = inference.mean_interval(difference)
+        low, high = hypothesis_tests.mean_interval(difference)
         rows.append(
             {
                 **dict(zip(KEYS[1:], key, strict=True)),
@@ -62,7 +62,7 @@ def single_against_pooled(trials: pd.DataFrame, answers: Answers) -> pd.DataFram
                 "difference": difference.mean(),
                 "low": low,
                 "high": high,
-                "p": inference.sign_flip_p(difference),
+                "p": hypothesis_tests.sign_flip_p(difference),
             }
         )
     return pd.DataFrame(rows)

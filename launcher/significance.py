@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepemotion import inference, metrics
-from deepemotion.metrics import Tally
 from deepemotion.samples.movie_blocks import label_blocks
+from deepemotion.scoring import hypothesis_tests, metrics
+from deepemotion.scoring.metrics import Tally
 from launcher.answers import SPLITS, Answers
 
 SINGLE = "all single-subject"
@@ -129,16 +129,18 @@ def _tested(table: pd.DataFrame, permuted: list[pd.DataFrame]) -> pd.DataFrame:
     table["permutations"] = [len(scores) for scores in permuted]
     for column, metric in _TESTED.items():
         pairs = zip(table[metric], permuted, strict=True)
-        table[column] = [inference.permutation_p(score, scores[column].to_numpy()) for score, scores in pairs]
+        table[column] = [hypothesis_tests.permutation_p(score, scores[column].to_numpy()) for score, scores in pairs]
     for _, rows in table.groupby(["training_set", "protocol", "split"], sort=False):
         # The best of several conditions is held against the best of them under each permutation (the maximum
         # statistic of Westfall & Young 1993), so that having chosen costs what it should.
         best = pd.concat([permuted[i]["p"] for i in rows.index], axis=1, join="inner").max(axis=1).to_numpy()
         table.loc[rows.index, "conditions"] = len(rows)
-        table.loc[rows.index, "p_conditions"] = [inference.permutation_p(score, best) for score in rows["accuracy"]]
+        table.loc[rows.index, "p_conditions"] = [
+            hypothesis_tests.permutation_p(score, best) for score in rows["accuracy"]
+        ]
     kind = table["training_set"].str.extract(r"^(sub|without|held-out)-", expand=False).fillna(table["training_set"])
     for _, rows in table.groupby([*KEYS[1:], "split", kind], sort=False):
         p = rows["p_conditions"].to_numpy(dtype=np.float64)
-        table.loc[rows.index, "p_holm"] = inference.holm(p)
-        table.loc[rows.index, "p_bh"] = inference.benjamini_hochberg(p)
+        table.loc[rows.index, "p_holm"] = hypothesis_tests.holm(p)
+        table.loc[rows.index, "p_bh"] = hypothesis_tests.benjamini_hochberg(p)
     return table.astype({"conditions": int})

@@ -29,7 +29,8 @@ def evaluate(
     directory.require_finished()
     Labels.read(labels)
     find_subjects(data)
-    from deepemotion import further_subjects, predictions
+    from deepemotion import further_subjects
+    from deepemotion.scoring import predictions
 
     tests, table = further_subjects.test(directory, data, labels, wanted)
     if out is not None:

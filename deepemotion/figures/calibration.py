@@ -7,14 +7,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deepemotion.figures import scoring, style
-from deepemotion.metrics import BINS, calibration_error
+from deepemotion.scoring.metrics import BINS, calibration_error
 
 
 @style.house_style
 def calibration_curves(groups: Mapping[str, pd.DataFrame], classes: Sequence[str], note: str) -> Figure:
     """Draw accuracy against confidence for each named group of held-out volumes, and how many volumes a bin holds.
 
-    Each frame has label, prediction and p_CLASS. Bins and calibration error are those of `deepemotion.metrics`.
+    Each frame has label, prediction and p_CLASS. Bins and calibration error are those of `deepemotion.scoring.metrics`.
     """
     figure = Figure(figsize=(4.6, 4.6 + 0.35 * len(groups)), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from deepemotion.figures import scoring, style
-from deepemotion.metrics import recall
+from deepemotion.scoring.metrics import recall
 
 
 def accuracy_table(models: Mapping[str, pd.DataFrame], classes: Sequence[str]) -> pd.DataFrame:

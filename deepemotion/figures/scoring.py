@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepemotion import metrics
+from deepemotion.scoring import metrics
 
 AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 

@@ -8,9 +8,9 @@ from hypothesis.extra.numpy import arrays
 from scipy.signal import lfilter
 from sklearn import metrics as reference
 
-from deepemotion import evaluation, metrics
 from deepemotion.samples.movie_blocks import label_blocks
 from deepemotion.samples.samples import SampleTable
+from deepemotion.scoring import metrics, score
 
 CLASSES = 5
 answers = st.integers(1, 80).flatmap(lambda n: st.tuples(*(arrays(np.int64, n, elements=st.integers(0, 4)),) * 2))
@@ -169,7 +169,7 @@ def test_scores_name_what_is_missing_on_a_side():
     table = SampleTable(np.full(10, "01"), np.ones(10, np.int8), np.arange(10), time, time, label, np.eye(3)[label])
     sides = {"train": np.arange(6), "validation": np.arange(6, 10), "unseen": np.arange(0)}
     probability = np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 2, 2, 0, 1, 1, 1]]
-    scores = evaluation.scores(table, ("FEAR", "JOY", "LOVE"), sides, probability)
+    scores = score.scores(table, ("FEAR", "JOY", "LOVE"), sides, probability)
     assert scores["accuracy_train"] == 1
     assert scores["accuracy_validation"] == scores["balanced_accuracy_validation"] == 0.75
     assert scores["accuracy_validation_low"] <= 0.75 <= scores["accuracy_validation_high"]
@@ -179,4 +179,4 @@ def test_scores_name_what_is_missing_on_a_side():
     assert scores["ece_validation"] == pytest.approx(0.25)
     assert (scores["classes_missing_train"], scores["classes_missing_validation"]) == (0, 1)
     assert "classes_missing_unseen" not in scores
-    assert evaluation.missing_classes(table, ("FEAR", "JOY", "LOVE"), sides) == "validation: LOVE"
+    assert score.missing_classes(table, ("FEAR", "JOY", "LOVE"), sides) == "validation: LOVE"

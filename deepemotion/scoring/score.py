@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from deepemotion import metrics
 from deepemotion.samples.movie_blocks import label_blocks
 from deepemotion.samples.samples import Samples, SampleTable
+from deepemotion.scoring import metrics
 
 Rows = NDArray[np.int64]
 
