@@ -25,8 +25,8 @@ from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.samples.samples import load
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 CPUS = 2
 MEMORY = Path("/dev/shm")

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from benchmarks.data import CLASSES, Shape
-from deepemotion import allocator, optimisers
 from deepemotion.models.cnn3d import CNN3D
 from deepemotion.settings.schema import TrainSettings
+from deepemotion.training import malloc, optimisers
 
 
 class BareEpoch:
@@ -18,7 +18,7 @@ class BareEpoch:
     """
 
     def __init__(self, shape: Shape, batch_size: int, threads: int, precision: torch.dtype = torch.float32) -> None:
-        allocator.keep_pages()
+        malloc.keep_pages()
         torch.set_num_threads(threads)
         torch.manual_seed(0)
         self._precision = precision

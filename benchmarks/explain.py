@@ -21,8 +21,8 @@ from deepemotion.explanation import Options
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.trained import load_trained
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 CPUS = 2
 SIGNAL = 3.0

@@ -21,8 +21,8 @@ from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 PERMUTATIONS = 19
 LEVEL = 0.05

@@ -1,4 +1,4 @@
-"""Our training, epoch by epoch in turn with others, through `deepemotion.training.train` as everybody calls it."""
+"""Our training, epoch by epoch in turn with others, through `deepemotion.training.loop.train` as everybody calls it."""
 
 import shutil
 import tempfile
@@ -9,8 +9,8 @@ from typing import Any
 
 from benchmarks.child import Finished, Turns
 from deepemotion.settings.schema import DataSettings, ModelSettings, SplitSettings, TrainSettings, Trial
-from deepemotion.training import Metrics, train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import Metrics, train
+from deepemotion.training.trial_directory import TrialDirectory
 
 Epochs = Callable[[Metrics], None]
 

@@ -12,7 +12,7 @@ from benchmarks import data, programs
 from benchmarks.planning import question
 from benchmarks.stage import at_most, stage
 from deepemotion.scoring import predictions
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TrialDirectory
 from launcher.plan import PlannedTrial, make_plan
 from launcher.run_directory import RunDirectory
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks import child, data, ours
 from benchmarks.epoch import BATCH
 from benchmarks.stage import at_most, stage
-from deepemotion import allocator
+from deepemotion.training import malloc
 
 # Many volumes to load and predict, few to train on: memory is the same as with more, and the time bearable.
 _VALIDATION_SHARE = 0.9
@@ -24,7 +24,7 @@ def _imports() -> None:
 def _trial(folder: Path, batch_size: int, keep_pages: bool) -> int:
     _imports()
     if not keep_pages:
-        allocator.keep_pages = lambda: None
+        malloc.keep_pages = lambda: None
     wanted = ours.trial(["01"], 2, batch_size, 1, validation_share=_VALIDATION_SHARE)
     result = ours.run(wanted, folder, folder / "labels.tsv", lambda _: None)
     return int(result["n_train"] + result["n_validation"])
@@ -34,7 +34,7 @@ def _bare(shape: data.Shape, batch_size: int) -> None:
     from benchmarks.bare import BareEpoch
 
     _imports()
-    allocator.keep_pages = lambda: None
+    malloc.keep_pages = lambda: None
     bare = BareEpoch(shape, batch_size, 1)
     bare.train(3)
     bare.predict(1)

@@ -27,7 +27,7 @@ from deepemotion.labels import affect
 from deepemotion.labels.table import Labels
 from deepemotion.saliency import EmotionMap
 from deepemotion.trained import Trained, load_trained
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TrialDirectory
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.placement import fits_device
 from deepemotion.samples import splits
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples, SampleTable, common_mask, load
@@ -20,9 +19,10 @@ from deepemotion.scoring import predictions, score
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.trained import load_model, require_data
-from deepemotion.training import choose_device, choose_precision
-from deepemotion.trial_data import data_checksums
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import choose_device, choose_precision
+from deepemotion.training.placement import fits_device
+from deepemotion.training.trial_data import data_checksums
+from deepemotion.training.trial_directory import TrialDirectory
 
 SIDE = "unseen"
 

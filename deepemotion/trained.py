@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion import models
-from deepemotion.checkpoints import Checkpoints
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.memory import available_memory
-from deepemotion.placement import place
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import Trial
-from deepemotion.training import choose_device
-from deepemotion.trial_data import data_checksums
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.checkpoints import Checkpoints
+from deepemotion.training.loop import choose_device
+from deepemotion.training.memory import available_memory
+from deepemotion.training.placement import place
+from deepemotion.training.trial_data import data_checksums
+from deepemotion.training.trial_directory import TrialDirectory
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import common_mask
 from deepemotion.settings.schema import Trial
-from deepemotion.sources import Sources
 from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.training.data_sources import Sources
 from launcher.run_directory import RunDirectory
 
 # Figure 1 is of those who saw the film, as in the paper, and of all their events.

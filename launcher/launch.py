@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on
 from deepemotion.errors import UserError
-from deepemotion.sources import Sources
+from deepemotion.training.data_sources import Sources
 from launcher import resources
 from launcher.experiment import Experiment
 from launcher.plan import DataFacts, PlannedTrial

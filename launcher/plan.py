@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepemotion import __version__, memory, models
+from deepemotion import __version__, models
 from deepemotion.errors import UserError
 from deepemotion.settings.rules import refuse_alignment, refuse_fold
 from deepemotion.settings.schema import TrialSettings
-from deepemotion.sources import data_digest
 from deepemotion.subject_file.format import FORMAT_VERSION
+from deepemotion.training import memory
+from deepemotion.training.data_sources import data_digest
 from launcher.experiment import Experiment
 
 # The columns of the paper's figure 6 that each fold leaves out, numbered from 1 in the order of the subjects.

@@ -1,10 +1,10 @@
 """Where everything of a run lies, who may write to it, and what state its trials are in.
 
-experiment.yaml  the last launch's experiment, resolved      tune/       Tune's sessions
+experiment.yaml  the last launch's experiment, resolved      tune/        Tune's sessions
 plan.tsv         every trial ever planned here               tensorboard/ aggregates
 provenance.json  each launch: code, versions, host, data     tables/ report.html
-sources.json     see deepemotion.sources                     sessions/   who worked on it, and who does now
-trials/TRIAL/    see deepemotion.trial_directory             slurm/      submissions, job scripts, logs
+sources.json     see deepemotion.training.data_sources       sessions/    who worked on it, and who does now
+trials/TRIAL/    see deepemotion.training.trial_directory   slurm/       submissions, job scripts, logs
 """
 
 import errno
@@ -22,8 +22,8 @@ import yaml
 
 from deepemotion.errors import UserError
 from deepemotion.files import readable, whole_lines, write_text
-from deepemotion.sources import TRIALS
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.data_sources import TRIALS
+from deepemotion.training.trial_directory import TrialDirectory
 from launcher import experiment, sessions
 from launcher.experiment import Experiment
 from launcher.plan import PlannedTrial, replaced

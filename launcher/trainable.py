@@ -7,8 +7,8 @@ from typing import Any
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import Trial
-from deepemotion.sources import data_digest
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.data_sources import data_digest
+from deepemotion.training.trial_directory import TrialDirectory
 
 
 class TrialError(Exception):
@@ -24,7 +24,7 @@ def run_trial(config: dict[str, Any]) -> None:
     """
     from ray import tune
 
-    from deepemotion.training import Metrics, train
+    from deepemotion.training.loop import Metrics, train
 
     packed, labels = Path(config["packed"]), Path(config["labels"])
     directory = TrialDirectory(Path(config["trial"]["directory"]))
@@ -55,7 +55,7 @@ def run_trial(config: dict[str, Any]) -> None:
 
 def _require_planned(trial: Trial, packed: Path, labels: Path, planned: str) -> None:
     """Raise UserError where the data is no longer what was planned: its results would count as those of the plan's."""
-    from deepemotion.trial_data import data_checksums
+    from deepemotion.training.trial_data import data_checksums
 
     if data_digest(data_checksums(trial, packed, Labels.read(labels))) != planned:
         raise UserError(f"{labels} or the subjects in {packed} have changed since the trial was planned; launch again")

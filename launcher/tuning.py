@@ -9,7 +9,7 @@ from ray import tune
 from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 
 from deepemotion.errors import UserError
-from deepemotion.sources import Sources
+from deepemotion.training.data_sources import Sources
 from launcher.plan import PlannedTrial
 from launcher.resources import Share
 from launcher.run_directory import RunDirectory

@@ -22,7 +22,7 @@ def evaluate(
     from deepemotion.dataset import parse_subjects
     from deepemotion.labels.table import Labels
     from deepemotion.subject_file.reader import find_subjects
-    from deepemotion.trial_directory import TrialDirectory
+    from deepemotion.training.trial_directory import TrialDirectory
 
     wanted = parse_subjects(subjects)
     directory = TrialDirectory(trial)

@@ -34,9 +34,9 @@ def explain(
     A run knows where its data lies; for a training by itself give --data, --labels and --out.
     """
     from deepemotion.labels.table import Labels
-    from deepemotion.sources import Sources, find_trial, is_run
     from deepemotion.subject_file.reader import find_subjects
-    from deepemotion.trial_directory import TrialDirectory
+    from deepemotion.training.data_sources import Sources, find_trial, is_run
+    from deepemotion.training.trial_directory import TrialDirectory
 
     if trial is None:
         if is_run(folder):

@@ -2,7 +2,7 @@
 
 from deepemotion import config_files
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TrialDirectory
 
 SMALL = ["train.epochs=6", "train.batch_size=16", "data.drop_overlaps=false"]
 

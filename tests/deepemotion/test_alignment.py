@@ -22,8 +22,8 @@ from deepemotion.samples.samples import load
 from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.subject_file.reader import SubjectFile, subject_path
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 FOLD = 3
 CPU = torch.device("cpu")

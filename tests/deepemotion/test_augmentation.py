@@ -6,10 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import config_files, training
-from deepemotion.augmentation import Augmentation, Mix
+from deepemotion import config_files
 from deepemotion.settings.schema import AugmentSettings, make_trial, read_settings
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training import loop
+from deepemotion.training.augmentation import Augmentation, Mix
+from deepemotion.training.trial_directory import TrialDirectory
 
 SHAPE = (5, 6, 7)  # Z, Y, X
 MASK = np.zeros(SHAPE, bool)
@@ -128,13 +129,13 @@ def run(folder, packed, labels, *overrides, on_epoch=lambda metrics: None):
         config_files.find("demo"), ["train.epochs=3", "train.batch_size=16", "data.drop_overlaps=false", *overrides]
     )
     directory = TrialDirectory(folder)
-    training.train(make_trial(settings, ["01"], []), packed, labels, directory, on_epoch)
+    loop.train(make_trial(settings, ["01"], []), packed, labels, directory, on_epoch)
     return [{key: value for key, value in row.items() if key != "time/epoch"} for row in directory.read_epochs()]
 
 
 def test_a_training_without_augmentation_is_bit_for_bit_what_it_was(tiny_packed, tiny_labels, tmp_path, monkeypatch):
     off = run(tmp_path / "off", tiny_packed, tiny_labels)
-    monkeypatch.setattr(training, "Augmentation", lambda *_: lambda x_B1ZYX: (x_B1ZYX, Mix()))
+    monkeypatch.setattr(loop, "Augmentation", lambda *_: lambda x_B1ZYX: (x_B1ZYX, Mix()))
     assert run(tmp_path / "none", tiny_packed, tiny_labels) == off
     monkeypatch.undo()
     assert run(tmp_path / "on", tiny_packed, tiny_labels, *EVERYTHING) != off

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepemotion.checkpoints import Checkpoints
+from deepemotion.training.checkpoints import Checkpoints
 
 
 def test_a_torn_checkpoint_falls_back_to_the_one_before(tmp_path):

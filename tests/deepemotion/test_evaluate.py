@@ -11,8 +11,8 @@ from deepemotion import config_files, further_subjects
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.subject_file.reader import subject_path
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 BLOCKS = ("split.protocol=block", "split.fold=1", "split.folds=2", "split.block_s=40", "split.gap_s=4")
 

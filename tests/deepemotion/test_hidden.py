@@ -15,8 +15,8 @@ from deepemotion.labels import affect
 from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.trained import load_trained
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 TIMES = 2.0 * np.arange(6)
 

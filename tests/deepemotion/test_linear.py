@@ -6,13 +6,14 @@ import torch
 from atlas_image import slabs, write_atlas
 from sklearn.linear_model import LogisticRegression
 
-from deepemotion import config_files, models, optimisers
+from deepemotion import config_files, models
 from deepemotion.errors import UserError
 from deepemotion.samples import atlas
 from deepemotion.settings.schema import ModelSettings, TrainSettings, make_trial, read_settings
 from deepemotion.subject_file.reader import SubjectFile, subject_path
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training import optimisers
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 SHAPE = (4, 8, 5)  # Z, Y, X
 BATCH = 24

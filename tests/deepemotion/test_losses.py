@@ -12,14 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from deepemotion import config_files, models, optimisers
+from deepemotion import config_files, models
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.losses import Loss, balanced
 from deepemotion.samples.samples import SampleTable, load
 from deepemotion.settings.schema import DataSettings, ModelSettings, TrainSettings, make_trial, read_settings
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training import optimisers
+from deepemotion.training.loop import train
+from deepemotion.training.losses import Loss, balanced
+from deepemotion.training.trial_directory import TrialDirectory
 
 CPU = torch.device("cpu")
 CLASSES = 4

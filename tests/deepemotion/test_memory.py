@@ -7,10 +7,11 @@ from atlas_image import settings_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import memory, models
-from deepemotion.memory import PackedSize, trial_bytes
+from deepemotion import models
 from deepemotion.samples.grid import Grid, bounding_box
 from deepemotion.settings.schema import DataSettings, TrialSettings
+from deepemotion.training import memory
+from deepemotion.training.memory import PackedSize, trial_bytes
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)

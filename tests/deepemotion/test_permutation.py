@@ -14,8 +14,8 @@ from deepemotion.samples.movie_blocks import label_blocks, moment_positions
 from deepemotion.samples.permutation import LEAST_SHIFT, order, permuted
 from deepemotion.samples.samples import SampleTable, load
 from deepemotion.settings.schema import DataSettings, make_trial, read_settings
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 KINDS = pytest.mark.parametrize("kind", ["shift", "block"])
 

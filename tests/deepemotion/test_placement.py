@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from deepemotion import config_files, memory, placement
-from deepemotion.checkpoints import Checkpoints
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.models import build
 from deepemotion.samples.samples import load
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training import memory, placement
+from deepemotion.training.checkpoints import Checkpoints
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 CUDA = torch.device("cuda")
 

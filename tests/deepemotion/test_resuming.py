@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from small_training import comparable, trial
 
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from deepemotion.settings.schema import Trial
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 def kill_after_three(metrics):
     if metrics["epoch"] == 3:

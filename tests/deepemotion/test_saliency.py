@@ -19,8 +19,8 @@ from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import DataSettings, ModelSettings, make_trial, read_settings
 from deepemotion.trained import load_trained
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 SHAPE = (4, 5, 6)  # X, Y, Z
 

@@ -19,8 +19,8 @@ from deepemotion.subject_file.format import RunRecord, Source
 from deepemotion.subject_file.options import Compression, NanRule
 from deepemotion.subject_file.reader import subject_path
 from deepemotion.subject_file.writer import Layout, new_subject_file
-from deepemotion.training import train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.loop import train
+from deepemotion.training.trial_directory import TrialDirectory
 
 SHAPE, RUNS, VOLUMES, TR = (9, 10, 11), 3, 14, 2.0
 

@@ -15,9 +15,9 @@ from small_training import SMALL, comparable, trial
 from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import read_settings
-from deepemotion.sources import Sources
-from deepemotion.training import choose_device, choose_precision, train
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.data_sources import Sources
+from deepemotion.training.loop import choose_device, choose_precision, train
+from deepemotion.training.trial_directory import TrialDirectory
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from small_run import LAUNCH, QUICK, table
 
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TrialDirectory
 from launcher.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from small_run import LAUNCH, QUICK, table
 
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TrialDirectory
 from launcher.run_directory import RunDirectory
 
 pytestmark = pytest.mark.slow

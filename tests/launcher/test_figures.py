@@ -8,7 +8,7 @@ import pytest
 
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import Trial
-from deepemotion.sources import Sources
+from deepemotion.training.data_sources import Sources
 from launcher import figure_material, figures, report, results
 from launcher.figure_material import Choice
 from launcher.plan import PlannedTrial

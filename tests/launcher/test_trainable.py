@@ -6,9 +6,9 @@ from ray import tune
 from deepemotion import config_files
 from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import Trial, make_trial, read_settings
-from deepemotion.sources import data_digest
-from deepemotion.trial_data import data_checksums
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.data_sources import data_digest
+from deepemotion.training.trial_data import data_checksums
+from deepemotion.training.trial_directory import TrialDirectory
 from launcher.trainable import TrialError, run_trial
 
 

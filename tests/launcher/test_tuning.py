@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from deepemotion.errors import UserError
-from deepemotion.sources import Sources
+from deepemotion.training.data_sources import Sources
 from launcher import tuning
 from launcher.run_directory import RunDirectory
 from launcher.sessions import SessionFile

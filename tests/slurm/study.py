@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from deepemotion.files import write_text
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TrialDirectory
 from launcher.run_directory import RunDirectory
 
 PROGRAMS = Path(sys.executable).parent

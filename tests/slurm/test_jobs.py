@@ -83,4 +83,4 @@ def test_code_changes_after_submission(study):
     finally:
         shutil.rmtree(edited)
     code = next(study.run("snapshot").slurm.glob("code-*"))
-    assert (code / "deepemotion" / "training.py").is_file()
+    assert (code / "deepemotion" / "training" / "loop.py").is_file()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from deepemotion import memory
 from deepemotion.alignment.align import align
 from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples, common_mask, load
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.training import memory
 
 
 def place(

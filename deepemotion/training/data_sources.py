@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deepemotion.errors import UserError
 from deepemotion.files import read_json, readable, write_text
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TrialDirectory
 
 TRIALS = "trials"
 _FILE = "sources.json"

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.labels.table import Labels
-from deepemotion.placement import place
 from deepemotion.samples import atlas, splits
 from deepemotion.samples.permutation import permuted
 from deepemotion.samples.samples import Samples
 from deepemotion.samples.splits import Audit
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.training.placement import place
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from deepemotion.files import write_text
 from deepemotion.labels.table import Labels
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TrainSettings
-from deepemotion.trial_data import TrialData
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training.trial_data import TrialData
+from deepemotion.training.trial_directory import TrialDirectory
 
 
 def predict_all(

@@ -12,20 +12,22 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from deepemotion import allocator, checkpoints, conclusion, models, optimisers
-from deepemotion.augmentation import Augmentation
-from deepemotion.checkpoints import Checkpoints
+from deepemotion import models
 from deepemotion.errors import UserError
-from deepemotion.event_file import EventFile
 from deepemotion.files import remove_abandoned
 from deepemotion.labels.table import Labels
-from deepemotion.losses import Loss
 from deepemotion.models.linear import LinearModel
 from deepemotion.scoring import score
 from deepemotion.settings.rules import refuse_device
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
-from deepemotion.trial_data import TrialData, data_checksums
-from deepemotion.trial_directory import TrialDirectory
+from deepemotion.training import checkpoints, malloc, optimisers
+from deepemotion.training import result as conclusion
+from deepemotion.training.augmentation import Augmentation
+from deepemotion.training.checkpoints import Checkpoints
+from deepemotion.training.event_file import EventFile
+from deepemotion.training.losses import Loss
+from deepemotion.training.trial_data import TrialData, data_checksums
+from deepemotion.training.trial_directory import TrialDirectory
 
 Metrics = dict[str, float]
 
@@ -48,7 +50,7 @@ def train(
     host they may use: volumes that do not fit are streamed. None: there is no limit. (Not on GPUs, to the last bit,
     for models whose poolings overlap: their gradient is summed in any order there.)
     """
-    allocator.keep_pages()
+    malloc.keep_pages()
     started = time.monotonic()
     labels = Labels.read(labels_file)
     models.require_fit(trial)
