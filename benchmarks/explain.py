@@ -14,13 +14,14 @@ import pandas as pd
 
 from benchmarks import data
 from benchmarks.stage import Stage, at_least, stage
-from deepemotion import config_files, explanation, saliency, simulation
+from deepemotion import config_files, simulation
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
-from deepemotion.explanation import Options
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.trained import load_trained
+from deepemotion.trained import explanation, saliency
+from deepemotion.trained.explanation import Options
+from deepemotion.trained.trained import load_trained
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 

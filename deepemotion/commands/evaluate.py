@@ -8,7 +8,7 @@ import typer
 from deepemotion.console import answer
 
 if TYPE_CHECKING:
-    from deepemotion.further_subjects import Test
+    from deepemotion.trained.further_subjects import Test
 
 
 def evaluate(
@@ -29,8 +29,8 @@ def evaluate(
     directory.require_finished()
     Labels.read(labels)
     find_subjects(data)
-    from deepemotion import further_subjects
     from deepemotion.scoring import predictions
+    from deepemotion.trained import further_subjects
 
     tests, table = further_subjects.test(directory, data, labels, wanted)
     if out is not None:

@@ -53,8 +53,8 @@ def explain(
         out = out or folder / "explain" / directory.path.name
     Labels.read(labels)
     find_subjects(data)
-    from deepemotion.explanation import Options, describe
-    from deepemotion.explanation import explain as explain_trial
+    from deepemotion.trained.explanation import Options, describe
+    from deepemotion.trained.explanation import explain as explain_trial
 
     options = Options(all_volumes, volumes, steps, annotations, truth)
     answer(describe(explain_trial(directory, data, labels, out, options), out))

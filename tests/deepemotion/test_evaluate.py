@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemotion import config_files, further_subjects
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.subject_file.reader import subject_path
+from deepemotion.trained import further_subjects
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from matplotlib.collections import PathCollection
 
-from deepemotion import hidden
 from deepemotion.config_files import find
 from deepemotion.errors import UserError
-from deepemotion.figures.hidden import hidden as draw
-from deepemotion.hidden import Components
 from deepemotion.labels import affect
 from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.trained import load_trained
+from deepemotion.trained import hidden_layer
+from deepemotion.trained.hidden_layer import Components
+from deepemotion.trained.hidden_layer_figure import hidden as draw
+from deepemotion.trained.trained import load_trained
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
@@ -25,7 +25,7 @@ def test_components_of_data_along_two_axes():
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.standard_normal((8, 2)))[0]
     scores = rng.standard_normal((50, 2)) * [3, 1]
-    found = hidden.principal_components(scores @ axes.T + 7, count=3)
+    found = hidden_layer.principal_components(scores @ axes.T + 7, count=3)
     assert found.scores.shape == (50, 3)
     assert found.explained.sum() == pytest.approx(1)
     assert found.explained[2] == pytest.approx(0, abs=1e-9)
@@ -35,14 +35,14 @@ def test_components_of_data_along_two_axes():
 
 def test_a_component_s_sign_does_not_depend_on_the_order_of_volumes():
     data = np.random.default_rng(1).standard_normal((30, 6)).astype(np.float32)
-    one, other = hidden.principal_components(data), hidden.principal_components(data[::-1])
+    one, other = hidden_layer.principal_components(data), hidden_layer.principal_components(data[::-1])
     np.testing.assert_allclose(one.scores, other.scores[::-1], atol=1e-5)
 
 
 def test_constant_activations_have_no_variance_to_explain():
-    found = hidden.principal_components(np.ones((4, 3)))
+    found = hidden_layer.principal_components(np.ones((4, 3)))
     assert found.explained.tolist() == [0, 0, 0]
-    table = hidden.components_table(pd.DataFrame({"pc1": [0.0] * 4, "arousal": [1.0, 2, 3, 4]}), found_one(0.0))
+    table = hidden_layer.components_table(pd.DataFrame({"pc1": [0.0] * 4, "arousal": [1.0, 2, 3, 4]}), found_one(0.0))
     assert np.isnan(table["r_arousal"].iloc[0])
 
 
@@ -52,7 +52,7 @@ def found_one(share):
 
 def test_correlations_are_over_the_volumes_that_have_a_value():
     volumes = pd.DataFrame({"pc1": [1.0, 2, 3, 9], "arousal": [2.0, 4, 6, np.nan], "valence": [np.nan] * 4})
-    (row,) = hidden.components_table(volumes, found_one(0.5)).to_dict("records")
+    (row,) = hidden_layer.components_table(volumes, found_one(0.5)).to_dict("records")
     assert row["r_arousal"] == pytest.approx(1)
     assert (row["n_arousal"], row["n_valence"]) == (3, 0)
     assert np.isnan(row["r_valence"])
@@ -113,7 +113,7 @@ def trained(tiny_packed, tiny_labels, tmp_path_factory):
 
 
 def test_activations_are_what_the_last_layer_makes_its_answer_of(trained):
-    found = hidden.activations(trained)
+    found = hidden_layer.activations(trained)
     assert found.shape == (len(trained.samples), 128)
     assert (found >= 0).all()
     with torch.inference_mode():
@@ -125,10 +125,10 @@ def test_activations_are_what_the_last_layer_makes_its_answer_of(trained):
 def test_each_volume_gets_the_affect_of_what_was_heard(trained, tiny_labels):
     labels = Labels.read(tiny_labels)
     heard = affect.Affect(np.arange(len(labels.movie_time)) * 1.0, np.full(len(labels.movie_time), np.nan), 1)
-    found = hidden.principal_components(hidden.activations(trained))
-    volumes = hidden.add_affect(hidden.table(trained, found), heard, labels, lag_s=4.0)
+    found = hidden_layer.principal_components(hidden_layer.activations(trained))
+    volumes = hidden_layer.add_affect(hidden_layer.table(trained, found), heard, labels, lag_s=4.0)
     np.testing.assert_allclose(volumes["arousal"], (volumes["movie_time"] - 4 - labels.movie_time[0]) // 2)
-    components = hidden.components_table(volumes, found)
+    components = hidden_layer.components_table(volumes, found)
     assert list(components["component"]) == ["pc1", "pc2", "pc3", "pc4", "pc5"]
     assert components["n_valence"].tolist() == [0] * 5
 
@@ -140,4 +140,4 @@ def test_each_volume_gets_the_affect_of_what_was_heard(trained, tiny_labels):
     assert sum(len(one.get_offsets()) for one in points) == len(volumes) - count
     assert [tick.get_text() for tick in correlations.get_xticklabels()][1] == "valence\n(n = 0)"
     alone = volumes.drop(columns=["arousal", "valence"])
-    assert len(draw(alone, hidden.components_table(alone, found), "a title", "a note").axes) == 2
+    assert len(draw(alone, hidden_layer.components_table(alone, found), "a title", "a note").axes) == 2

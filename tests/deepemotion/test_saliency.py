@@ -6,19 +6,19 @@ import pytest
 import torch
 from torch import nn
 
-from deepemotion import explanation, models, saliency
-from deepemotion.brain_space import BrainSpace
+from deepemotion import models
 from deepemotion.config_files import find
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.explanation import Options
-from deepemotion.figures import brain
-from deepemotion.saliency import EmotionMap
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import DataSettings, ModelSettings, make_trial, read_settings
-from deepemotion.trained import load_trained
+from deepemotion.trained import explanation, map_figures, saliency
+from deepemotion.trained.brain_space import BrainSpace
+from deepemotion.trained.explanation import Options
+from deepemotion.trained.saliency import EmotionMap
+from deepemotion.trained.trained import load_trained
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
@@ -162,13 +162,13 @@ def test_brain_figures_say_n_and_the_space(tiny_packed, signed):
         EmotionMap("Grad-CAM", "LOVE", volume if signed else abs(volume), 7, float("nan")),
         EmotionMap("Grad-CAM", "FEAR", np.zeros_like(volume), 3, float("nan")),
     ]
-    figure = brain.slices(maps, space, "A note.")
+    figure = map_figures.slices(maps, space, "A note.")
     said = [text.get_text() for text in figure.texts]
     assert "Love\nn = 7" in said
     assert "Fear\nn = 3" in said
     assert "zero everywhere" in [text.get_text() for axes in figure.axes for text in axes.texts]
     assert "A note." in figure.get_supxlabel().replace("\n", " ")
-    assert "less than an MNI brain" in brain.glass(maps, space, "").get_supxlabel().replace("\n", " ")
+    assert "less than an MNI brain" in map_figures.glass(maps, space, "").get_supxlabel().replace("\n", " ")
 
 
 def trained_on(folder, packed, labels, *changes, subjects=("01",)):

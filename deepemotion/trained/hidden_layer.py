@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from deepemotion.labels.affect import Affect
 from deepemotion.labels.table import Labels
 from deepemotion.models.linear import LinearModel
-from deepemotion.trained import Trained
+from deepemotion.trained.trained import Trained
 
 COMPONENTS = 5
 

@@ -15,8 +15,8 @@ _MARKERS = "os^Dv<>P"
 def hidden(volumes: pd.DataFrame, components: pd.DataFrame, title: str, note: str) -> Figure:
     """Draw volumes by their first two components, coloured by label, trained on (left) and held out (right).
 
-    `volumes` and `components` are those of `deepemotion.hidden`; with affect, a third panel has the correlations of
-    the components with arousal and valence.
+    `volumes` and `components` are those of `deepemotion.trained.hidden_layer`; with affect, a third panel has the
+    correlations of the components with arousal and valence.
     """
     with_affect = "r_arousal" in components
     figure = Figure(figsize=(style.WIDTH_IN, 3.4), layout="constrained")

@@ -17,16 +17,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepemotion import files, hidden, saliency
-from deepemotion.brain_space import BrainSpace
+from deepemotion import files
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from deepemotion.figures import brain, style
-from deepemotion.figures.hidden import hidden as draw_hidden
+from deepemotion.figures import style
 from deepemotion.labels import affect
 from deepemotion.labels.table import Labels
-from deepemotion.saliency import EmotionMap
-from deepemotion.trained import Trained, load_trained
+from deepemotion.trained import hidden_layer, map_figures, saliency
+from deepemotion.trained.brain_space import BrainSpace
+from deepemotion.trained.hidden_layer_figure import hidden as draw_hidden
+from deepemotion.trained.saliency import EmotionMap
+from deepemotion.trained.trained import Trained, load_trained
 from deepemotion.training.trial_directory import TrialDirectory
 
 
@@ -64,8 +65,8 @@ def explain(directory: TrialDirectory, packed: Path, labels_file: Path, out: Pat
             if options.truth is not None:
                 rows[-1]["overlap"] = overlap(one, trained, options.truth)
         signs = "Purple speaks for the emotion, orange against it. " if name == saliency.INTEGRATED_GRADIENTS else ""
-        style.save(brain.slices(found, space, signs + note), out, f"{key}_slices")
-        style.save(brain.glass(found, space, signs + note), out, f"{key}_glass")
+        style.save(map_figures.slices(found, space, signs + note), out, f"{key}_slices")
+        style.save(map_figures.glass(found, space, signs + note), out, f"{key}_glass")
     table = pd.DataFrame(rows)
     files.write_text(out / "maps.tsv", table.to_csv(sep="\t", index=False))
     _explain_hidden(trained, heard, labels_file, out, f"{model}: last hidden layer", note)
@@ -141,16 +142,16 @@ def _spread(rows: NDArray[np.int64], most: int | None) -> NDArray[np.int64]:
 def _explain_hidden(
     trained: Trained, heard: affect.Affect | None, labels_file: Path, out: Path, title: str, note: str
 ) -> None:
-    activation = hidden.activations(trained)
+    activation = hidden_layer.activations(trained)
     if activation is None:
         say(f"the hidden representation is left out: {trained.trial.model.name} has no hidden layer")
         return
-    found = hidden.principal_components(activation)
-    volumes = hidden.table(trained, found)
+    found = hidden_layer.principal_components(activation)
+    volumes = hidden_layer.table(trained, found)
     if heard is not None:
-        volumes = hidden.add_affect(volumes, heard, Labels.read(labels_file), trained.trial.data.lag_s)
+        volumes = hidden_layer.add_affect(volumes, heard, Labels.read(labels_file), trained.trial.data.lag_s)
         note += f" Arousal and valence: means of {heard.observers} observers."
-    components = hidden.components_table(volumes, found)
+    components = hidden_layer.components_table(volumes, found)
     writers: dict[str, Callable[[Path], object]] = {
         "hidden.parquet": lambda path: volumes.to_parquet(path, index=False),
         "hidden.csv": lambda path: volumes.to_csv(path, index=False),

@@ -10,9 +10,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from nilearn import plotting
 
-from deepemotion.brain_space import BrainSpace
 from deepemotion.figures import style
-from deepemotion.saliency import EmotionMap
+from deepemotion.trained.brain_space import BrainSpace
+from deepemotion.trained.saliency import EmotionMap
 
 # The share of in-mask voxels shown; outlines show all depths at once.
 _IN_SLICES, _IN_GLASS = 0.1, 0.03

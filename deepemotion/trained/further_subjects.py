@@ -18,7 +18,7 @@ from deepemotion.samples.splits import Audit
 from deepemotion.scoring import predictions, score
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
-from deepemotion.trained import load_model, require_data
+from deepemotion.trained.trained import load_model, require_data
 from deepemotion.training.loop import choose_device, choose_precision
 from deepemotion.training.placement import fits_device
 from deepemotion.training.trial_data import data_checksums
