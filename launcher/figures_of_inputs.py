@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from deepemotion import config_files, label_figure, models
+from deepemotion import config_files, models
 from deepemotion.errors import UserError
+from deepemotion.figures import labels as label_figure
 from deepemotion.figures import network
 from deepemotion.labels import annotations as raw
 from deepemotion.labels import consensus

@@ -76,7 +76,7 @@ def label(
         files.write_text(out.with_name(f"{out.stem}_clusters.yaml"), yaml.safe_dump(final.clusters, sort_keys=False))
         answer(comparison.rstrip())
     if statistics is not None:
-        from deepemotion import label_figure
+        from deepemotion.figures import labels as label_figure
 
         caption = f"Observers {', '.join(events)}; rule {Path(rule).stem}, dataset {movie.name}."
         figure_1.write(statistics)

@@ -1,7 +1,7 @@
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from deepemotion import label_figure
+from deepemotion.figures import labels as label_figure
 from deepemotion.labels.statistics import LabelStatistics
 
 CLASS_OF = {"A": "ANGER", "B": "FEAR", "C": "ANGER", "D": "NONE"}
