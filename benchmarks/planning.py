@@ -6,9 +6,9 @@ from typing import Any
 from benchmarks import data, programs
 from benchmarks.stage import at_most, stage
 from deepemotion import config_files
-from launcher import data_facts, experiment
-from launcher.experiment import Experiment
-from launcher.plan import DataFacts, make_plan
+from launcher.planning import data_facts, experiment
+from launcher.planning.experiment import Experiment
+from launcher.planning.plan import DataFacts, make_plan
 
 _SUBJECTS = 20
 _ROUNDS = 5

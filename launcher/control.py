@@ -8,7 +8,7 @@ from pathlib import Path
 from deepemotion.errors import UserError
 from launcher import sessions, slurm_queue, submissions
 from launcher.backends import slurm
-from launcher.plan import replaced
+from launcher.planning.plan import replaced
 from launcher.run_directory import RunDirectory
 from launcher.submissions import Submission
 

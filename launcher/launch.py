@@ -8,8 +8,8 @@ from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_g
 from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
 from launcher import resources
-from launcher.experiment import Experiment
-from launcher.plan import DataFacts, PlannedTrial
+from launcher.planning.experiment import Experiment
+from launcher.planning.plan import DataFacts, PlannedTrial
 from launcher.run_directory import RunDirectory
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 
 # How old what `refresh` writes may be while trials run, in seconds.
 _REFRESH_EVERY_S = 15

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from deepemotion.settings.rules import refuse_device
 from deepemotion.training.memory import available_memory as available_memory
-from launcher.experiment import ResourceSettings
-from launcher.plan import PlannedTrial
+from launcher.planning.experiment import ResourceSettings
+from launcher.planning.plan import PlannedTrial
 
 _MEMORY_STEP = 256 * 2**20
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from deepemotion.files import atomic_path
-from launcher.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial, replaced
 from launcher.predictions import write_predictions
 from launcher.run_directory import RunDirectory
 

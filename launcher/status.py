@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from launcher import sessions, slurm_queue, submissions
-from launcher.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run_directory import RunDirectory
 from launcher.sessions import Session
 from launcher.slurm_queue import JobState

@@ -10,7 +10,7 @@ from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 
 from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.resources import Share
 from launcher.run_directory import RunDirectory
 from launcher.sessions import Session

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.progress import SessionProgress
 from launcher.resources import Machine, share_of
 from launcher.run_directory import RunDirectory

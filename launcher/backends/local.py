@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from launcher import work
 from launcher.backends.private_ray import private_ray
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.resources import this_machine
 from launcher.run_directory import RunDirectory
 

@@ -16,7 +16,7 @@ from launcher import cluster_profile, sessions, site, slurm_queue, submissions
 from launcher.backends.private_ray import write_token
 from launcher.backends.sbatch import Script
 from launcher.cluster_profile import ClusterProfile
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.resources import short_of_memory
 from launcher.run_directory import RunDirectory
 from launcher.submissions import Submission

@@ -14,7 +14,7 @@ from launcher import submissions, work
 from launcher.backends import allocation, ray_node
 from launcher.backends.allocation import Allocation
 from launcher.backends.private_ray import private_ray
-from launcher.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run_directory import RunDirectory
 
 # sysexits.h: EX_TEMPFAIL. The job's script requeues the job for it.

@@ -11,7 +11,7 @@ from deepemotion.console import answer
 from deepemotion.errors import UserError
 
 if TYPE_CHECKING:
-    from launcher.plan import PlannedTrial
+    from launcher.planning.plan import PlannedTrial
     from launcher.run_directory import RunDirectory
 
 
@@ -101,8 +101,8 @@ def launch(
 
         # What is planned depends on data that the other jobs are still to write.
         raise typer.Exit(later.submit(run, after, str(cluster)))
-    from launcher import data_facts, experiment, plan
     from launcher.launch import Launch, check_here, launch_here, plan_run
+    from launcher.planning import data_facts, experiment, plan
 
     changes: dict[str, Any] = {"subjects": "all"} if all_subjects else experiment.parse_plan_subjects(subjects)
     changes |= {} if pooled is None else {"pooled": pooled}

@@ -7,8 +7,8 @@ import pytest
 from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.subject_file.reader import SubjectFile, subject_path
-from launcher import data_facts, experiment
-from launcher.plan import make_plan
+from launcher.planning import data_facts, experiment
+from launcher.planning.plan import make_plan
 
 SMALL = ["train.epochs=2", "data.drop_overlaps=false"]
 

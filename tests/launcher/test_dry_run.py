@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.resources import short_of_memory
 
 WORDS = ("--all-subjects", "--config", "demo")

@@ -4,7 +4,7 @@ import pytest
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
-from launcher.experiment import parse_sweeps, read
+from launcher.planning.experiment import parse_sweeps, read
 
 
 @pytest.mark.parametrize("name", ["paper", "rigorous", "demo"])

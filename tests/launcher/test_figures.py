@@ -11,7 +11,7 @@ from deepemotion.settings.schema import Trial
 from deepemotion.training.data_sources import Sources
 from launcher import figure_material, figures, report, results
 from launcher.figure_material import Choice
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.run_directory import RunDirectory
 
 CLASSES = ["ANGER", "FEAR", "LOVE"]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
-from launcher import experiment
-from launcher.plan import AtlasFacts, DataFacts, SubjectFacts, make_plan, replaced
+from launcher.planning import experiment
+from launcher.planning.plan import AtlasFacts, DataFacts, SubjectFacts, make_plan, replaced
 
 SUBJECTS = [f"{i:02d}" for i in range(1, 21) if i != 10]
 

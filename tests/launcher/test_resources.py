@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from test_plan import plan
 
-from launcher.experiment import ResourceSettings
+from launcher.planning.experiment import ResourceSettings
 from launcher.resources import Machine, share_of
 
 GIB = 2**30

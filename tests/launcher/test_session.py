@@ -8,7 +8,7 @@ import pytest
 from deepemotion.errors import UserError
 from launcher import work
 from launcher.backends import private_ray
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.progress import SessionProgress
 from launcher.run_directory import RunDirectory
 

@@ -7,7 +7,7 @@ import pytest
 
 from launcher import follow, results, sessions, status, submissions
 from launcher.backends import slurm
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.run_directory import RunDirectory
 from launcher.sessions import SessionFile
 from launcher.submissions import Submission

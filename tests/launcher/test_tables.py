@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from launcher.answers import read_answers
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.results import epochs_table, write_tables
 from launcher.run_directory import RunDirectory
 

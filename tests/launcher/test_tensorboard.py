@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.run_directory import RunDirectory
 from launcher.tensorboard import aggregate, write_aggregates
 

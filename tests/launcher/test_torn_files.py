@@ -7,7 +7,7 @@ import pytest
 
 from deepemotion.errors import UserError
 from launcher import results, status, submissions
-from launcher.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial
 from launcher.report import write_report
 from launcher.run_directory import RunDirectory
 
