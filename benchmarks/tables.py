@@ -14,7 +14,7 @@ from benchmarks.stage import at_most, stage
 from deepemotion.scoring import predictions
 from deepemotion.training.trial_directory import TrialDirectory
 from launcher.planning.plan import PlannedTrial, make_plan
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 _EPOCHS, _PREDICTIONS, _ROUNDS = 50, 800, 3
 

@@ -6,10 +6,11 @@ import socket
 from pathlib import Path
 
 from deepemotion.errors import UserError
-from launcher import sessions, slurm_queue, submissions
+from launcher import slurm_queue, submissions
 from launcher.backends import slurm
 from launcher.planning.plan import replaced
-from launcher.run_directory import RunDirectory
+from launcher.run import sessions
+from launcher.run.directory import RunDirectory
 from launcher.submissions import Submission
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from deepemotion.errors import UserError
 from deepemotion.figures import label_audit, scoring, style
 from launcher import conditions
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 from launcher.significance import latest
 
 

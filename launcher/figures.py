@@ -19,7 +19,7 @@ from deepemotion.figures import (
 )
 from launcher import figure_material, figures_of_inputs, results
 from launcher.figure_material import Choice, Material
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 from launcher.tensorboard import aggregate
 
 # The subject of the paper's figure 4: its column 18.

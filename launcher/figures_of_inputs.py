@@ -21,7 +21,7 @@ from deepemotion.samples.samples import common_mask
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.training.data_sources import Sources
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 # Figure 1 is of those who saw the film, as in the paper, and of all their events.
 _RULE, _OBSERVERS = "interval", "av"

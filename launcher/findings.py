@@ -7,7 +7,7 @@ import pandas as pd
 from deepemotion.files import atomic_path
 from launcher.answers import read_answers
 from launcher.paired import single_against_pooled
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 from launcher.significance import LEVEL, SINGLE, TOGETHER, latest, statistics
 
 NOT_ABOVE = "†"

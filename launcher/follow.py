@@ -11,7 +11,7 @@ from deepemotion.errors import UserError
 from launcher import status
 from launcher.backends import slurm
 from launcher.launch import Launch, conclude, plan_run
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 # A look reads a few small files a trial, and asks SLURM's controller, which all users share (seconds).
 _LOOK_EVERY_S = 15.0

@@ -10,7 +10,7 @@ from deepemotion.training.data_sources import Sources
 from launcher import resources
 from launcher.planning.experiment import Experiment
 from launcher.planning.plan import DataFacts, PlannedTrial
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
         to_run = unfinished(job)
         job.run.add_to_plan(job.trials)
         if to_run or not job.run.experiment_file.exists():
-            from launcher import provenance
+            from launcher.run import provenance
 
             job.run.write_experiment(job.experiment)
             Sources(job.packed, job.labels).write(job.run.path)

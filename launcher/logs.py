@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deepemotion.console import answer
 from deepemotion.errors import UserError
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 _LOOK_EVERY_S = 1.0
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from deepemotion.files import atomic_path, readable
 from launcher.answers import SPLITS
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 # Rows written, and later read, at a time: the few hundred of one trial would cost more than their data.
 _ROWS = 1 << 17

@@ -11,7 +11,7 @@ from deepemotion.files import write_text
 from launcher import figures, results, shown
 from launcher.figure_material import Choice
 from launcher.findings import find
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 
 def write_report(run: RunDirectory) -> Path:

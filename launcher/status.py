@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from launcher import sessions, slurm_queue, submissions
+from launcher import slurm_queue, submissions
 from launcher.planning.plan import PlannedTrial, replaced
-from launcher.run_directory import RunDirectory
-from launcher.sessions import Session
+from launcher.run import sessions
+from launcher.run.directory import RunDirectory
+from launcher.run.sessions import Session
 from launcher.slurm_queue import JobState
 from launcher.submissions import Submission
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import deepemotion
 from deepemotion.errors import UserError
 from deepemotion.files import read_json, readable, write_text
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 
 @dataclass

@@ -14,7 +14,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from launcher import conditions
 from launcher.results import epochs_table, trials_table
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 from launcher.significance import latest
 
 _SIDES = ("train", "validation")

@@ -9,8 +9,8 @@ from deepemotion.errors import UserError
 from launcher.planning.plan import PlannedTrial
 from launcher.progress import SessionProgress
 from launcher.resources import Machine, share_of
-from launcher.run_directory import RunDirectory
-from launcher.sessions import SessionFile
+from launcher.run.directory import RunDirectory
+from launcher.run.sessions import SessionFile
 
 
 @dataclass

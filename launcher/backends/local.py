@@ -6,7 +6,7 @@ from launcher import work
 from launcher.backends.private_ray import private_ray
 from launcher.planning.plan import PlannedTrial
 from launcher.resources import this_machine
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 
 def run(run_directory: RunDirectory, trials: Sequence[PlannedTrial], already_done: int) -> None:

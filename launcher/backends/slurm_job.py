@@ -15,7 +15,7 @@ from launcher.backends import allocation, ray_node
 from launcher.backends.allocation import Allocation
 from launcher.backends.private_ray import private_ray
 from launcher.planning.plan import PlannedTrial, replaced
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 # sysexits.h: EX_TEMPFAIL. The job's script requeues the job for it.
 EXIT_REQUEUE = 75

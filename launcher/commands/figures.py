@@ -22,7 +22,7 @@ def figures(
 ) -> None:
     """Draw a run's figures into RUN/figures/ and print their names; docs/figures.md says what each shows."""
     from deepemotion.dataset import parse_subjects
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     subjects = parse_subjects(subject) if subject is not None else [None]

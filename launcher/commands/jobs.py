@@ -17,14 +17,14 @@ def logs(
 ) -> None:
     """Print the log of a trial, or of the job that wrote last."""
     from launcher.logs import find, show
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     show(find(RunDirectory.existing(run), trial), follow)
 
 
 def cancel(run: Run) -> None:
     """Stop all jobs and launches that work on a run; what is trained stays, and the same launch goes on from it."""
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     from launcher.control import cancel as stop
@@ -41,7 +41,7 @@ def retry(
     ] = None,
 ) -> None:
     """Submit again what is missing, in the way it was submitted last."""
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     from launcher.control import retry as again

@@ -12,7 +12,7 @@ from deepemotion.errors import UserError
 
 if TYPE_CHECKING:
     from launcher.planning.plan import PlannedTrial
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
 
 class Backend(StrEnum):
@@ -92,7 +92,7 @@ def launch(
     if name is not None and (Path(name).name != name or name.startswith(".")):
         raise UserError(f"--name {name}: a run is a folder of --runs; give a name without / that begins with no dot")
     from deepemotion import config_files
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     path = config_files.find(config)
     run = RunDirectory(runs / (name or path.stem))

@@ -10,7 +10,7 @@ from deepemotion.console import answer
 
 def report(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]) -> None:
     """Write report.html and the figures from the run's tables, and print where it lies."""
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     from launcher.report import write_report

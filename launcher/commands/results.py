@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]) -> None:
     """Show the conditions side by side, each model's best, what it is evidence of, and write the tables."""
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     from rich.console import Console

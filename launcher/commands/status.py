@@ -19,7 +19,7 @@ def status(
     follow: Annotated[bool, typer.Option("--follow", help="Watch until all has ended; Ctrl-C only leaves.")] = False,
 ) -> None:
     """Show which trials are done, running, waiting (and for what), failed (and why)."""
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     from launcher import status as reader

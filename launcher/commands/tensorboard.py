@@ -15,7 +15,7 @@ def tensorboard(
     port: Annotated[int, typer.Option(help="0: any free one.")] = 6006,
 ) -> None:
     """Show each trial, and figure 3 live under Custom Scalars; Ctrl-C ends it."""
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     logdir = str(RunDirectory.existing(run).path)
     say(f"from another machine: ssh -L {port or 'PORT'}:localhost:{port or 'PORT'} {os.uname().nodename}")

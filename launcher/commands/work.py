@@ -15,7 +15,7 @@ def work(
     first_task: Annotated[int, typer.Option(help="Which of the submission's tasks index 0 of the array is.")] = 0,
 ) -> None:
     """Train this SLURM job's share of a run (slurm/*.sbatch use it): all, or in an array every n-th trial."""
-    from launcher.run_directory import RunDirectory
+    from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run.absolute())
     # Python and Ray look into the working directory first: a checkout there would take a snapshot's place.

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from deepemotion import simulation
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from PIL import Image
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training.loop import train
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

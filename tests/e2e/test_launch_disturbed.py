@@ -13,7 +13,7 @@ import torch
 from small_run import LAUNCH, QUICK, table
 
 from deepemotion.training.trial_directory import TrialDirectory
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ import pytest
 from small_run import LAUNCH, QUICK, table
 
 from deepemotion.training.trial_directory import TrialDirectory
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

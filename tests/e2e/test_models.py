@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from deepemotion.subject_file.reader import SubjectFile, subject_path
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ import json
 import pandas as pd
 import pytest
 
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 pytestmark = pytest.mark.slow
 

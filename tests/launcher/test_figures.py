@@ -12,7 +12,7 @@ from deepemotion.training.data_sources import Sources
 from launcher import figure_material, figures, report, results
 from launcher.figure_material import Choice
 from launcher.planning.plan import PlannedTrial
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 CLASSES = ["ANGER", "FEAR", "LOVE"]
 

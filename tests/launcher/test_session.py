@@ -10,7 +10,7 @@ from launcher import work
 from launcher.backends import private_ray
 from launcher.planning.plan import PlannedTrial
 from launcher.progress import SessionProgress
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 
 @pytest.mark.parametrize("error", [UserError("epochs.tsv: torn"), OSError(5, "Input/output error")])

@@ -5,11 +5,12 @@ import os
 
 import pytest
 
-from launcher import follow, results, sessions, status, submissions
+from launcher import follow, results, status, submissions
 from launcher.backends import slurm
 from launcher.planning.plan import PlannedTrial
-from launcher.run_directory import RunDirectory
-from launcher.sessions import SessionFile
+from launcher.run import sessions
+from launcher.run.directory import RunDirectory
+from launcher.run.sessions import SessionFile
 from launcher.submissions import Submission
 
 NAMES = ["sub-01_a", "sub-02_b", "pooled_c"]

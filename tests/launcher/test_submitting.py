@@ -10,7 +10,7 @@ from launcher import submissions
 from launcher.backends import allocation, slurm
 from launcher.cluster_profile import ClusterProfile
 from launcher.planning.plan import PlannedTrial
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 NAMES = [f"sub-{number:02d}_a" for number in range(1, 8)]
 

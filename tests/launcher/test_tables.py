@@ -8,7 +8,7 @@ import pandas as pd
 from launcher.answers import read_answers
 from launcher.planning.plan import PlannedTrial
 from launcher.results import epochs_table, write_tables
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 
 def planned(name, permutation=0, fold=1, epochs=5):

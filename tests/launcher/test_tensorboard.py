@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from launcher.planning.plan import PlannedTrial
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 from launcher.tensorboard import aggregate, write_aggregates
 
 MEAN = "single_subject/accuracy/validation/mean"

@@ -9,7 +9,7 @@ from deepemotion.errors import UserError
 from launcher import results, status, submissions
 from launcher.planning.plan import PlannedTrial
 from launcher.report import write_report
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 
 @pytest.fixture

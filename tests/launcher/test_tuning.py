@@ -7,8 +7,8 @@ import pytest
 from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
 from launcher import tuning
-from launcher.run_directory import RunDirectory
-from launcher.sessions import SessionFile
+from launcher.run.directory import RunDirectory
+from launcher.run.sessions import SessionFile
 from launcher.tuning import Relay
 
 DIED = """Failure # 1 (occurred at 2026-01-01_00-00-00)

@@ -8,7 +8,7 @@ import pytest
 from devcluster import DevCluster, started
 from study import LAUNCH, QUICK, Study, make_study
 
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import yaml
 
 from deepemotion.files import write_text
 from deepemotion.training.trial_directory import TrialDirectory
-from launcher.run_directory import RunDirectory
+from launcher.run.directory import RunDirectory
 
 PROGRAMS = Path(sys.executable).parent
 LAUNCH = PROGRAMS / "deepemotion-launch"

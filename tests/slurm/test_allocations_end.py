@@ -5,7 +5,7 @@ import time
 import pytest
 from study import assert_curves_are_whole, assert_nothing_stayed
 
-from launcher import sessions
+from launcher.run import sessions
 
 pytestmark = pytest.mark.slow
 

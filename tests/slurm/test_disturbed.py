@@ -3,7 +3,7 @@
 import pytest
 from study import LINEAR, assert_curves_are_whole, assert_nothing_stayed, wait_for
 
-from launcher import sessions
+from launcher.run import sessions
 
 pytestmark = pytest.mark.slow
 

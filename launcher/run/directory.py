@@ -24,10 +24,10 @@ from deepemotion.errors import UserError
 from deepemotion.files import readable, whole_lines, write_text
 from deepemotion.training.data_sources import TRIALS
 from deepemotion.training.trial_directory import TrialDirectory
-from launcher import sessions
 from launcher.planning import experiment
 from launcher.planning.experiment import Experiment
 from launcher.planning.plan import PlannedTrial, replaced
+from launcher.run import sessions
 
 # More than any of the files that a session rewrites all the time.
 _PROBE_BYTES = 2**18
