@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from deepemotion.errors import UserError
 from deepemotion.figures import label_audit, scoring, style
-from launcher import conditions
 from launcher.run.directory import RunDirectory
 from launcher.significance import latest
+from launcher.tables import conditions
 
 
 @dataclass(frozen=True)

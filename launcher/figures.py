@@ -17,10 +17,11 @@ from deepemotion.figures import (
     style,
     timeline,
 )
-from launcher import figure_material, figures_of_inputs, results
+from launcher import figure_material, figures_of_inputs
 from launcher.figure_material import Choice, Material
 from launcher.run.directory import RunDirectory
-from launcher.tensorboard import aggregate
+from launcher.tables.tensorboard import aggregate
+from launcher.tables.trials import epochs_table
 
 # The subject of the paper's figure 4: its column 18.
 _PAPER_SUBJECT, _PAPER_EMOTION = "19", "LOVE"
@@ -74,7 +75,7 @@ def _made(name: str, figure: Figure | str) -> Drawn | Skipped:
 def _learning(material: Material) -> Figure | str:
     if not material.sets("sub-", "pooled"):
         return _NEEDS_MODELS
-    epochs = results.epochs_table(material.run)
+    epochs = epochs_table(material.run)
     values = aggregate(epochs[epochs["trial"].isin(material.trials["trial"])], material.trials)
     note = _volumes(material, material.sets("sub-", "pooled"))
     return learning.learning_curves(values, material.condition, len(material.sets("sub-")), note)

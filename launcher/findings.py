@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepemotion.files import atomic_path
-from launcher.answers import read_answers
 from launcher.paired import single_against_pooled
 from launcher.run.directory import RunDirectory
 from launcher.significance import LEVEL, SINGLE, TOGETHER, latest, statistics
+from launcher.tables.held_out import read_answers
 
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"

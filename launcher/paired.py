@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from deepemotion.scoring import hypothesis_tests
-from launcher.answers import Answers
 from launcher.significance import KEYS, latest
+from launcher.tables.held_out import Answers
 
 _PLACE = ["fold", "seed"]
 

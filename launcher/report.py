@@ -8,16 +8,17 @@ import pandas as pd
 
 from deepemotion.figures import style
 from deepemotion.files import write_text
-from launcher import figures, results, shown
+from launcher import figures, shown
 from launcher.figure_material import Choice
 from launcher.findings import find
 from launcher.run.directory import RunDirectory
+from launcher.tables.trials import write_tables
 
 
 def write_report(run: RunDirectory) -> Path:
     """Write the run's report.html and the figures beside it (figures/NAME.png and .svg); return the report's path."""
     experiment = run.experiment_text()
-    trials = results.write_tables(run)
+    trials = write_tables(run)
     findings = find(run, trials)
     folder = run.path / "figures"
     pictures, skipped = {}, set()

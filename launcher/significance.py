@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deepemotion.samples.movie_blocks import label_blocks
 from deepemotion.scoring import hypothesis_tests, metrics
 from deepemotion.scoring.metrics import Tally
-from launcher.answers import SPLITS, Answers
+from launcher.tables.held_out import SPLITS, Answers
 
 SINGLE = "all single-subject"
 # Models that together answer one question about all subjects, by what their names begin with.

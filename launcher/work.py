@@ -65,7 +65,7 @@ def session(
 
 def _refresher(run: RunDirectory) -> Callable[[], None]:
     """Return what refreshes TensorBoard's aggregates; where it cannot, it says so once, and training goes on."""
-    from launcher.tensorboard import refresh_aggregates
+    from launcher.tables.tensorboard import refresh_aggregates
 
     told: set[str] = set()
 
@@ -82,8 +82,8 @@ def _refresher(run: RunDirectory) -> Callable[[], None]:
 
 def tabulate(run: RunDirectory) -> None:
     """Write the run's tables and aggregates; one process at a time, so that the last one to write knows all."""
-    from launcher.results import write_tables
-    from launcher.tensorboard import write_aggregates
+    from launcher.tables.tensorboard import write_aggregates
+    from launcher.tables.trials import write_tables
 
     with run.planning():
         write_aggregates(run)

@@ -15,7 +15,7 @@ def learning_curves(aggregates: pd.DataFrame, condition: str, models: int, note:
 
     The title says where they end, with a dagger where the validation accuracy does not beat the label-only audit.
 
-    `aggregates` has condition, epoch, tag, value as `launcher.tensorboard.aggregate` returns them; `models` is the
+    `aggregates` has condition, epoch, tag, value as `launcher.tables.tensorboard.aggregate` returns; `models` is the
     number of single-subject models; `note` begins the caption.
     """
     values = aggregates[aggregates["condition"] == condition].pivot(index="epoch", columns="tag", values="value")

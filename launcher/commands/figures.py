@@ -31,7 +31,7 @@ def figures(
     from deepemotion.figures import style
     from launcher.figure_material import Choice
     from launcher.figures import Drawn, draw
-    from launcher.results import write_tables
+    from launcher.tables.trials import write_tables
 
     trials = write_tables(directory)
     if not ((trials["state"] == "done") & (trials["permutation"] == 0)).any():

@@ -23,7 +23,7 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
 
     from launcher import shown
     from launcher.findings import find
-    from launcher.results import write_tables
+    from launcher.tables.trials import write_tables
 
     trials = write_tables(directory)
     findings = find(directory, trials)

@@ -9,10 +9,11 @@ import pytest
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import Trial
 from deepemotion.training.data_sources import Sources
-from launcher import figure_material, figures, report, results
+from launcher import figure_material, figures, report
 from launcher.figure_material import Choice
 from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
+from launcher.tables.trials import write_tables
 
 CLASSES = ["ANGER", "FEAR", "LOVE"]
 
@@ -74,7 +75,7 @@ def run(tmp_path):
 
 
 def drawn(run, **choice):
-    made = list(figures.draw(run, results.write_tables(run), Choice(**choice)))
+    made = list(figures.draw(run, write_tables(run), Choice(**choice)))
     names = {one.name: one.figure for one in made if isinstance(one, figures.Drawn)}
     return names, {one.name: one.why for one in made if isinstance(one, figures.Skipped)}
 
@@ -92,7 +93,7 @@ def test_a_run_gets_every_figure_or_a_word_why_not(run):
 
 
 def test_permuted_and_unfinished_trials_enter_no_figure(run):
-    (material,) = figure_material.read(run, results.write_tables(run), Choice())
+    (material,) = figure_material.read(run, write_tables(run), Choice())
     assert set(material.predictions["trial"]) == {f"{name}_lr-0.001_perm-0" for name in ("sub-01", "sub-19", "pooled")}
     shown, _ = drawn(run)
     names = [tick.get_text() for tick in shown["labels-alone_lr-0.001"].axes[0].get_yticklabels()]
@@ -141,7 +142,7 @@ def test_a_subject_without_a_model_of_its_own_is_shown_by_one_tested_on_it(run):
 def test_setups_of_one_condition_are_drawn_apart_and_what_was_replaced_is_not(run):
     add(run, "sub-01", ["01"], right=0.0, protocol="block")
     add(run, "sub-19", ["19"], right=0.0, suffix="_again")
-    materials = figure_material.read(run, results.write_tables(run), Choice())
+    materials = figure_material.read(run, write_tables(run), Choice())
     assert {one.name: one.sets("sub-") for one in materials} == {
         "lr-0.001_block": ["sub-01"],
         "lr-0.001_random": ["sub-01", "sub-19"],
@@ -160,7 +161,7 @@ def test_setups_of_one_condition_are_drawn_apart_and_what_was_replaced_is_not(ru
 )
 def test_a_wrong_choice_is_told_before_anything_is_drawn(run, choice, said):
     with pytest.raises(UserError, match=said):
-        next(figures.draw(run, results.write_tables(run), Choice(**choice)))
+        next(figures.draw(run, write_tables(run), Choice(**choice)))
 
 
 def test_the_command_ends_with_one_line_where_there_is_nothing(command, tmp_path):

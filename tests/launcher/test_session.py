@@ -22,7 +22,7 @@ def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch
     def fail(_run):
         raise error
 
-    monkeypatch.setattr("launcher.tensorboard.refresh_aggregates", fail)
+    monkeypatch.setattr("launcher.tables.tensorboard.refresh_aggregates", fail)
     monkeypatch.setattr("launcher.progress._REFRESH_EVERY_S", -1)
     with work.session(run, trials, 0) as session:
         for _ in range(3):

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from launcher.answers import read_answers
 from launcher.findings import best_rows, marks, notes
 from launcher.paired import accuracy_by_subject, single_against_pooled
 from launcher.significance import SINGLE, statistics
+from launcher.tables.held_out import read_answers
 
 CLASSES = ["ANGER", "FEAR", "LOVE"]
 FOLDS = (1, 2)

@@ -5,13 +5,14 @@ import os
 
 import pytest
 
-from launcher import follow, results, status, submissions
+from launcher import follow, status, submissions
 from launcher.backends import slurm
 from launcher.planning.plan import PlannedTrial
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
 from launcher.submissions import Submission
+from launcher.tables.trials import trials_table
 
 NAMES = ["sub-01_a", "sub-02_b", "pooled_c"]
 
@@ -184,7 +185,7 @@ def test_nobody_has_to_do_anything_about_trials_whose_data_was_made_anew(run, si
     assert failed.last_lines() == []
     # What is at work or was finished is still told.
     assert (shown[NAMES[1]].state, shown[NAMES[2]].state) == ("pending", "done")
-    assert results.trials_table(run).set_index("trial")["state"].to_dict() == {
+    assert trials_table(run).set_index("trial")["state"].to_dict() == {
         **{NAMES[0]: "replaced", NAMES[1]: "replaced", NAMES[2]: "done"},
         **{"sub-01_new": "pending", "sub-02_new": "pending", "pooled_new": "pending"},
     }

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 
-from launcher.answers import read_answers
 from launcher.planning.plan import PlannedTrial
-from launcher.results import epochs_table, write_tables
 from launcher.run.directory import RunDirectory
+from launcher.tables.held_out import read_answers
+from launcher.tables.trials import epochs_table, write_tables
 
 
 def planned(name, permutation=0, fold=1, epochs=5):

@@ -5,7 +5,7 @@ import pytest
 
 from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
-from launcher.tensorboard import aggregate, write_aggregates
+from launcher.tables.tensorboard import aggregate, write_aggregates
 
 MEAN = "single_subject/accuracy/validation/mean"
 

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from deepemotion.errors import UserError
-from launcher import results, status, submissions
+from launcher import status, submissions
 from launcher.planning.plan import PlannedTrial
 from launcher.report import write_report
 from launcher.run.directory import RunDirectory
+from launcher.tables.trials import write_tables
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def run(tmp_path):
 
 
 def test_a_whole_run_is_read(run):
-    assert results.write_tables(run)["state"].tolist() == ["done", "failed"]
+    assert write_tables(run)["state"].tolist() == ["done", "failed"]
     assert [one.state for one in status.read(run)] == ["done", "failed"]
 
 
@@ -51,23 +52,23 @@ def test_the_tables_say_which_file_is_torn(run, torn, helps, left):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * left)] + b"\n" * (path.suffix == ".tsv" and left == 0))
     with pytest.raises(UserError, match=f"{torn}.*{helps}"):
-        results.write_tables(run)
+        write_tables(run)
 
 
 def test_a_torn_table_is_made_anew(run):
-    results.write_tables(run)
+    write_tables(run)
     table = run.tables / "predictions.parquet"
     whole = table.read_bytes()
     for kept in (0, len(whole) // 2):
         table.write_bytes(whole[:kept])
-        results.write_tables(run)
+        write_tables(run)
         assert table.read_bytes() == whole
 
 
 def test_predictions_that_are_missing_are_told_likewise(run):
     run.trial("sub-01").predictions.unlink()
     with pytest.raises(UserError, match=r"predictions\.parquet: cannot be read \(missing\); delete"):
-        results.write_tables(run)
+        write_tables(run)
 
 
 def test_the_status_and_the_report_say_it_too(run):

@@ -13,8 +13,8 @@ from pyarrow import csv
 
 from deepemotion.files import atomic_path
 from launcher.planning.plan import PlannedTrial, replaced
-from launcher.predictions import write_predictions
 from launcher.run.directory import RunDirectory
+from launcher.tables.predictions import write_predictions
 
 _OF_TRIAL = ("training_set", "condition", "fold", "seed")
 _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from deepemotion.files import atomic_path, readable
-from launcher.answers import SPLITS
 from launcher.run.directory import RunDirectory
+from launcher.tables.held_out import SPLITS
 
 # Rows written, and later read, at a time: the few hundred of one trial would cost more than their data.
 _ROWS = 1 << 17
