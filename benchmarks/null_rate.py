@@ -50,7 +50,7 @@ def dataset(seed: int, signal: float, folder: Path) -> tuple[Path, Path]:
 
 def p_values(seed: int, signal: float, folder: Path) -> list[dict[str, Any]]:
     """Return a row a protocol and kind of permutation: accuracy, what permutations score, and p of one dataset."""
-    from launcher.significance import statistics
+    from launcher.evidence.statistics import statistics
     from launcher.tables.held_out import SPLITS, Answers
 
     packed, labels = dataset(seed, signal, folder)

@@ -8,9 +8,10 @@ import pandas as pd
 
 from deepemotion.figures import style
 from deepemotion.files import write_text
-from launcher import figures, shown
+from launcher import figures
+from launcher.evidence import text_tables
+from launcher.evidence.findings import find
 from launcher.figure_material import Choice
-from launcher.findings import find
 from launcher.run.directory import RunDirectory
 from launcher.tables.trials import write_tables
 
@@ -37,8 +38,8 @@ def write_report(run: RunDirectory) -> Path:
         name=run.path.name,
         experiment=experiment,
         states=trials["state"].value_counts().to_dict(),
-        tables=shown.tables(findings, trials),
-        pairs=shown.pairs(findings.paired),
+        tables=text_tables.tables(findings, trials),
+        pairs=text_tables.pairs(findings.paired),
         notes=findings.notes,
         trials=trials.to_dict("records"),
         failed=trials[trials["state"] == "failed"].to_dict("records"),

@@ -11,7 +11,7 @@ from deepemotion.console import say
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from launcher.shown import TextTable
+    from launcher.evidence.text_tables import TextTable
 
 
 def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]) -> None:
@@ -21,18 +21,18 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
     directory = RunDirectory.existing(run)
     from rich.console import Console
 
-    from launcher import shown
-    from launcher.findings import find
+    from launcher.evidence import text_tables
+    from launcher.evidence.findings import find
     from launcher.tables.trials import write_tables
 
     trials = write_tables(directory)
     findings = find(directory, trials)
     # Without a terminal there is no width to fit, which would cut names.
     console = Console(width=None if sys.stdout.isatty() else 240)
-    for table in shown.tables(findings, trials):
+    for table in text_tables.tables(findings, trials):
         console.print(_rich(table))
     counts = trials["state"].value_counts().to_dict()
-    lines = [*shown.pairs(findings.paired), *findings.notes]
+    lines = [*text_tables.pairs(findings.paired), *findings.notes]
     lines.append(" · ".join(f"{count} {state}" for state, count in counts.items()))
     lines += [f"failed {row.trial}: {row.reason}" for row in trials[trials["state"] == "failed"].itertuples()]
     for line in lines:

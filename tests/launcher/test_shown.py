@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from launcher import shown
-from launcher.findings import Findings
+from launcher.evidence import text_tables
+from launcher.evidence.findings import Findings
 
 
 def statistic(training_set, accuracy, split="validation", **changes):
@@ -30,7 +30,7 @@ def lines(table):
 
 def best(*rows):
     trials = pd.DataFrame([trial(row) for row in rows if row["split"] == "validation"])
-    return lines(shown.best_models(pd.DataFrame(rows), trials))
+    return lines(text_tables.best_models(pd.DataFrame(rows), trials))
 
 
 def test_protocols_of_a_model_have_rows_of_their_own_and_keep_their_mark():
@@ -41,7 +41,7 @@ def test_protocols_of_a_model_have_rows_of_their_own_and_keep_their_mark():
         ("block", "50.0"),
         ("random", "78.6 †"),
     ]
-    evidence = lines(shown.evidence(pd.DataFrame([block, random])))
+    evidence = lines(text_tables.evidence(pd.DataFrame([block, random])))
     assert [(row["protocol"], row["accuracy"]) for row in evidence] == [
         ("block", "50.0 [40, 40]"),
         ("random", "78.6 [40, 40] †"),
@@ -49,9 +49,9 @@ def test_protocols_of_a_model_have_rows_of_their_own_and_keep_their_mark():
 
 
 def test_columns_that_say_nothing_are_left_out():
-    table = shown.evidence(pd.DataFrame([statistic("sub-01", 0.5), statistic("pooled", 0.6)]))
+    table = text_tables.evidence(pd.DataFrame([statistic("sub-01", 0.5), statistic("pooled", 0.6)]))
     assert table.columns == ["model", "n", "accuracy", "balanced accuracy", "macro F1", "ECE", "labels alone"]
-    table = shown.evidence(pd.DataFrame([statistic("sub-01", 0.5, p_conditions=0.05), statistic("pooled", 0.6)]))
+    table = text_tables.evidence(pd.DataFrame([statistic("sub-01", 0.5, p_conditions=0.05), statistic("pooled", 0.6)]))
     assert table.columns[-1] == "p"
 
 
@@ -71,14 +71,14 @@ def test_the_mean_of_each_its_best_is_over_single_subject_models_only():
 
 def test_the_difference_of_paired_models_has_its_sign():
     where = {"condition": "lr-0.001", "setup": "a", "protocol": "block", "subjects": 6, "single": 0.6, "pooled": 0.7}
-    (said,) = shown.pairs(pd.DataFrame([where | {"difference": 0.1, "low": -0.02, "high": 0.22, "p": 0.03125}]))
+    (said,) = text_tables.pairs(pd.DataFrame([where | {"difference": 0.1, "low": -0.02, "high": 0.22, "p": 0.03125}]))
     assert said.startswith("pooled against single-subject, lr-0.001, block: 70.0 against 60.0 %")
     assert "difference +10.0 [-2.0, +22.0], p = 0.031" in said
-    assert shown.pairs(pd.DataFrame()) == []
+    assert text_tables.pairs(pd.DataFrame()) == []
 
 
 def test_a_run_with_nothing_done_has_no_tables():
-    assert shown.tables(Findings(pd.DataFrame(), pd.DataFrame(), []), pd.DataFrame()) == []
+    assert text_tables.tables(Findings(pd.DataFrame(), pd.DataFrame(), []), pd.DataFrame()) == []
 
 
 def test_conditions_stand_side_by_side():
@@ -90,7 +90,7 @@ def test_conditions_stand_side_by_side():
         statistic("all single-subject", 0.6, **linear | {"p_conditions": 0.01}),
         statistic("pooled", 0.8, **linear),
     ]
-    table = shown.conditions(pd.DataFrame(rows))
+    table = text_tables.conditions(pd.DataFrame(rows))
     assert table.columns == ["condition", "protocol", "single-subject", "pooled", "labels alone", "p"]
     assert table.rows == [
         ["cnn3d", "block", "30.0 ± 0.0 (n = 2) †", "30.0 †", "30.0", "0.6"],
@@ -103,7 +103,7 @@ def test_a_condition_says_what_its_models_score_on_subjects_they_never_saw():
     unseen = {"split": "unseen", "label_only_accuracy": 0.45, "p_conditions": 0.5}
     rows += [statistic("without-01", 0.4, **unseen), statistic("without-02", 0.6, **unseen)]
     rows.append(statistic("all left-out subjects", 0.5, **unseen | {"p_conditions": 0.05}))
-    (row,) = lines(shown.conditions(pd.DataFrame(rows)))
+    (row,) = lines(text_tables.conditions(pd.DataFrame(rows)))
     assert row == {
         "condition": "lr-0.001",
         "protocol": "block",
@@ -115,5 +115,5 @@ def test_a_condition_says_what_its_models_score_on_subjects_they_never_saw():
 
 @pytest.mark.parametrize(("model", "split"), [("sub-01", "validation"), ("without-01", "unseen")])
 def test_a_model_alone_of_its_kind_has_its_own_p(model, split):
-    (row,) = lines(shown.conditions(pd.DataFrame([statistic(model, 0.5, split, p_conditions=0.25)])))
+    (row,) = lines(text_tables.conditions(pd.DataFrame([statistic(model, 0.5, split, p_conditions=0.25)])))
     assert "0.25" in row.values()

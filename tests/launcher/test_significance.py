@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from launcher.findings import best_rows, marks, notes
-from launcher.paired import accuracy_by_subject, single_against_pooled
-from launcher.significance import SINGLE, statistics
+from launcher.evidence.findings import best_rows, marks, notes
+from launcher.evidence.paired import accuracy_by_subject, single_against_pooled
+from launcher.evidence.statistics import SINGLE, statistics
 from launcher.tables.held_out import read_answers
 
 CLASSES = ["ANGER", "FEAR", "LOVE"]

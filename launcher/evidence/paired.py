@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from deepemotion.scoring import hypothesis_tests
-from launcher.significance import KEYS, latest
+from launcher.evidence.statistics import KEYS, latest
 from launcher.tables.held_out import Answers
 
 _PLACE = ["fold", "seed"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from launcher.findings import NOT_ABOVE, Findings, best_rows, marks
-from launcher.significance import KEYS, TOGETHER, latest
+from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, marks
+from launcher.evidence.statistics import KEYS, TOGETHER, latest
 
 _AUDIT = ["label_only_accuracy", "majority_accuracy", "chance"]
 _PLACE = ("condition", "protocol")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepemotion.files import atomic_path
-from launcher.paired import single_against_pooled
+from launcher.evidence.paired import single_against_pooled
+from launcher.evidence.statistics import LEVEL, SINGLE, TOGETHER, latest, statistics
 from launcher.run.directory import RunDirectory
-from launcher.significance import LEVEL, SINGLE, TOGETHER, latest, statistics
 from launcher.tables.held_out import read_answers
 
 NOT_ABOVE = "†"
