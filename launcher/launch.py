@@ -7,10 +7,10 @@ from pathlib import Path
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on
 from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
-from launcher import resources
 from launcher.planning.experiment import Experiment
 from launcher.planning.plan import DataFacts, PlannedTrial
 from launcher.run.directory import RunDirectory
+from launcher.session import resources
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def launch_here(job: Launch) -> int:
             local.run(job.run, to_run, len(job.trials) - len(to_run))
     # The lock is given back first: states read while it is held would be those of a launch at work.
     if not to_run:
-        from launcher.work import tabulate_what_is_new
+        from launcher.session.session import tabulate_what_is_new
 
         tabulate_what_is_new(job.run, job.trials)
     return conclude(job)

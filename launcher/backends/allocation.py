@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deepemotion.errors import UserError
-from launcher.resources import Machine, available_memory, gpu_memory
+from launcher.session.resources import Machine, available_memory, gpu_memory
 
 # What the driver and Ray's own processes take of the memory granted on a node.
 _OVERHEAD_BYTES = 2**30

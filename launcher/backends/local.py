@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from launcher import work
-from launcher.backends.private_ray import private_ray
 from launcher.planning.plan import PlannedTrial
-from launcher.resources import this_machine
 from launcher.run.directory import RunDirectory
+from launcher.session import session as work
+from launcher.session.private_ray import private_ray
+from launcher.session.resources import this_machine
 
 
 def run(run_directory: RunDirectory, trials: Sequence[PlannedTrial], already_done: int) -> None:

@@ -14,7 +14,7 @@ import psutil
 
 from deepemotion.console import EXIT_FAILED, say
 from launcher.backends import allocation
-from launcher.backends.private_ray import OBJECT_STORE_BYTES, private_folder
+from launcher.session.private_ray import OBJECT_STORE_BYTES, private_folder
 
 # What the head's process writes to this one's standard input at the end of the session.
 LEAVE = b"leave\n"

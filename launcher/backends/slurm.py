@@ -13,13 +13,13 @@ import deepemotion
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from launcher import cluster_profile, site, slurm_queue, submissions
-from launcher.backends.private_ray import write_token
 from launcher.backends.sbatch import Script
 from launcher.cluster_profile import ClusterProfile
 from launcher.planning.plan import PlannedTrial
-from launcher.resources import short_of_memory
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
+from launcher.session.private_ray import write_token
+from launcher.session.resources import short_of_memory
 from launcher.submissions import Submission
 
 Mode = Literal["slurm", "slurm-array"]

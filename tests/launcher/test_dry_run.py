@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from launcher.planning.plan import PlannedTrial
-from launcher.resources import short_of_memory
+from launcher.session.resources import short_of_memory
 
 WORDS = ("--all-subjects", "--config", "demo")
 

@@ -6,7 +6,7 @@ import pytest
 from test_plan import plan
 
 from launcher.planning.experiment import ResourceSettings
-from launcher.resources import Machine, share_of
+from launcher.session.resources import Machine, share_of
 
 GIB = 2**30
 

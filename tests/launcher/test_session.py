@@ -6,11 +6,11 @@ import stat
 import pytest
 
 from deepemotion.errors import UserError
-from launcher import work
-from launcher.backends import private_ray
 from launcher.planning.plan import PlannedTrial
-from launcher.progress import SessionProgress
 from launcher.run.directory import RunDirectory
+from launcher.session import private_ray
+from launcher.session import session as work
+from launcher.session.progress import SessionProgress
 
 
 @pytest.mark.parametrize("error", [UserError("epochs.tsv: torn"), OSError(5, "Input/output error")])
@@ -23,7 +23,7 @@ def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch
         raise error
 
     monkeypatch.setattr("launcher.tables.tensorboard.refresh_aggregates", fail)
-    monkeypatch.setattr("launcher.progress._REFRESH_EVERY_S", -1)
+    monkeypatch.setattr("launcher.session.progress._REFRESH_EVERY_S", -1)
     with work.session(run, trials, 0) as session:
         for _ in range(3):
             session.watcher.tick()

@@ -69,7 +69,7 @@ def test_a_launch_here_beside_queued_jobs_of_other_trials_is_refused(run, comman
     assert run.plan_file.read_bytes() == before
 
 
-SOURCES = ["deepemotion/subject_file/kernels.c", "deepemotion/models/cnn3d.py", "launcher/work.py"]
+SOURCES = ["deepemotion/subject_file/kernels.c", "deepemotion/models/cnn3d.py", "launcher/session/session.py"]
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -9,7 +9,7 @@ from deepemotion.settings.schema import Trial, make_trial, read_settings
 from deepemotion.training.data_sources import data_digest
 from deepemotion.training.trial_data import data_checksums
 from deepemotion.training.trial_directory import TrialDirectory
-from launcher.trainable import TrialError, run_trial
+from launcher.session.trainable import TrialError, run_trial
 
 
 def digest(settings, packed, labels):

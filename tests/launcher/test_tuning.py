@@ -6,10 +6,10 @@ import pytest
 
 from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
-from launcher import tuning
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
-from launcher.tuning import Relay
+from launcher.session import tuner
+from launcher.session.tuner import Relay
 
 DIED = """Failure # 1 (occurred at 2026-01-01_00-00-00)
 The actor died unexpectedly before finishing this task.
@@ -23,7 +23,7 @@ The actor died unexpectedly before finishing this task.
 Failure # 2 (occurred at 2026-01-01_00-00-09)
 ray::ImplicitFunc.train() (pid=1)
   File "trainable.py", line 48, in run_trial
-launcher.trainable.TrialError: ValueError: 3: no such thing
+launcher.session.trainable.TrialError: ValueError: 3: no such thing
 """
 
 
@@ -73,9 +73,9 @@ def test_a_full_disk_is_told_though_what_did_not_fit_has_made_room(tmp_path, mon
             error.__context__ = UserError("failure.json: cannot write: No space left on device")
             raise error
 
-    monkeypatch.setattr(tuning.tune, "Tuner", Tuner)
+    monkeypatch.setattr(tuner.tune, "Tuner", Tuner)
     run = RunDirectory(tmp_path)
     Sources(tmp_path, tmp_path / "labels.tsv").write(run.path)
     session = SessionFile(run.sessions, ["one"], None, None).session
     with pytest.raises(UserError, match="No space left on device"):
-        tuning.run_session(run, [], {}, session, Watcher())
+        tuner.run_session(run, [], {}, session, Watcher())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from launcher.resources import Machine
+from launcher.session.resources import Machine
 
 _PREFIX = "de-ray-"
 _OWNER = "owner"

@@ -11,10 +11,10 @@ from ray.tune.logger import CSVLoggerCallback, JsonLoggerCallback
 from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
 from launcher.planning.plan import PlannedTrial
-from launcher.resources import Share
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import Session
-from launcher.trainable import TrialError, run_trial
+from launcher.session.resources import Share
+from launcher.session.trainable import TrialError, run_trial
 
 # So often is a trial started again after an error, or the death of its worker or node, before it counts as failed.
 MAX_RESTARTS = 3

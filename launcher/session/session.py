@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from launcher.planning.plan import PlannedTrial
-from launcher.progress import SessionProgress
-from launcher.resources import Machine, share_of
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
+from launcher.session.progress import SessionProgress
+from launcher.session.resources import Machine, share_of
 
 
 @dataclass
@@ -25,7 +25,7 @@ class Work:
 
     def train(self, machine: Machine) -> None:
         """Train the trials in the Ray that this process is connected to; `machine` is one node of it."""
-        from launcher.tuning import run_session
+        from launcher.session.tuner import run_session
 
         resources = self.run.read_experiment().resources
         shares = {trial.name: share_of(trial, resources, machine) for trial in self.trials}
