@@ -29,8 +29,8 @@ def figures(
     if len(subjects) != 1:
         raise UserError(f"--subject {subject}: give one subject")
     from deepemotion.figures import style
-    from launcher.figure_material import Choice
-    from launcher.figures import Drawn, draw
+    from launcher.report.figure_data import Choice
+    from launcher.report.figures import Drawn, draw
     from launcher.tables.trials import write_tables
 
     trials = write_tables(directory)

@@ -13,6 +13,6 @@ def report(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME."
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
-    from launcher.report import write_report
+    from launcher.report.html import write_report
 
     answer(str(write_report(directory)))

@@ -9,9 +9,10 @@ import pytest
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import Trial
 from deepemotion.training.data_sources import Sources
-from launcher import figure_material, figures, report
-from launcher.figure_material import Choice
 from launcher.planning.plan import PlannedTrial
+from launcher.report import figure_data, figures
+from launcher.report.figure_data import Choice
+from launcher.report.html import write_report
 from launcher.run.directory import RunDirectory
 from launcher.tables.trials import write_tables
 
@@ -93,7 +94,7 @@ def test_a_run_gets_every_figure_or_a_word_why_not(run):
 
 
 def test_permuted_and_unfinished_trials_enter_no_figure(run):
-    (material,) = figure_material.read(run, write_tables(run), Choice())
+    (material,) = figure_data.read(run, write_tables(run), Choice())
     assert set(material.predictions["trial"]) == {f"{name}_lr-0.001_perm-0" for name in ("sub-01", "sub-19", "pooled")}
     shown, _ = drawn(run)
     names = [tick.get_text() for tick in shown["labels-alone_lr-0.001"].axes[0].get_yticklabels()]
@@ -142,7 +143,7 @@ def test_a_subject_without_a_model_of_its_own_is_shown_by_one_tested_on_it(run):
 def test_setups_of_one_condition_are_drawn_apart_and_what_was_replaced_is_not(run):
     add(run, "sub-01", ["01"], right=0.0, protocol="block")
     add(run, "sub-19", ["19"], right=0.0, suffix="_again")
-    materials = figure_material.read(run, write_tables(run), Choice())
+    materials = figure_data.read(run, write_tables(run), Choice())
     assert {one.name: one.sets("sub-") for one in materials} == {
         "lr-0.001_block": ["sub-01"],
         "lr-0.001_random": ["sub-01", "sub-19"],
@@ -176,7 +177,7 @@ def test_the_command_ends_with_one_line_where_there_is_nothing(command, tmp_path
 
 
 def test_the_report_holds_the_figures_and_says_which_it_leaves_out(run):
-    html = report.write_report(run).read_text()
+    html = write_report(run).read_text()
     assert html.count("data:image/png;base64,") == 7
     assert "Figure 6: subjects that were trained on, and subjects that were not: left out: needs training sets" in html
     assert "<h3>Figure 3: accuracy over epochs (lr-0.001)</h3>" in html

@@ -8,7 +8,7 @@ import pytest
 from deepemotion.errors import UserError
 from launcher import status, submissions
 from launcher.planning.plan import PlannedTrial
-from launcher.report import write_report
+from launcher.report.html import write_report
 from launcher.run.directory import RunDirectory
 from launcher.tables.trials import write_tables
 

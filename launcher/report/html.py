@@ -8,10 +8,10 @@ import pandas as pd
 
 from deepemotion.figures import style
 from deepemotion.files import write_text
-from launcher import figures
 from launcher.evidence import text_tables
 from launcher.evidence.findings import find
-from launcher.figure_material import Choice
+from launcher.report import figures
+from launcher.report.figure_data import Choice
 from launcher.run.directory import RunDirectory
 from launcher.tables.trials import write_tables
 

@@ -17,8 +17,8 @@ from deepemotion.figures import (
     style,
     timeline,
 )
-from launcher import figure_material, figures_of_inputs
-from launcher.figure_material import Choice, Material
+from launcher.report import figure_data, input_figures
+from launcher.report.figure_data import Choice, Material
 from launcher.run.directory import RunDirectory
 from launcher.tables.tensorboard import aggregate
 from launcher.tables.trials import epochs_table
@@ -57,10 +57,10 @@ def draw(run: RunDirectory, trials: pd.DataFrame, choice: Choice) -> Iterator[Dr
     Trials on permuted labels take no part. Raises UserError before anything is drawn for a condition, subject or
     emotion that no finished trial has.
     """
-    conditions = figure_material.read(run, trials, choice)
-    yield _made("figure-1", figures_of_inputs.labels(run, choice.annotations))
+    conditions = figure_data.read(run, trials, choice)
+    yield _made("figure-1", input_figures.labels(run, choice.annotations))
     done = [trial for material in conditions for trial in material.trials["trial"]]
-    for name, figure in figures_of_inputs.networks(run, done):
+    for name, figure in input_figures.networks(run, done):
         yield _made(f"figure-2_{name}", figure)
     for material in conditions:
         for name, drawer in _FIGURES.items():
@@ -139,7 +139,7 @@ def _of_a_subject(material: Material, choice: Choice) -> Iterator[Drawn | Skippe
     """Draw figure 4 and the timeline, of the subject's own model or else of one that was tested on the subject."""
     names = {name.upper(): name for name in material.classes}
     emotion = names.get((choice.emotion or _PAPER_EMOTION).upper(), material.classes[0])
-    there = figure_material.tested(material.predictions)
+    there = figure_data.tested(material.predictions)
     subject = choice.subject or (_PAPER_SUBJECT if _PAPER_SUBJECT in there else there[-1])
     pie = f"figure-4_{material.name}_sub-{subject}_{emotion.lower()}"
     if subject not in there:
