@@ -6,12 +6,11 @@ import socket
 from pathlib import Path
 
 from deepemotion.errors import UserError
-from launcher import slurm_queue, submissions
-from launcher.backends import slurm
 from launcher.planning.plan import replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
-from launcher.submissions import Submission
+from launcher.slurm import queue, submissions, submit
+from launcher.slurm.submissions import Submission
 
 
 def cancel(run: RunDirectory) -> list[str]:
@@ -19,10 +18,10 @@ def cancel(run: RunDirectory) -> list[str]:
     active = [session for session in sessions.newest_of_each_job(sessions.read(run.sessions)).values() if session.alive]
     known = {job for submission in submissions.read(run) for job in submission.jobs}
     known |= {session.group for session in active if session.job is not None}
-    queue = slurm_queue.read_queue() if known else {}
-    jobs = sorted({job.partition("_")[0] for job, state in queue.items() if state.active} & known)
+    queued = queue.read_queue() if known else {}
+    jobs = sorted({job.partition("_")[0] for job, state in queued.items() if state.active} & known)
     if jobs:
-        slurm_queue.cancel(jobs)
+        queue.cancel(jobs)
     stopped = [f"job {job}" for job in jobs]
     for session in active:
         if session.job is None and session.host == socket.gethostname():
@@ -46,7 +45,7 @@ def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submissi
     plan = run.read_plan()
     dead = replaced(plan)
     trials = [trial for trial in plan if trial.name not in dead and run.state(trial.name, running=()) in wanted]
-    options = slurm.Options(
+    options = submit.Options(
         mode="slurm" if last.mode == "slurm" else "slurm-array",
         cluster=cluster or last.cluster,
         trials_per_task=max(map(len, last.tasks)),
@@ -55,4 +54,4 @@ def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submissi
     )
     if cluster is None and not Path(last.cluster).is_file() and "/" in last.cluster:
         raise UserError(f"{last.cluster}: the cluster profile of the last submission is gone; give one with --cluster")
-    return slurm.submit(run, trials, options, slurm.target(options))
+    return submit.submit(run, trials, options, submit.target(options))

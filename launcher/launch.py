@@ -65,7 +65,7 @@ def _refuse_queued(run: RunDirectory) -> None:
     """Raise UserError where SLURM holds jobs of the run: they could not begin while a launch here holds it."""
     if not run.slurm.is_dir():
         return
-    from launcher.backends.slurm import queued_trials
+    from launcher.slurm.submit import queued_trials
 
     queued = queued_trials(run)
     if queued:

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from launcher import slurm_queue, submissions
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import Session
-from launcher.slurm_queue import JobState
-from launcher.submissions import Submission
+from launcher.slurm import queue, submissions
+from launcher.slurm.queue import JobState
+from launcher.slurm.submissions import Submission
 
 _LOG_LINES = 20
 # SLURM's word for how a job ended -> ours for its unfinished trials, and what to try.
@@ -95,12 +95,12 @@ def _jobs(
 
 
 def _job_states(run: RunDirectory, jobs: set[str]) -> dict[str, JobState]:
-    if not jobs or not slurm_queue.is_here():
+    if not jobs or not queue.is_here():
         return {}
-    states = slurm_queue.read_queue()
+    states = queue.read_queue()
     gone = {job for job in jobs if job not in states or not states[job].active}
     # Accounting knows more of an ended job (memory); the queue forgets it after some minutes.
-    told = slurm_queue.read_accounting(gone, run.slurm / "sacct.json") if gone else {}
+    told = queue.read_accounting(gone, run.slurm / "sacct.json") if gone else {}
     # Of whole arrays: tasks that are still in the queue stand as that has them.
     return states | {job: state for job, state in told.items() if job in gone}
 
@@ -143,7 +143,7 @@ def _status(
 def _waiting_or_ended(job: str, state: JobState | None, session: Session | None) -> tuple[str, str, str]:
     """Return the word, the detail and the hint for an unfinished trial of a job that is not training it now."""
     if state is None:
-        if not slurm_queue.is_here():
+        if not queue.is_here():
             return "pending", f"job {job}; SLURM is not here to ask", ""
         return _ENDED_UNKNOWN[0], f"job {job}", _ENDED_UNKNOWN[1]
     if not state.active:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from deepemotion import config_files
 from deepemotion.dataset import Dataset
-from launcher.backends.sbatch import Script
-from launcher.backends.slurm_pack import array_script
-from launcher.cluster_profile import ClusterProfile
+from launcher.slurm.cluster_profile import ClusterProfile
+from launcher.slurm.pack_array import array_script
+from launcher.slurm.script import Script
 
 PACK = 'deepemotion pack "$@"'
 WORK = 'deepemotion-launch work "$@"'

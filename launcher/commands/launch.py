@@ -97,10 +97,10 @@ def launch(
     path = config_files.find(config)
     run = RunDirectory(runs / (name or path.stem))
     if after is not None and not dry_run:
-        from launcher import later
+        from launcher.slurm import launch_after
 
         # What is planned depends on data that the other jobs are still to write.
-        raise typer.Exit(later.submit(run, after, str(cluster)))
+        raise typer.Exit(launch_after.submit(run, after, str(cluster)))
     from launcher.launch import Launch, check_here, launch_here, plan_run
     from launcher.planning import data_facts, experiment, plan
 
@@ -125,14 +125,14 @@ def launch(
         else:
             raise typer.Exit(launch_here(job))
         return
-    from launcher.backends import slurm
     from launcher.follow import launch_on_slurm
+    from launcher.slurm import submit
 
-    options = slurm.Options(
+    options = submit.Options(
         "slurm" if on is Backend.slurm else "slurm-array", str(cluster), trials_per_task, max_parallel, snapshot
     )
     if dry_run:
-        answer(f"{_table(job.trials, run)}\n\n{slurm.preview(run, job.trials, options)}")
+        answer(f"{_table(job.trials, run)}\n\n{submit.preview(run, job.trials, options)}")
         return
     raise typer.Exit(launch_on_slurm(job, options, sys.stderr.isatty() if follow is None else follow))
 

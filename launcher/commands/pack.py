@@ -35,14 +35,14 @@ def pack(
             f"--on {on.value}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml"
         )
     from deepemotion.dataset import Dataset, parse_subjects
-    from launcher.backends import slurm_pack
+    from launcher.slurm import pack_array
 
     described = Dataset.of_folder(dataset, description)
     chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
     words = ["deepemotion", "pack", str(dataset.resolve()), "--out", str(out.resolve())]
     if description is not None:
         words += ["--dataset", str(Path(description).resolve()) if Path(description).is_file() else description]
-    scripts = slurm_pack.scripts(shlex.join(words), chosen, cluster, out.resolve() / "slurm", max_parallel, dry_run)
+    scripts = pack_array.scripts(shlex.join(words), chosen, cluster, out.resolve() / "slurm", max_parallel, dry_run)
     if dry_run:
         answer("\n\n".join(script.text() for script in scripts))
         return

@@ -20,9 +20,9 @@ def work(
     directory = RunDirectory.existing(run.absolute())
     # Python and Ray look into the working directory first: a checkout there would take a snapshot's place.
     os.chdir(directory.path)
-    from launcher.backends import slurm_job
+    from launcher.slurm import job
 
-    raise typer.Exit(slurm_job.run(directory, submission, first_task))
+    raise typer.Exit(job.run(directory, submission, first_task))
 
 
 def ray_node(
@@ -30,6 +30,6 @@ def ray_node(
     folder: Annotated[Path, typer.Argument(help="Where it keeps its sockets and logs.")],
 ) -> None:
     """Join another node of the same SLURM job."""
-    from launcher.backends.ray_node import serve
+    from launcher.slurm.ray_node import serve
 
     raise typer.Exit(serve(head, folder))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
-from launcher.cluster_profile import ClusterProfile, format_time, parse_time, read
+from launcher.slurm.cluster_profile import ClusterProfile, format_time, parse_time, read
 
 LEAST = "time: 60\ncpus_per_node: 8\n"
 

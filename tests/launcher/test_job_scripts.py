@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from deepemotion.errors import UserError
-from launcher.backends import slurm_pack
-from launcher.backends.sbatch import Script
-from launcher.cluster_profile import ClusterProfile, read
+from launcher.slurm import pack_array
+from launcher.slurm.cluster_profile import ClusterProfile, read
+from launcher.slurm.script import Script
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -187,7 +187,7 @@ def test_a_node_with_too_little_memory_is_a_warning(command, tiny_packed, tiny_l
 
 def test_a_subject_s_label_is_no_command(tmp_path):
     profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
-    script = slurm_pack.array_script("true", ["01", "pilot 2", "$(touch x)"], profile, tmp_path)
+    script = pack_array.array_script("true", ["01", "pilot 2", "$(touch x)"], profile, tmp_path)
     (line,) = [line for line in script.text().splitlines() if line.startswith("subjects=")]
     said = subprocess.run(["bash", "-c", f"{line}; printf '%s|' \"${{subjects[@]}}\""], capture_output=True, text=True)
     assert said.stdout == "01|pilot 2|$(touch x)|"

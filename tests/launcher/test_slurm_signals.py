@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher.backends import slurm_job
+from launcher.slurm import job
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def session():
     told = []
     session = SimpleNamespace(unfinished=True, stopped_by=None, record=SimpleNamespace(end=told.append), told=told)
     before = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
-    slurm_job._stop_on_signals(session)
+    job._stop_on_signals(session)
     yield session
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -5,13 +5,13 @@ import os
 
 import pytest
 
-from launcher import follow, status, submissions
-from launcher.backends import slurm
+from launcher import follow, status
 from launcher.planning.plan import PlannedTrial
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
-from launcher.submissions import Submission
+from launcher.slurm import submissions, submit
+from launcher.slurm.submissions import Submission
 from launcher.tables.trials import trials_table
 
 NAMES = ["sub-01_a", "sub-02_b", "pooled_c"]
@@ -256,12 +256,12 @@ def test_what_sacct_says_of_an_array_leaves_tasks_in_the_queue_alone(run, site):
 
 def test_trials_of_a_job_submitted_by_hand_are_with_slurm_once_it_has_begun(run, site):
     site(squeue=["9|0|RUNNING|None|node1|0|0|"])
-    assert slurm.queued_trials(run) == {}
+    assert submit.queued_trials(run) == {}
     record = SessionFile(run.sessions, NAMES[:2], "9", "9_0")
     record.beat(NAMES[:1])
-    assert slurm.queued_trials(run) == dict.fromkeys(NAMES[:2], "9_0")
+    assert submit.queued_trials(run) == dict.fromkeys(NAMES[:2], "9_0")
     site(squeue=["9|0|NODE_FAIL|None|node1|0|0|"])
-    assert slurm.queued_trials(run) == {}
+    assert submit.queued_trials(run) == {}
 
 
 def test_following_says_once_what_keeps_it_from_seeing(run, site, monkeypatch, capsys):

@@ -6,11 +6,10 @@ import os
 import pytest
 
 from deepemotion.errors import UserError
-from launcher import submissions
-from launcher.backends import allocation, slurm
-from launcher.cluster_profile import ClusterProfile
 from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
+from launcher.slurm import allocation, submissions, submit
+from launcher.slurm.cluster_profile import ClusterProfile
 
 NAMES = [f"sub-{number:02d}_a" for number in range(1, 8)]
 
@@ -37,9 +36,9 @@ def test_where_a_further_array_is_refused_the_first_ones_go_on_and_it_is_said(ru
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
-    options = slurm.Options("slurm-array", "site")
+    options = submit.Options("slurm-array", "site")
     with pytest.raises(UserError, match=r"the first 6 tasks are submitted \(job 41, job 42\); .*limit; retry"):
-        slurm.submit(run, run.read_plan(), options, slurm.Target(profile, 3))
+        submit.submit(run, run.read_plan(), options, submit.Target(profile, 3))
     (record,) = submissions.read(run)
     assert record.jobs == {"41": 0, "42": 3}
     assert record.tasks == [[name] for name in NAMES[:6]]
@@ -49,7 +48,7 @@ def test_where_a_further_array_is_refused_the_first_ones_go_on_and_it_is_said(ru
 def test_nothing_is_submitted_into_a_run_that_a_launch_elsewhere_holds(run):
     profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
     with run.locked(), pytest.raises(UserError, match="another launch is working on this run"):
-        slurm.submit(run, run.read_plan(), slurm.Options("slurm-array", "site"), slurm.Target(profile, 3))
+        submit.submit(run, run.read_plan(), submit.Options("slurm-array", "site"), submit.Target(profile, 3))
     assert not submissions.read(run)
 
 

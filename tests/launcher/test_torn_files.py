@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from deepemotion.errors import UserError
-from launcher import status, submissions
+from launcher import status
 from launcher.planning.plan import PlannedTrial
 from launcher.report.html import write_report
 from launcher.run.directory import RunDirectory
+from launcher.slurm import submissions
 from launcher.tables.trials import write_tables
 
 

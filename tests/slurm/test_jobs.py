@@ -5,7 +5,7 @@ import shutil
 import pytest
 from study import HALF, LAUNCH, PROGRAMS, QUICK, assert_equal_results, wait_for
 
-from launcher import submissions
+from launcher.slurm import submissions
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from typing import Never
 import psutil
 
 from deepemotion.console import EXIT_FAILED, say
-from launcher.backends import allocation
 from launcher.session.private_ray import OBJECT_STORE_BYTES, private_folder
+from launcher.slurm import allocation
 
 # What the head's process writes to this one's standard input at the end of the session.
 LEAVE = b"leave\n"

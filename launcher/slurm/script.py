@@ -11,7 +11,7 @@ from typing import Any
 import submitit
 
 from deepemotion.errors import UserError
-from launcher.cluster_profile import ClusterProfile
+from launcher.slurm.cluster_profile import ClusterProfile
 
 # One step on the first node, with all that the job has there: SLURM's warnings reach steps, not the batch script.
 _STEP = 'srun --nodes=1 --ntasks=1 --relative=0 --overlap --cpus-per-task="$SLURM_CPUS_PER_TASK" --unbuffered'

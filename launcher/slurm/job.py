@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import IO, cast
 
 from deepemotion.console import EXIT_FAILED, say
-from launcher import submissions
-from launcher.backends import allocation, ray_node
-from launcher.backends.allocation import Allocation
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
 from launcher.session import session as work
 from launcher.session.private_ray import private_ray
+from launcher.slurm import allocation, ray_node, submissions
+from launcher.slurm.allocation import Allocation
 
 # sysexits.h: EX_TEMPFAIL. The job's script requeues the job for it.
 EXIT_REQUEUE = 75

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from deepemotion.console import say
 from deepemotion.errors import UserError, did_you_mean
-from launcher.cluster_profile import ClusterProfile, format_time, parse_time
+from launcher.slurm.cluster_profile import ClusterProfile, format_time, parse_time
 
 # Partition (a * marks the default), state, time limit, nodes, CPUs, memory in MB, generic resources, features.
 _FORMAT = "%P|%a|%l|%D|%c|%m|%G|%f"

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from deepemotion import config_files
 from deepemotion.errors import UserError, did_you_mean, from_validation
 from deepemotion.settings.schema import Section
-from launcher.sbatch_options import problem
+from launcher.slurm.sbatch_options import problem
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS: what sbatch(1) lists for --time.

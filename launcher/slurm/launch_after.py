@@ -6,9 +6,9 @@ from pathlib import Path
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from launcher import cluster_profile
-from launcher.backends.sbatch import Script
 from launcher.run.directory import RunDirectory
+from launcher.slurm import cluster_profile
+from launcher.slurm.script import Script
 
 # The launch itself reads headers and submits.
 _SMALL = {"nodes": 1, "cpus_per_node": 1, "gpus_per_node": 0, "gpu_type": None, "memory_gb": 2}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepemotion.errors import UserError
-from launcher import cluster_profile
-from launcher.backends.sbatch import Script
-from launcher.site import largest_array
+from launcher.slurm import cluster_profile
+from launcher.slurm.script import Script
+from launcher.slurm.site import largest_array
 
 # A packer streams one volume at a time: docs/subject-file.md.
 _ONE_PACKER = {"nodes": 1, "cpus_per_node": 2, "gpus_per_node": 0, "gpu_type": None, "memory_gb": 2.0}

@@ -12,15 +12,15 @@ from typing import Literal
 import deepemotion
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from launcher import cluster_profile, site, slurm_queue, submissions
-from launcher.backends.sbatch import Script
-from launcher.cluster_profile import ClusterProfile
 from launcher.planning.plan import PlannedTrial
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.session.private_ray import write_token
 from launcher.session.resources import short_of_memory
-from launcher.submissions import Submission
+from launcher.slurm import cluster_profile, queue, site, submissions
+from launcher.slurm.cluster_profile import ClusterProfile
+from launcher.slurm.script import Script
+from launcher.slurm.submissions import Submission
 
 Mode = Literal["slurm", "slurm-array"]
 
@@ -124,7 +124,7 @@ def queued_trials(run: RunDirectory) -> dict[str, str]:
     at_work = {one.job: one for one in sessions.read(run.sessions) if one.job is not None and one.alive}
     if not history and not at_work:
         return {}
-    states = slurm_queue.read_queue()
+    states = queue.read_queue()
     held: dict[str, str] = {}
     for id_, session in at_work.items():
         if id_ in states and states[id_].active:
