@@ -16,7 +16,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", help="Go on as the log grows, until Ctrl-C.")] = False,
 ) -> None:
     """Print the log of a trial, or of the job that wrote last."""
-    from launcher.logs import find, show
+    from launcher.monitoring.logs import find, show
     from launcher.run.directory import RunDirectory
 
     show(find(RunDirectory.existing(run), trial), follow)
@@ -27,7 +27,7 @@ def cancel(run: Run) -> None:
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
-    from launcher.control import cancel as stop
+    from launcher.monitoring.cancel_retry import cancel as stop
 
     stopped = stop(directory)
     say(f"stopped {', '.join(stopped)}" if stopped else f"{run}: nobody is working on it")
@@ -44,7 +44,7 @@ def retry(
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
-    from launcher.control import retry as again
+    from launcher.monitoring.cancel_retry import retry as again
 
     submission = again(directory, failed, cluster)
     if submission is None:

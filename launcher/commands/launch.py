@@ -125,7 +125,7 @@ def launch(
         else:
             raise typer.Exit(launch_here(job))
         return
-    from launcher.follow import launch_on_slurm
+    from launcher.monitoring.watch import launch_on_slurm
     from launcher.slurm import submit
 
     options = submit.Options(

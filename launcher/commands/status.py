@@ -11,7 +11,7 @@ import typer
 from deepemotion.console import answer, say
 
 if TYPE_CHECKING:
-    from launcher.status import TrialStatus
+    from launcher.monitoring.status import TrialStatus
 
 
 def status(
@@ -22,8 +22,8 @@ def status(
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
-    from launcher import status as reader
-    from launcher.follow import watch
+    from launcher.monitoring import status as reader
+    from launcher.monitoring.watch import watch
 
     if follow:
         watch(directory)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from launcher import follow, status
+from launcher.monitoring import status, watch
 from launcher.planning.plan import PlannedTrial
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
@@ -281,7 +281,7 @@ def test_following_says_once_what_keeps_it_from_seeing(run, site, monkeypatch, c
                 run.trial(name).result.write_text(json.dumps({"accuracy_validation": 0.5}))
 
     monkeypatch.setattr("time.sleep", wait)
-    assert follow.watch(run)
+    assert watch.watch(run)
     said = capsys.readouterr().err
     assert said.count(str(torn)) == 1
     assert "3 done" in said

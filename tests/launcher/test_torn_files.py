@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from deepemotion.errors import UserError
-from launcher import status
+from launcher.monitoring import status
 from launcher.planning.plan import PlannedTrial
 from launcher.report.html import write_report
 from launcher.run.directory import RunDirectory

@@ -8,8 +8,8 @@ from rich.live import Live
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from launcher import status
 from launcher.launch import Launch, conclude, plan_run
+from launcher.monitoring import status
 from launcher.run.directory import RunDirectory
 from launcher.slurm import submit
 
