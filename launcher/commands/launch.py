@@ -101,7 +101,7 @@ def launch(
 
         # What is planned depends on data that the other jobs are still to write.
         raise typer.Exit(launch_after.submit(run, after, str(cluster)))
-    from launcher.launch import Launch, check_here, launch_here, plan_run
+    from launcher.launching.launch import Launch, check_here, launch_here, plan_run
     from launcher.planning import data_facts, experiment, plan
 
     changes: dict[str, Any] = {"subjects": "all"} if all_subjects else experiment.parse_plan_subjects(subjects)

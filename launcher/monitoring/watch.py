@@ -8,7 +8,7 @@ from rich.live import Live
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from launcher.launch import Launch, conclude, plan_run
+from launcher.launching.launch import Launch, conclude, plan_run
 from launcher.monitoring import status
 from launcher.run.directory import RunDirectory
 from launcher.slurm import submit

@@ -36,7 +36,7 @@ def launch_here(job: Launch) -> int:
             _refuse_queued(job.run)
         to_run = plan_run(job)
         if to_run:
-            from launcher.backends import local
+            from launcher.launching import local
 
             local.run(job.run, to_run, len(job.trials) - len(to_run))
     # The lock is given back first: states read while it is held would be those of a launch at work.
