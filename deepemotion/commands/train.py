@@ -57,7 +57,7 @@ def train(
 def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     """Raise UserError for what the training would stumble over, before torch is imported, which takes seconds."""
     from deepemotion.labels.table import Labels
-    from deepemotion.models import entry
+    from deepemotion.models.registry import entry
     from deepemotion.settings.rules import refuse_alignment, refuse_fold
     from deepemotion.subject_file.reader import SubjectFile
 

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
-from deepemotion import models
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
+from deepemotion.models import registry
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import Trial
@@ -86,6 +86,6 @@ def load_model(directory: TrialDirectory, trial: Trial, grid: Grid, classes: int
     if state is None or state["epoch"] != trial.train.epochs:
         raise UserError(f"{directory.checkpoints}: the last epoch cannot be read; delete result.json and train again")
     x, y, z = grid.shape
-    model = models.build(trial.model, (z, y, x), classes, grid)
+    model = registry.build(trial.model, (z, y, x), classes, grid)
     model.load_state_dict(state["model"])
     return model.eval()

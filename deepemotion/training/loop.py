@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from deepemotion import models
 from deepemotion.errors import UserError
 from deepemotion.files import remove_abandoned
 from deepemotion.labels.table import Labels
+from deepemotion.models import registry
 from deepemotion.models.linear import LinearModel
 from deepemotion.scoring import score
 from deepemotion.settings.rules import refuse_device
@@ -53,7 +53,7 @@ def train(
     malloc.keep_pages()
     started = time.monotonic()
     labels = Labels.read(labels_file)
-    models.require_fit(trial)
+    registry.require_fit(trial)
     checksums = data_checksums(trial, packed, labels)
     directory.require(trial, checksums)
     finished = directory.read_json(directory.result)
@@ -137,7 +137,7 @@ def choose_precision(settings: TrainSettings, device: torch.device) -> torch.dty
 
 def _model(trial: Trial, data: TrialData, device: torch.device) -> nn.Module:
     x, y, z = data.samples.shape
-    model = models.build(trial.model, (z, y, x), len(data.classes), data.samples.grid).to(device)
+    model = registry.build(trial.model, (z, y, x), len(data.classes), data.samples.grid).to(device)
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     if trial.train.compile:
         _compile(model)

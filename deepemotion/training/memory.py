@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemotion.models import entry
+from deepemotion.models.registry import entry
 from deepemotion.settings.schema import DataSettings, TrialSettings
 
 # A worker process that has imported torch and Ray, as measured.

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from deepemotion import __version__, models
+from deepemotion import __version__
 from deepemotion.errors import UserError
+from deepemotion.models import registry
 from deepemotion.settings.rules import refuse_alignment, refuse_fold
 from deepemotion.settings.schema import TrialSettings
 from deepemotion.subject_file.format import FORMAT_VERSION
@@ -103,7 +104,7 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     for values in itertools.product(*sweep.values()):
         chosen = dict(zip(sweep, values, strict=True))
         settings = experiment.trial_settings(chosen)
-        models.require_fit(settings)
+        registry.require_fit(settings)
         if settings.data.permutation:
             raise UserError("data.permutation: a launch gives each trial its own; ask for them with --permutations N")
         sections = settings.model_dump(mode="json")
@@ -202,7 +203,7 @@ def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) 
     split = settings.split
     refuse_alignment(settings, len(subjects) + len(unseen))
     shape, _ = _packed_size((*subjects, *unseen), data).dense(settings.data)
-    models.require_sides(settings.model, shape)
+    registry.require_sides(settings.model, shape)
     one = [split.fold] if split.protocol == "random" or split.fold is not None else None
     if one:
         refuse_fold(split)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from deepemotion import config_files, models
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.figures import labels as label_figure
 from deepemotion.figures import network
@@ -16,6 +16,7 @@ from deepemotion.labels import consensus
 from deepemotion.labels.rules import Rule
 from deepemotion.labels.statistics import LabelStatistics
 from deepemotion.labels.table import Labels
+from deepemotion.models import registry
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import common_mask
 from deepemotion.settings.schema import Trial
@@ -72,7 +73,7 @@ def _layers(trial: Trial, grid: Grid, classes: int) -> list[network.Layer]:
     try:
         # Nothing is computed: at the real shape the first fully connected layer alone holds half a gigabyte.
         with torch.device("meta"):
-            return network.layers(models.build(trial.model, (z, y, x), classes, grid), (z, y, x))
+            return network.layers(registry.build(trial.model, (z, y, x), classes, grid), (z, y, x))
     except RuntimeError:
         # Not every model can do without values.
-        return network.layers(models.build(trial.model, (z, y, x), classes, grid), (z, y, x))
+        return network.layers(registry.build(trial.model, (z, y, x), classes, grid), (z, y, x))

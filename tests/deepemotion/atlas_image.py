@@ -3,7 +3,7 @@
 import nibabel
 import numpy as np
 
-from deepemotion import models
+from deepemotion.models import registry
 from deepemotion.settings.schema import ModelSettings
 
 
@@ -23,6 +23,6 @@ def slabs(shape_XYZ, regions):
 
 def settings_of(name, shape_ZYX, folder, regions=4):
     """Return the settings of a model of the registry, with an atlas of slabs on that grid where it needs one."""
-    if not models.REGISTRY[name].needs_atlas:
+    if not registry.REGISTRY[name].needs_atlas:
         return ModelSettings(name=name)
     return ModelSettings(name=name, atlas=str(write_atlas(folder / "atlas.nii", slabs(shape_ZYX[::-1], regions))))

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
 
-from deepemotion import models
 from deepemotion.figures import (
     calibration,
     confusion,
@@ -22,6 +21,7 @@ from deepemotion.figures import (
     style,
     timeline,
 )
+from deepemotion.models import registry
 from deepemotion.settings.schema import ModelSettings
 
 CLASSES = ["ANGER", "FEAR", "HAPPINESS", "LOVE", "SADNESS"]
@@ -255,7 +255,7 @@ def test_calibration_draws_confidence_against_accuracy():
 def test_figure_2_tells_every_layer_of_the_papers_network_at_its_true_size():
     shape = (48, 175, 132)
     with torch.device("meta"):
-        model = models.build(ModelSettings(name="cnn3d"), shape, 5)
+        model = registry.build(ModelSettings(name="cnn3d"), shape, 5)
     found = network.layers(model, shape)
     assert sum(layer.parameters for layer in found) == sum(p.numel() for p in model.parameters())
     assert found[0] == network.Layer("features.0", "Conv3d 3×3×3, 16", (16, *shape), 16 * 27 + 16)

@@ -6,8 +6,9 @@ import torch
 from atlas_image import slabs, write_atlas
 from sklearn.linear_model import LogisticRegression
 
-from deepemotion import config_files, models
+from deepemotion import config_files
 from deepemotion.errors import UserError
+from deepemotion.models import registry
 from deepemotion.samples import atlas
 from deepemotion.settings.schema import ModelSettings, TrainSettings, make_trial, read_settings
 from deepemotion.subject_file.reader import SubjectFile, subject_path
@@ -42,7 +43,7 @@ def volumes(count, seed):
 
 def fitted(settings, x, label, epochs=80):
     """Train as the training loop does: shuffled batches, the optimiser of the settings."""
-    model = models.build(settings, SHAPE, 3)
+    model = registry.build(settings, SHAPE, 3)
     torch.manual_seed(0)
     said = model.standardise(x.split(BATCH))
     optimiser = optimisers.build(model, TrainSettings(learning_rate=5e-3, weight_decay=DECAY))
@@ -130,7 +131,7 @@ def test_a_checkpoint_brings_its_standardisation(tmp_path):
     x, label = volumes(96, seed=5)
     settings = ModelSettings(name="roi-linear", atlas=str(write_atlas(tmp_path / "a.nii", slabs(SHAPE[::-1], 5))))
     model, _ = fitted(settings, x, label, epochs=2)
-    again = models.build(settings, SHAPE, 3)
+    again = registry.build(settings, SHAPE, 3)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again(x), model(x))
 
@@ -139,7 +140,7 @@ def test_atlases_that_do_not_fit_are_told(tmp_path, tiny_packed):
     def message(region, affine=None):
         path = write_atlas(tmp_path / "atlas.nii", region, affine)
         with pytest.raises(UserError) as error:
-            models.build(ModelSettings(name="roi-linear", atlas=str(path)), SHAPE, 3)
+            registry.build(ModelSettings(name="roi-linear", atlas=str(path)), SHAPE, 3)
         assert str(path) in str(error.value)
         return str(error.value)
 
@@ -149,11 +150,11 @@ def test_atlases_that_do_not_fit_are_told(tmp_path, tiny_packed):
     assert "no whole numbers from 0 on" in message(-right)
     assert "0 everywhere" in message(0 * right)
     with pytest.raises(UserError, match=r"nowhere\.nii"):
-        models.build(ModelSettings(name="roi-linear", atlas=str(tmp_path / "nowhere.nii")), SHAPE, 3)
+        registry.build(ModelSettings(name="roi-linear", atlas=str(tmp_path / "nowhere.nii")), SHAPE, 3)
     with pytest.raises(UserError, match="cannot read the atlas"):
         atlas.checksum(tmp_path / "nowhere.nii")
     with pytest.raises(UserError, match=r"needs model\.atlas"):
-        models.build(ModelSettings(name="roi-linear"), SHAPE, 3)
+        registry.build(ModelSettings(name="roi-linear"), SHAPE, 3)
     with SubjectFile(subject_path(tiny_packed, "01")) as file:
         fits = write_atlas(tmp_path / "fits.nii", slabs(file.shape, 3), file.affine)
         atlas.require_grid(fits, file)

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from deepemotion import config_files, models
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
+from deepemotion.models import registry
 from deepemotion.samples.samples import SampleTable, load
 from deepemotion.settings.schema import DataSettings, ModelSettings, TrainSettings, make_trial, read_settings
 from deepemotion.training import optimisers
@@ -134,7 +135,7 @@ def test_shares_stay_with_their_labels_through_loading(tiny_packed, tiny_labels)
 def steps(name, decay, count=1):
     """Return the parameters before and after steps whose loss has no gradient: what is left is the decay."""
     torch.manual_seed(0)
-    model = models.build(ModelSettings(name=name), (8, 8, 8), CLASSES)
+    model = registry.build(ModelSettings(name=name), (8, 8, 8), CLASSES)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(0.5)

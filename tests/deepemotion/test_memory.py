@@ -7,29 +7,29 @@ from atlas_image import settings_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion import models
+from deepemotion.models import registry
 from deepemotion.samples.grid import Grid, bounding_box
 from deepemotion.settings.schema import DataSettings, TrialSettings
 from deepemotion.training import memory
 from deepemotion.training.memory import PackedSize, trial_bytes
 
 
-@pytest.mark.parametrize("name", models.REGISTRY)
+@pytest.mark.parametrize("name", registry.REGISTRY)
 @pytest.mark.parametrize("shape", [(48, 176, 136), (16, 48, 40)])
 def test_the_registry_states_the_parameters(name, shape, tmp_path):
     with torch.device("meta"):
-        model = models.build(settings_of(name, shape, tmp_path), shape, 5)
+        model = registry.build(settings_of(name, shape, tmp_path), shape, 5)
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    entry = models.REGISTRY[name]
+    entry = registry.REGISTRY[name]
     # Fewer than the 1000 of a few regions' weights are nothing beside a worker's memory.
     stated = entry.parameters + entry.parameters_per_voxel * np.prod(shape)
     assert stated == pytest.approx(parameters, rel=0.05, abs=1000)
 
 
-@pytest.mark.parametrize("name", models.REGISTRY)
+@pytest.mark.parametrize("name", registry.REGISTRY)
 def test_the_registry_states_what_a_step_keeps(name, tmp_path):
     shape = (16, 48, 40)
-    model = models.build(settings_of(name, shape, tmp_path), shape, 5)
+    model = registry.build(settings_of(name, shape, tmp_path), shape, 5)
     kept = 0
 
     def count(tensor):
@@ -43,7 +43,7 @@ def test_the_registry_states_what_a_step_keeps(name, tmp_path):
         model(torch.randn(4, 1, *shape))
     a_voxel = kept / (4 * 4 * 16 * 48 * 40)
     # Between what the graph holds and twice that: gradients of the largest maps live beside it, and the batch itself.
-    assert a_voxel < models.REGISTRY[name].activations_per_voxel < 2.5 * (a_voxel + 1)
+    assert a_voxel < registry.REGISTRY[name].activations_per_voxel < 2.5 * (a_voxel + 1)
 
 
 def test_each_part_is_counted_once():

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.models import build
+from deepemotion.models.registry import build
 from deepemotion.samples.samples import load
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.training import memory, placement

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from deepemotion import models
 from deepemotion.config_files import find
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
+from deepemotion.models import registry
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.samples.volumes import Held
@@ -96,10 +96,10 @@ def test_grad_cam_follows_the_last_convolution(samples):
     assert saliency.grad_cam(Linear()) is None
 
 
-@pytest.mark.parametrize("name", [name for name, entry in models.REGISTRY.items() if not entry.needs_atlas])
+@pytest.mark.parametrize("name", [name for name, entry in registry.REGISTRY.items() if not entry.needs_atlas])
 def test_every_model_can_be_mapped(name):
     shape = (16, 18, 20)
-    model = models.build(ModelSettings(name=name), shape, 3).eval()
+    model = registry.build(ModelSettings(name=name), shape, 3).eval()
     x = torch.randn(1, 1, *shape)
     methods = [saliency.grad_cam(model), saliency.integrated_gradients(model, torch.zeros_like(x), 2)]
     assert (methods[0] is None) == (name == "linear")
