@@ -1,1 +1,1 @@
-"""Reproducible measurements: each module with a `main` is a stage, run as `python -m benchmarks.STAGE [--quick]`."""
+"""Reproducible measurements: the stages, and beside them what they share."""

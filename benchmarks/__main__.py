@@ -17,7 +17,7 @@ STAGES = (
 
 def main() -> None:
     """Run the stages of the command line; exit code 1 if one of them broke. A missed target is no error."""
-    there = [name for name in STAGES if importlib.util.find_spec(f"benchmarks.{name}") is not None]
+    there = [name for name in STAGES if importlib.util.find_spec(f"benchmarks.stages.{name}") is not None]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("stages", nargs="*", metavar="STAGE", help=f"any of {', '.join(there)}")
     parser.add_argument("--quick", action="store_true", help="small shapes, to try the benchmark")
@@ -27,7 +27,7 @@ def main() -> None:
         parser.error(f"{unknown[0]}: no such stage; there are {', '.join(there)}")
     broken = []
     for name in options.stages or there:
-        words = [sys.executable, "-m", f"benchmarks.{name}", *(["--quick"] if options.quick else [])]
+        words = [sys.executable, "-m", f"benchmarks.stages.{name}", *(["--quick"] if options.quick else [])]
         if subprocess.run(words, check=False, cwd=ROOT).returncode:
             broken.append(name)
     if not options.quick:

@@ -10,8 +10,8 @@ import numpy as np
 import yaml
 
 from benchmarks import child, data, ours, programs
-from benchmarks.planning import plan
-from benchmarks.tables import finished_run
+from benchmarks.stages.planning import plan
+from benchmarks.stages.tables import finished_run
 from deepemotion.simulation import nifti
 
 # The largest is the true shape, but for one row.
@@ -24,7 +24,7 @@ _ROUNDS = 3
 
 def pack(axis: str, factor: int) -> float:
     """Pack a subject of one run."""
-    from benchmarks.pack import clear
+    from benchmarks.stages.pack import clear
     from deepemotion.dataset import Dataset
     from deepemotion.packing.subject import PackRequest, pack_subject
 

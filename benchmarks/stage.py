@@ -140,7 +140,7 @@ def stage(name: str, about: str | None) -> Iterator[Stage]:
 
     A quick run writes beside the benchmark data, so that it never takes the place of a full one.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.stages.{name}", description=about)
     parser.add_argument("--quick", action="store_true", help="small shapes, to try the benchmark in seconds")
     current = Stage(name, parser.parse_args().quick)
     started, before = time.monotonic(), machine.load_average()

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import child, data, ours
-from benchmarks.pack import clear
 from benchmarks.stage import at_most, stage
+from benchmarks.stages.pack import clear
 from deepemotion.dataset import Dataset
 from deepemotion.labels.table import Labels, write
 from deepemotion.packing.subject import PackRequest, pack_subject

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import data, programs
-from benchmarks.planning import question
 from benchmarks.stage import at_most, stage
+from benchmarks.stages.planning import question
 from deepemotion.scoring import predictions
 from deepemotion.training.trial_directory import TrialDirectory
 from launcher.planning.plan import PlannedTrial, make_plan

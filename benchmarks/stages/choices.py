@@ -5,10 +5,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks import accuracy, child, data, ours
+from benchmarks import child, data, ours
 from benchmarks.child import Turns
-from benchmarks.pack import clear
 from benchmarks.stage import Stage, at_most, stage
+from benchmarks.stages import accuracy
+from benchmarks.stages.pack import clear
 from benchmarks.timing import Timings
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject

@@ -5,8 +5,8 @@ from typing import Any
 
 from benchmarks import child, data, ours
 from benchmarks.child import Turns
-from benchmarks.epoch import BATCH, THREADS, VALIDATION_SHARE, volumes_of
 from benchmarks.stage import at_most, stage
+from benchmarks.stages.epoch import BATCH, THREADS, VALIDATION_SHARE, volumes_of
 from benchmarks.timing import Timings
 
 # A trial may use so much memory: none of its volumes fits.

@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 from benchmarks import child, data, machine, ours
-from benchmarks.batches import frame
 from benchmarks.child import Turns
-from benchmarks.epoch import BATCH, THREADS, VALIDATION_SHARE, volumes_of
 from benchmarks.stage import at_least, stage
+from benchmarks.stages.batches import frame
+from benchmarks.stages.epoch import BATCH, THREADS, VALIDATION_SHARE, volumes_of
 from benchmarks.timing import Timings
 from deepemotion.subject_file.reader import subject_path
 

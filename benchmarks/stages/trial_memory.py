@@ -8,8 +8,8 @@ import importlib
 from pathlib import Path
 
 from benchmarks import child, data, ours
-from benchmarks.epoch import BATCH
 from benchmarks.stage import at_most, stage
+from benchmarks.stages.epoch import BATCH
 from deepemotion.training import malloc
 
 # Many volumes to load and predict, few to train on: memory is the same as with more, and the time bearable.

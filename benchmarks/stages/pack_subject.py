@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import child, data
-from benchmarks.pack import clear, decompress, pack, runs_of
 from benchmarks.stage import at_least, stage
+from benchmarks.stages.pack import clear, decompress, pack, runs_of
 from benchmarks.timing import Timings, interleave
 from deepemotion.dataset import Dataset
 

@@ -1,0 +1,1 @@
+"""The measurements, one a file: `python -m benchmarks.stages.NAME [--quick]` runs one."""
