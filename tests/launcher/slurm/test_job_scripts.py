@@ -13,7 +13,7 @@ from launcher.slurm import pack_array
 from launcher.slurm.cluster_profile import ClusterProfile, read
 from launcher.slurm.script import Script
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def by_hand():

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from test_plan import plan
+from small_plan import plan
 
 from launcher.planning.experiment import ResourceSettings
 from launcher.session.resources import Machine, share_of

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from deepemotion.subject_file import kernels
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=3, max_dims=3)), st.sampled_from(["i1", "<i2", ">i4", "<f8"]))

@@ -6,26 +6,11 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_plan import SUBJECTS, facts, plan
 
-from deepemotion import config_files
 from deepemotion.errors import UserError
 from launcher.planning import experiment
-from launcher.planning.plan import AtlasFacts, DataFacts, SubjectFacts, make_plan, replaced
-
-SUBJECTS = [f"{i:02d}" for i in range(1, 21) if i != 10]
-
-
-def facts(subjects=SUBJECTS, **changes):
-    one = {
-        subject: SubjectFacts(f"checksum-{subject}", (33, 44, 12), (24, 33, 12), 6000, 480, tuple(range(1, 9)))
-        for subject in subjects
-    }
-    return dataclasses.replace(DataFacts(one, "labels", 0.4, 5), **changes)
-
-
-def plan(config="paper", data=None, overrides=(), sweeps=None, **changes):
-    wanted = experiment.read(config_files.find(config), list(overrides), changes, sweeps or {})
-    return make_plan(wanted, data or facts())
+from launcher.planning.plan import AtlasFacts, replaced
 
 
 def test_nineteen_single_subject_trainings_and_the_pooled_one_first():
