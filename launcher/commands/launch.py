@@ -102,17 +102,17 @@ def launch(
         # What is planned depends on data that the other jobs are still to write.
         raise typer.Exit(launch_after.submit(run, after, str(cluster)))
     from launcher.launching.launch import Launch, check_here, launch_here, plan_run
-    from launcher.planning import data_facts, experiment, plan
+    from launcher.planning import data_facts, experiment, options, plan
 
-    changes: dict[str, Any] = {"subjects": "all"} if all_subjects else experiment.parse_plan_subjects(subjects)
+    changes: dict[str, Any] = {"subjects": "all"} if all_subjects else options.parse_plan_subjects(subjects)
     changes |= {} if pooled is None else {"pooled": pooled}
     changes |= {"held_out_folds": True} if held_out_folds else {}
     changes |= {} if permutations is None else {"permutations": permutations}
     overrides = set_ or []
     if protocol is not None:
-        changes |= experiment.plan_of_protocol(protocol.value, held_out_folds)
-        overrides = [*overrides, f"split.protocol={experiment.split_of_protocol(protocol.value)}"]
-    sweeps = experiment.parse_sweeps(sweep or [], model, lr)
+        changes |= options.plan_of_protocol(protocol.value, held_out_folds)
+        overrides = [*overrides, f"split.protocol={options.split_of_protocol(protocol.value)}"]
+    sweeps = options.parse_sweeps(sweep or [], model, lr)
     wanted = experiment.read(path, overrides, changes, sweeps)
     facts, _ = data_facts.read(data, labels, wanted)
     job = Launch(run, wanted, facts, plan.make_plan(wanted, facts), data, labels)
@@ -128,13 +128,13 @@ def launch(
     from launcher.monitoring.watch import launch_on_slurm
     from launcher.slurm import submit
 
-    options = submit.Options(
+    submission = submit.Options(
         "slurm" if on is Backend.slurm else "slurm-array", str(cluster), trials_per_task, max_parallel, snapshot
     )
     if dry_run:
-        answer(f"{_table(job.trials, run)}\n\n{submit.preview(run, job.trials, options)}")
+        answer(f"{_table(job.trials, run)}\n\n{submit.preview(run, job.trials, submission)}")
         return
-    raise typer.Exit(launch_on_slurm(job, options, sys.stderr.isatty() if follow is None else follow))
+    raise typer.Exit(launch_on_slurm(job, submission, sys.stderr.isatty() if follow is None else follow))
 
 
 def _table(trials: list["PlannedTrial"], run: "RunDirectory") -> str:

@@ -8,7 +8,8 @@ from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_g
 from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
 from launcher.planning.experiment import Experiment
-from launcher.planning.plan import DataFacts, PlannedTrial
+from launcher.planning.facts import DataFacts
+from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 from launcher.session import resources
 

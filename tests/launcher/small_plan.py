@@ -4,7 +4,8 @@ import dataclasses
 
 from deepemotion import config_files
 from launcher.planning import experiment
-from launcher.planning.plan import DataFacts, SubjectFacts, make_plan
+from launcher.planning.facts import DataFacts, SubjectFacts
+from launcher.planning.plan import make_plan
 
 SUBJECTS = [f"{i:02d}" for i in range(1, 21) if i != 10]
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from small_plan import SUBJECTS, facts, plan
 
 from deepemotion.errors import UserError
-from launcher.planning import experiment
-from launcher.planning.plan import AtlasFacts, replaced
+from launcher.planning import options
+from launcher.planning.facts import AtlasFacts
+from launcher.planning.plan import replaced
 
 
 def test_nineteen_single_subject_trainings_and_the_pooled_one_first():
@@ -187,8 +188,8 @@ def test_permutations_are_trials_beside_the_true_one():
     ],
 )
 def test_protocols(asked, folds, sets, parts, named):
-    changes = {**experiment.plan_of_protocol(asked, folds), "held_out_folds": folds}
-    trials = plan("rigorous", overrides=[f"split.protocol={experiment.split_of_protocol(asked)}"], **changes)
+    changes = {**options.plan_of_protocol(asked, folds), "held_out_folds": folds}
+    trials = plan("rigorous", overrides=[f"split.protocol={options.split_of_protocol(asked)}"], **changes)
     assert len(trials) == sets * parts
     assert {trial.protocol for trial in trials} == {named}
     for trial in trials:
