@@ -142,7 +142,7 @@ def _table(trials: list["PlannedTrial"], run: "RunDirectory") -> str:
     rows = [("trial", "training set", "fold", "learning rate", "epochs", "memory", "state")]
     for trial in trials:
         fold = "" if trial.fold is None else str(trial.fold)
-        epochs = str(trial.settings["train"]["epochs"])
+        epochs = str(trial.trial.train.epochs)
         memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
         state = run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))

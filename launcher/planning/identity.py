@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepemotion import __version__
-from deepemotion.settings.schema import TrialSettings
+from deepemotion.settings.schema import Trial, TrialSettings
 from deepemotion.subject_file.format import FORMAT_VERSION
 from launcher.planning.facts import AtlasFacts, DataFacts
 
 # What a replicate differs in: aggregates average over it.
-REPLICATED = ("train.seed",)
+_REPLICATED = ("train.seed",)
 
 
 def protocol(split: str, held_out: bool) -> str:
@@ -22,17 +22,26 @@ def protocol(split: str, held_out: bool) -> str:
     return {"block": "subject", "run": "run x subject"}[split]
 
 
-def condition(settings: TrialSettings, chosen: dict[str, Any]) -> str:
+def condition(settings: TrialSettings, swept: dict[str, Any]) -> str:
     """Return the readable part that trials share when they differ only in training set, fold and seed."""
     parts = [f"lr-{settings.train.learning_rate:g}"]
     parts += [
-        f"{key}-{value}" for key, value in chosen.items() if key != "train.learning_rate" and key not in REPLICATED
+        f"{key}-{value}" for key, value in swept.items() if key != "train.learning_rate" and key not in _REPLICATED
     ]
-    return safe_name("_".join(parts))
+    return _safe("_".join(parts))
 
 
-def safe_name(name: str) -> str:
-    """Return the name with all that a folder had better not have in its name replaced by a dash."""
+def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any], digest: str) -> str:
+    """Return the trial's name, which is also its folder's; `swept` are the swept settings and their values here."""
+    fold, permutation = trial.split.fold, trial.data.permutation
+    parts = [training_set, condition]
+    parts += [] if fold is None else [f"{'run' if trial.split.protocol == 'run' else 'fold'}-{fold}"]
+    parts += [f"{key.partition('.')[2]}-{swept[key]}" for key in _REPLICATED if key in swept]
+    parts += [f"perm-{permutation}"] if permutation else []
+    return f"{_safe('_'.join(parts))}_{digest}"
+
+
+def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name)
 
 
@@ -42,13 +51,14 @@ def checksums(subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None
     return {"labels": data.labels_checksum, **({"atlas": atlas.checksum} if atlas else {}), **own}
 
 
-def identity(trial: dict[str, Any], subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None) -> str:
-    """Return a hash of everything that determines the trial's result: of an atlas its content, not where it lies."""
+def digest(trial: Trial, data: DataFacts, atlas: AtlasFacts | None) -> str:
+    """Return a hash of everything that determines the trial's result: of an atlas its content, not its path."""
+    settings = trial.model_dump(mode="json")
     if atlas is not None:
-        trial = {**trial, "model": {**trial["model"], "atlas": atlas.checksum}}
+        settings["model"]["atlas"] = atlas.checksum
     content = {
-        "trial": trial,
-        "subjects": {subject: data.subjects[subject].checksum for subject in subjects},
+        "trial": settings,
+        "subjects": {subject: data.subjects[subject].checksum for subject in (*trial.subjects, *trial.unseen_subjects)},
         "labels": data.labels_checksum,
         "format": FORMAT_VERSION,
         "code": __version__,

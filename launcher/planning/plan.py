@@ -3,14 +3,15 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from deepemotion.errors import UserError
 from deepemotion.models import registry
 from deepemotion.settings.rules import refuse_alignment, refuse_fold
-from deepemotion.settings.schema import TrialSettings
+from deepemotion.settings.schema import TRIAL_SECTIONS, Trial, TrialSettings, make_trial
 from deepemotion.training import memory
 from deepemotion.training.data_sources import data_digest
 from launcher.planning import identity
@@ -18,92 +19,111 @@ from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.training_sets import TrainingSet, training_sets
 
+# What trials of one setup differ in, besides their subjects.
+_OWN = {"split": {"fold"}, "data": {"permutation"}, "train": {"seed"}}
+
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One training to be run. `settings` is a `deepemotion.settings.schema.Trial` as plain values."""
+    """One training to be run, and what it will need: `memory_bytes`, and `work` in epochs times subjects.
+
+    `condition` and `protocol` are its names for readers; `data` is what `data_sources.data_digest` says of the data
+    that it was planned for.
+    """
 
     name: str
     training_set: str
     condition: str
     protocol: str
-    fold: int | None
-    permutation: int
-    learning_rate: float
-    seed: int
     memory_bytes: int
     work: float
-    settings: dict[str, Any]
+    trial: Trial
     data: str = ""
-    """What `sources.data_digest` says of the data that it was planned for."""
+
+    @property
+    def fold(self) -> int | None:
+        """The fold or run that it validates on, None where the protocol has none."""
+        return self.trial.split.fold
+
+    @property
+    def permutation(self) -> int:
+        """The seed that its labels are permuted by, 0 for true labels."""
+        return self.trial.data.permutation
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate."""
+        return self.trial.train.learning_rate
+
+    @property
+    def seed(self) -> int:
+        """The seed of its training, which replicates differ in."""
+        return self.trial.train.seed
 
     @property
     def subjects(self) -> tuple[str, ...]:
         """All subjects that the trial reads: those it trains on, and those it leaves out."""
-        return (*self.settings.get("subjects", ()), *self.settings.get("unseen_subjects", ()))
+        return (*self.trial.subjects, *self.trial.unseen_subjects)
 
-    @property
+    @cached_property
     def setup(self) -> str:
         """Eight hexadecimal digits for the settings that subjects, folds, permutations and seeds of a model share."""
-        shared = {key: value for key, value in self.settings.items() if key not in ("subjects", "unseen_subjects")}
-        for section, own in (("split", "fold"), ("data", "permutation"), ("train", "seed")):
-            shared[section] = {key: value for key, value in shared.get(section, {}).items() if key != own}
+        shared = self.trial.model_dump(mode="json", include=set(TRIAL_SECTIONS), exclude=_OWN)
         return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first so that the last ones to finish are short.
 
-    Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it, and a trial that its
-    settings and the data's runs doom.
+    Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it, and a trial that
+    cannot be trained with its settings and the runs that the data has.
     """
     sets = training_sets(experiment, list(data.subjects))
     if not sets:
         raise UserError("the plan is empty: no single-subject, pooled or held-out training is asked for")
     sweep = experiment.plan.sweep
-    trials = []
+    trials: list[PlannedTrial] = []
     for values in itertools.product(*sweep.values()):
-        chosen = dict(zip(sweep, values, strict=True))
-        settings = experiment.trial_settings(chosen)
-        registry.require_fit(settings)
-        if settings.data.permutation:
-            raise UserError("data.permutation: a launch gives each trial its own; ask for them with --permutations N")
-        sections = settings.model_dump(mode="json")
-        atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
-        if atlas is not None:
-            sections["model"]["atlas"] = atlas.path
-        condition = identity.condition(settings, chosen)
-        permutations = range(experiment.plan.permutations + 1)
-        parts = [(one, fold) for one in sets for fold in _folds(settings, one, data)]
-        for ((name, subjects, unseen), fold), permutation in itertools.product(parts, permutations):
-            trial = {**sections, "subjects": list(subjects), "unseen_subjects": list(unseen)}
-            trial["split"] = {**sections["split"], "fold": fold}
-            trial["data"] = {**sections["data"], "permutation": permutation}
-            everybody = (*subjects, *unseen)
-            replicate = "".join(
-                f"_{key.partition('.')[2]}-{chosen[key]}" for key in identity.REPLICATED if key in chosen
-            )
-            part = "" if fold is None else f"_{'run' if settings.split.protocol == 'run' else 'fold'}-{fold}"
-            readable = f"{name}_{condition}{part}{replicate}" + (f"_perm-{permutation}" if permutation else "")
-            trials.append(
-                PlannedTrial(
-                    name=f"{identity.safe_name(readable)}_{identity.identity(trial, everybody, data, atlas)}",
-                    training_set=name,
-                    condition=condition,
-                    protocol=identity.protocol(settings.split.protocol, held_out=bool(unseen)),
-                    fold=fold,
-                    permutation=permutation,
-                    learning_rate=settings.train.learning_rate,
-                    seed=settings.train.seed,
-                    memory_bytes=_memory(settings, everybody, data),
-                    work=settings.train.epochs * len(subjects),
-                    settings=trial,
-                    data=data_digest(identity.checksums(everybody, data, atlas)),
-                )
-            )
+        trials += _with_settings(experiment, data, sets, dict(zip(sweep, values, strict=True)))
     if len({trial.name for trial in trials}) != len(trials):
         raise UserError("the sweep repeats a value: two trials would be the same")
     return sorted(trials, key=lambda trial: -trial.work)
+
+
+def _with_settings(
+    experiment: Experiment, data: DataFacts, sets: Sequence[TrainingSet], swept: dict[str, Any]
+) -> Iterator[PlannedTrial]:
+    """Give the trials with these values of the swept settings: of each training set, fold and permutation."""
+    settings = experiment.trial_settings(swept)
+    registry.require_fit(settings)
+    if settings.data.permutation:
+        raise UserError("data.permutation: a launch gives each trial its own; ask for them with --permutations N")
+    atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
+    stored = settings
+    if atlas is not None:
+        stored = settings.model_copy(update={"model": settings.model.model_copy(update={"atlas": atlas.path})})
+    condition = identity.condition(settings, swept)
+    permuted = [stored.data.model_copy(update={"permutation": k}) for k in range(experiment.plan.permutations + 1)]
+    for training_set in sets:
+        name, subjects, unseen = training_set
+        everybody = (*subjects, *unseen)
+        digest = data_digest(identity.checksums(everybody, data, atlas))
+        memory_bytes = _memory(settings, everybody, data)
+        whole = make_trial(stored, list(subjects), list(unseen))
+        for fold in _folds(settings, training_set, data):
+            split = stored.split if fold is None else stored.split.model_copy(update={"fold": fold})
+            for labels in permuted:
+                trial = whole.model_copy(update={"split": split, "data": labels})
+                yield PlannedTrial(
+                    name=identity.name(name, condition, trial, swept, identity.digest(trial, data, atlas)),
+                    training_set=name,
+                    condition=condition,
+                    protocol=identity.protocol(settings.split.protocol, held_out=bool(unseen)),
+                    memory_bytes=memory_bytes,
+                    work=settings.train.epochs * len(subjects),
+                    trial=trial,
+                    data=digest,
+                )
 
 
 def replaced(plan: Sequence[PlannedTrial]) -> dict[str, str]:
