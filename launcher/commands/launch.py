@@ -9,6 +9,7 @@ import typer
 
 from deepemotion.console import answer
 from deepemotion.errors import UserError
+from launcher.planning.protocols import Protocol
 
 if TYPE_CHECKING:
     from launcher.planning.plan import PlannedTrial
@@ -21,16 +22,6 @@ class Backend(StrEnum):
     local = "local"
     slurm = "slurm"
     slurm_array = "slurm-array"
-
-
-class Protocol(StrEnum):
-    """What of the movie and of the subjects is held out."""
-
-    random = "random"
-    block = "block"
-    run = "run"
-    subject = "subject"
-    run_subject = "run-subject"
 
 
 def launch(
@@ -110,8 +101,8 @@ def launch(
     changes |= {} if permutations is None else {"permutations": permutations}
     overrides = set_ or []
     if protocol is not None:
-        changes |= options.plan_of_protocol(protocol.value, held_out_folds)
-        overrides = [*overrides, f"split.protocol={options.split_of_protocol(protocol.value)}"]
+        changes |= options.plan_of_protocol(protocol, held_out_folds)
+        overrides = [*overrides, f"split.protocol={protocol.movie_split}"]
     sweeps = options.parse_sweeps(sweep or [], model, lr)
     wanted = experiment.read(path, overrides, changes, sweeps)
     facts, _ = data_facts.read(data, labels, wanted)

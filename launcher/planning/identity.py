@@ -1,4 +1,4 @@
-"""What trials are called: their condition, their protocol, and hashes of all that determines a result."""
+"""What trials are called: their condition, their name, and hashes of all that determines a result."""
 
 import hashlib
 import json
@@ -15,13 +15,6 @@ from launcher.planning.facts import AtlasFacts, DataFacts
 _REPLICATED = ("train.seed",)
 
 
-def protocol(split: str, held_out: bool) -> str:
-    """Return the protocol's name in tables: what is held out, of the movie and of the subjects."""
-    if split == "random" or not held_out:
-        return split
-    return {"block": "subject", "run": "run x subject"}[split]
-
-
 def condition(settings: TrialSettings, swept: dict[str, Any]) -> str:
     """Return the readable part that trials share when they differ only in training set, fold and seed."""
     parts = [f"lr-{settings.train.learning_rate:g}"]
@@ -35,7 +28,7 @@ def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any],
     """Return the trial's name, which is also its folder's; `swept` are the swept settings and their values here."""
     fold, permutation = trial.split.fold, trial.data.permutation
     parts = [training_set, condition]
-    parts += [] if fold is None else [f"{'run' if trial.split.protocol == 'run' else 'fold'}-{fold}"]
+    parts += [] if fold is None else [f"{trial.split.fold_is}-{fold}"]
     parts += [f"{key.partition('.')[2]}-{swept[key]}" for key in _REPLICATED if key in swept]
     parts += [f"perm-{permutation}"] if permutation else []
     return f"{_safe('_'.join(parts))}_{digest}"

@@ -5,6 +5,7 @@ from typing import Any
 from deepemotion.dataset import parse_subjects
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import parse_value
+from launcher.planning.protocols import Protocol
 
 
 def parse_sweeps(texts: list[str], model: str | None, lr: str | None) -> dict[str, list[Any]]:
@@ -41,19 +42,14 @@ def _parse_learning_rates(text: str) -> list[float]:
         raise UserError(f"--lr {text}: write numbers, for instance 1e-4,3e-4,1e-3") from None
 
 
-def plan_of_protocol(protocol: str, held_out_folds: bool) -> dict[str, Any]:
-    """Return the plan's change for `--protocol`: those with `subject` train held-out sets instead of the usual ones.
+def plan_of_protocol(protocol: Protocol, held_out_folds: bool) -> dict[str, Any]:
+    """Return the plan's change for `--protocol`: those that hold subjects out train such sets instead of the usual.
 
     They leave one subject out at a time, unless the paper's four folds are asked for.
     """
-    if "subject" not in protocol:
+    if not protocol.held_out_subjects:
         return {}
     return {"single_subject": False, "pooled": False, "leave_one_subject_out": not held_out_folds}
-
-
-def split_of_protocol(protocol: str) -> str:
-    """Return `split.protocol` for `--protocol`: subjects are held out together with moments of the movie."""
-    return {"subject": "block", "run-subject": "run"}.get(protocol, protocol)
 
 
 def parse_plan_subjects(text: str | None) -> dict[str, Any]:

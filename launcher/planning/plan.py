@@ -17,6 +17,7 @@ from deepemotion.training.data_sources import data_digest
 from launcher.planning import identity
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
+from launcher.planning.protocols import Protocol
 from launcher.planning.training_sets import TrainingSet, training_sets
 
 # What trials of one setup differ in, besides their subjects.
@@ -118,7 +119,7 @@ def _with_settings(
                     name=identity.name(name, condition, trial, swept, identity.digest(trial, data, atlas)),
                     training_set=name,
                     condition=condition,
-                    protocol=identity.protocol(settings.split.protocol, held_out=bool(unseen)),
+                    protocol=Protocol.of(settings.split.protocol, bool(unseen)).in_tables,
                     memory_bytes=memory_bytes,
                     work=settings.train.epochs * len(subjects),
                     trial=trial,
@@ -154,16 +155,18 @@ def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) 
     refuse_alignment(settings, len(subjects) + len(unseen))
     shape, _ = _packed_size((*subjects, *unseen), data).dense(settings.data)
     registry.require_sides(settings.model, shape)
-    one = [split.fold] if split.protocol == "random" or split.fold is not None else None
+    one = [split.fold] if split.fold_is is None or split.fold is not None else None
     if one:
         refuse_fold(split)
-    if split.protocol != "run":
+    if split.fold_is != "run":
         return one or range(1, split.folds + 1)
     runs = sorted({run for subject in subjects for run in data.subjects[subject].runs})
     if split.fold is not None and split.fold not in runs:
         raise UserError(f"split.fold={split.fold}: {name} has no such run; it has {', '.join(map(str, runs))}")
     if len(runs) == 1:
-        raise UserError(f"split.protocol=run: {name} has run {runs[0]} only, and nothing to train on without it")
+        raise UserError(
+            f"split.protocol={split.protocol}: {name} has run {runs[0]} only, and nothing to train on without it"
+        )
     return one or runs
 
 

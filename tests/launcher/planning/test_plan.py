@@ -12,6 +12,7 @@ from deepemotion.errors import UserError
 from launcher.planning import options
 from launcher.planning.facts import AtlasFacts
 from launcher.planning.plan import replaced
+from launcher.planning.protocols import Protocol
 
 
 def test_nineteen_single_subject_trainings_and_the_pooled_one_first():
@@ -192,20 +193,28 @@ def test_permutations_are_trials_beside_the_true_one():
 @pytest.mark.parametrize(
     ("asked", "folds", "sets", "parts", "named"),
     [
+        ("random", False, 20, 1, "random"),
         ("block", False, 20, 5, "block"),
+        ("run", False, 20, 8, "run"),
         ("subject", False, 19, 5, "subject"),
         ("subject", True, 4, 5, "subject"),
         ("run-subject", False, 19, 8, "run x subject"),
     ],
 )
 def test_protocols(asked, folds, sets, parts, named):
-    changes = {**options.plan_of_protocol(asked, folds), "held_out_folds": folds}
-    trials = plan("rigorous", overrides=[f"split.protocol={options.split_of_protocol(asked)}"], **changes)
+    changes = {**options.plan_of_protocol(Protocol(asked), folds), "held_out_folds": folds}
+    trials = plan("rigorous", overrides=[f"split.protocol={Protocol(asked).movie_split}"], **changes)
     assert len(trials) == sets * parts
     assert {trial.protocol for trial in trials} == {named}
     for trial in trials:
         assert not set(trial.trial.subjects) & set(trial.trial.unseen_subjects)
         assert len(trial.trial.subjects) + len(trial.trial.unseen_subjects) in ({1, 19} if sets == 20 else {19})
+
+
+def test_subjects_held_out_at_random_moments_have_no_protocol_of_their_own():
+    trials = plan(single_subject=False, pooled=False, leave_one_subject_out=True)
+    assert {trial.protocol for trial in trials} == {"random"}
+    assert all(trial.trial.unseen_subjects for trial in trials)
 
 
 def test_a_trial_is_replaced_by_the_same_on_other_data_and_by_no_other():
