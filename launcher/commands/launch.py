@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepemotion.console import answer
+from deepemotion.console import answer, say
 from deepemotion.errors import UserError
 from launcher.planning.protocols import Protocol
 
@@ -105,7 +105,9 @@ def launch(
         overrides = [*overrides, f"split.protocol={protocol.movie_split}"]
     sweeps = options.parse_sweeps(sweep or [], model, lr)
     wanted = experiment.read(path, overrides, changes, sweeps)
-    facts, _ = data_facts.read(data, labels, wanted)
+    facts, broken = data_facts.read(data, labels, wanted)
+    for subject, reason in broken.items():
+        say(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
     job = Launch(run, wanted, facts, plan.make_plan(wanted, facts), data, labels)
     if on is Backend.local:
         if dry_run:

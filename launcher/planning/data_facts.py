@@ -12,10 +12,11 @@ from launcher.planning.facts import AtlasFacts, DataFacts, SubjectFacts
 
 
 def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataFacts, dict[str, str]]:
-    """Return the facts, and for each subject file that cannot be read the reason.
+    """Return the facts, and for each subject file that cannot be read the reason, by subject.
 
-    Such a subject is planned all the same: its trials fail with that reason, the others do not wait for a repair.
-    Raises UserError where there are no files, no readable one, no labels, or an atlas that is missing or does not fit.
+    Under `plan.subjects` "all" such a subject is planned all the same: its trials fail with that reason, and the others
+    do not wait for a repair. Raises UserError where there are no files, no readable one, no labels, an atlas that is
+    missing or does not fit, and where a subject that `plan.subjects` names cannot be read.
     """
     labels = Labels.read(labels_file)
     subjects: dict[str, SubjectFacts] = {}
@@ -30,8 +31,12 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
                 )
         except UserError as error:
             broken[subject] = str(error)
-    if not subjects:
-        raise UserError(next(iter(broken.values())))
+    named = [] if experiment.plan.subjects == "all" else experiment.plan.subjects
+    unusable = next((subject for subject in named if subject in broken), None if subjects else next(iter(broken)))
+    if unusable is not None:
+        raise UserError(broken[unusable])
+    if named:
+        broken = {}
     readable, typical = next(iter(subjects.items()))
     for subject in broken:
         size = paths[subject].lstat()

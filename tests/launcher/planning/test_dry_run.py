@@ -108,11 +108,36 @@ def test_words_that_the_program_does_not_know_are_told_in_one_line(refusal, word
     assert "--help lists what there is" in line
 
 
-def test_a_subject_whose_content_is_not_here_is_planned_with_the_others(command, tiny_packed, tiny_labels, tmp_path):
+@pytest.fixture
+def half_packed(tiny_packed, tmp_path):
+    """A folder of a whole subject, a truncated one, and one whose content is somewhere else."""
     packed = tmp_path / "packed"
     packed.mkdir()
     (packed / "sub-01.h5").symlink_to(tiny_packed / "sub-01.h5")
-    (packed / "sub-02.h5").symlink_to("/not/fetched")
-    done = command("deepemotion-launch", *WORDS, *where(packed, tiny_labels, tmp_path), "--dry-run")
+    content = (tiny_packed / "sub-02.h5").read_bytes()
+    (packed / "sub-02.h5").write_bytes(content[: len(content) // 2])
+    (packed / "sub-03.h5").symlink_to("/not/fetched")
+    return packed
+
+
+def test_subjects_that_cannot_be_read_are_named_at_once_and_planned_with_the_others(
+    command, half_packed, tiny_labels, tmp_path
+):
+    done = command("deepemotion-launch", *WORDS, *where(half_packed, tiny_labels, tmp_path), "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "sub-02" in done.stdout
+    assert all(f"sub-{subject}_" in done.stdout for subject in ("01", "02", "03"))
+    first, second = done.stderr.splitlines()
+    assert first.startswith("warning: sub-02 cannot be read, so trials with it will fail: ")
+    assert "sub-02.h5" in first
+    assert second.startswith("warning: sub-03 cannot be read, so trials with it will fail: ")
+
+
+def test_a_subject_that_is_asked_for_by_name_must_be_readable(command, half_packed, tiny_labels, tmp_path):
+    words = ("--config", "demo", *where(half_packed, tiny_labels, tmp_path / "runs"), "--plan-only")
+    done = command("deepemotion-launch", "--subjects", "1,2", *words)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "sub-02.h5" in done.stderr
+    assert not (tmp_path / "runs").exists()
+    # Those that nobody asked for are no matter of this launch.
+    done = command("deepemotion-launch", "--subjects", "1", *words)
+    assert (done.returncode, "cannot be read" in done.stderr) == (0, False)
