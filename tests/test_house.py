@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+import deepemotion
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("deepemotion", "launcher")
 
@@ -115,3 +117,15 @@ def test_constraints_can_be_made(script):
     # A local version such as +cpu is one machine's; the project itself is not a dependency.
     assert not any("+" in version for version in pins.values())
     assert "deepemotion" not in pins
+
+
+def test_the_citation_is_that_of_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    # What the Citation File Format 1.2.0 requires.
+    assert {"authors", "cff-version", "message", "title"} <= set(citation)
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == project["version"] == deepemotion.__version__
+    assert citation["license"] == project["license"]
+    for reference in citation["references"]:
+        assert {"authors", "title", "type"} <= set(reference), reference
