@@ -1,6 +1,7 @@
 """The rules of the house that a program can check."""
 
 import ast
+import re
 import statistics
 import subprocess
 import sys
@@ -117,6 +118,16 @@ def test_constraints_can_be_made(script):
     # A local version such as +cpu is one machine's; the project itself is not a dependency.
     assert not any("+" in version for version in pins.values())
     assert "deepemotion" not in pins
+
+
+def test_files_that_the_architecture_page_names_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    # Trees in fenced blocks name files relative to one another.
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    tops = "benchmarks|configs|deepemotion|docs|launcher|slurm|tests|tools"
+    named = set(re.findall(rf"`((?:{tops})/[^`\s]*)`", prose))
+    assert named
+    assert {name for name in named if not any(ROOT.glob(name))} == set()
 
 
 def test_the_citation_is_that_of_this_version():
