@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from deepemotion import __version__
 from deepemotion.errors import UserError
 
 EXIT_FAILED = 1
@@ -21,7 +22,7 @@ def new_app(summary: str) -> typer.Typer:
     """Return a Typer application with the house's settings: plain help, our own error handling."""
     return typer.Typer(
         help=summary,
-        epilog="--debug with any command shows where an error comes from.",
+        epilog="--version shows the version; --debug with any command shows where an error comes from.",
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -33,8 +34,12 @@ def new_app(summary: str) -> typer.Typer:
 def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
-    `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead.
+    `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--version` in place of
+    a command prints the version, which both programs share.
     """
+    if sys.argv[1:2] == ["--version"]:
+        answer(f"deepemotion {__version__}")
+        raise SystemExit(0)
     debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
     sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
     try:

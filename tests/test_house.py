@@ -1,18 +1,29 @@
 """The rules of the house that a program can check."""
 
 import ast
+import re
 import statistics
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
 
+import deepemotion
+
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = sorted(path for package in ("deepemotion", "launcher") for path in (ROOT / package).rglob("*.py"))
+PACKAGES = ("deepemotion", "launcher")
+
+
+def modules(*folders):
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+SOURCES = modules(*PACKAGES)
 # Where the name that is imported is not the name that is installed.
 MODULE_OF = {"pyyaml": "yaml", "scikit-learn": "sklearn"}
 
@@ -25,18 +36,35 @@ def imported(path):
             yield node.module.partition(".")[0]
 
 
-def test_science_does_not_import_the_launcher():
-    for path in SOURCES:
-        if path.is_relative_to(ROOT / "deepemotion"):
-            assert not {"launcher", "ray", "submitit"} & set(imported(path)), path
+def line_count(path):
+    return len(path.read_text(encoding="utf-8").splitlines())
 
 
-def test_files_say_their_subject_and_stay_short():
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
-    assert max(lengths.values()) <= 300
-    assert statistics.median(lengths.values()) <= 170
+@pytest.mark.parametrize(("folders", "most"), [((*PACKAGES, "benchmarks"), 300), (("tests",), 250)])
+def test_files_stay_short(folders, most):
+    assert {path: lines for path in modules(*folders) if (lines := line_count(path)) > most} == {}
+
+
+def test_half_of_the_files_fit_on_a_few_screens():
+    assert statistics.median(line_count(path) for path in SOURCES) <= 170
+
+
+def test_folders_can_be_taken_in_at_a_glance():
+    sizes = Counter(path.parent for path in modules(*PACKAGES, "benchmarks", "tests"))
+    assert {folder: size for folder, size in sizes.items() if size > 20} == {}
+
+
+def test_files_say_their_subject():
     for path in SOURCES:
         assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+def test_packages_hold_a_docstring_only():
+    for path in SOURCES:
+        if path.name == "__init__.py":
+            _, *rest = ast.parse(path.read_text(encoding="utf-8")).body
+            version = ["__version__ ="] if path.parent == ROOT / "deepemotion" else []
+            assert [ast.unparse(node).partition(" '")[0] for node in rest] == version, path
 
 
 @pytest.mark.parametrize("program", ["deepemotion.cli", "launcher.cli"])
@@ -90,3 +118,25 @@ def test_constraints_can_be_made(script):
     # A local version such as +cpu is one machine's; the project itself is not a dependency.
     assert not any("+" in version for version in pins.values())
     assert "deepemotion" not in pins
+
+
+def test_files_that_the_architecture_page_names_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    # Trees in fenced blocks name files relative to one another.
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    tops = "benchmarks|configs|deepemotion|docs|launcher|slurm|tests|tools"
+    named = set(re.findall(rf"`((?:{tops})/[^`\s]*)`", prose))
+    assert named
+    assert {name for name in named if not any(ROOT.glob(name))} == set()
+
+
+def test_the_citation_is_that_of_this_version():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    # What the Citation File Format 1.2.0 requires.
+    assert {"authors", "cff-version", "message", "title"} <= set(citation)
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == project["version"] == deepemotion.__version__
+    assert citation["license"] == project["license"]
+    for reference in citation["references"]:
+        assert {"authors", "title", "type"} <= set(reference), reference

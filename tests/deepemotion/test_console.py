@@ -6,6 +6,7 @@ from typing import Annotated
 import pytest
 import typer
 
+import deepemotion
 from deepemotion import console
 from deepemotion.errors import UserError
 
@@ -107,3 +108,9 @@ def test_no_arguments_show_the_help(run) -> None:
     code, out, err = run()
     assert code in (0, 2)
     assert "Two commands to try" in out + err
+
+
+@pytest.mark.parametrize("module", ["deepemotion.cli", "launcher.cli"])
+def test_both_programs_show_the_version(lightly, module: str) -> None:
+    shown = lightly(module, "--version")
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, f"deepemotion {deepemotion.__version__}\n", "")

@@ -3,70 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic_study import FOLDS, VOLUMES
 
 from launcher.evidence.findings import best_rows, marks, notes
-from launcher.evidence.paired import accuracy_by_subject, single_against_pooled
+from launcher.evidence.paired import single_against_pooled
 from launcher.evidence.statistics import SINGLE, statistics
-from launcher.tables.held_out import read_answers
-
-CLASSES = ["ANGER", "FEAR", "LOVE"]
-FOLDS = (1, 2)
-VOLUMES = 60  # of a subject and fold
-
-
-@pytest.fixture
-def study(tmp_path):
-    return Study(tmp_path / "predictions.parquet")
-
-
-class Study:
-    """Tables made trial by trial: each volume is answered rightly with a chance that the test chooses."""
-
-    def __init__(self, path):
-        self.path = path
-        self.rng = np.random.default_rng(0)
-        self.trials, self.predictions = [], []
-
-    def trial(self, training_set, skill, fold=1, permutation=0, subjects=None, split="validation", **changes):
-        name = f"trial-{len(self.trials)}"
-        row = {"trial": name, "training_set": training_set, "protocol": "run", "fold": fold, "permutation": permutation}
-        row |= {"condition": "lr-0.001", "setup": "a", "seed": 0, "state": "done", "missing": ""}
-        row |= {"label_only_accuracy": 0.4, "majority_accuracy": 0.35, "chance": 1 / 3}
-        self.trials.append(row | changes)
-        for subject in subjects or [training_set.removeprefix("sub-")]:
-            self._answer(name, subject, fold, skill if np.isscalar(skill) else skill[subject], split)
-            self._answer(name, subject, fold, 1.0, "train")
-        return name
-
-    def model(self, training_set, skill, permutations=19, null=1 / 3, **changes):
-        """Add a model's two folds, and as many permuted trainings."""
-        for fold in FOLDS:
-            for k in range(permutations + 1):
-                self.trial(training_set, null if k else skill, fold, k, **changes)
-
-    def _answer(self, name, subject, fold, skill, split):
-        label = np.repeat(np.arange(VOLUMES // 5) % 3, 5)
-        right = np.zeros(VOLUMES, bool)
-        right[self.rng.permutation(VOLUMES)[: round(skill * VOLUMES)]] = True
-        prediction = np.where(right, label, (label + 1) % 3)
-        rows = {"trial": name, "subject": subject, "run": np.int8(fold), "index_in_run": np.arange(VOLUMES)}
-        rows |= {"movie_time": 1000.0 * fold + 2 * np.arange(VOLUMES), "split": split}
-        rows |= {"label": np.array(CLASSES)[label], "prediction": np.array(CLASSES)[prediction]}
-        frame = pd.DataFrame(rows)
-        for i, emotion in enumerate(CLASSES):
-            frame[f"p_{emotion}"] = np.where(prediction == i, 0.8, 0.1).astype(np.float32)
-        self.predictions.append(frame)
-
-    def tables(self):
-        trials = pd.DataFrame(self.trials).astype({"fold": "Int64"})
-        predictions = pd.concat(self.predictions, ignore_index=True)
-        texts = ["trial", "subject", "split", "label", "prediction"]
-        predictions.astype(dict.fromkeys(texts, "category")).to_parquet(self.path)
-        return trials, read_answers(self.path, trials)
-
-    def statistics(self, split="validation"):
-        table = statistics(*self.tables())
-        return table[table["split"] == split].set_index("training_set")
 
 
 def test_a_planted_skill_beats_every_permutation(study):
@@ -224,28 +165,6 @@ def test_missing_classes_are_said_once_a_fold(study):
     assert "random (2 models)" in notes(statistics(trials, answers), trials.assign(protocol="random"))[-1]
 
 
-def test_the_pooled_model_is_compared_on_each_subject_s_own_volumes(study):
-    subjects = [f"{i:02d}" for i in range(1, 9)]
-    for subject in subjects:
-        for fold in FOLDS:
-            study.trial(f"sub-{subject}", 0.5, fold)
-        study.trial(f"sub-{subject}", 1.0, fold=3)
-    for fold in FOLDS:
-        study.trial(
-            "pooled", {subject: 0.6 + 0.02 * (int(subject) % 2) for subject in subjects}, fold, subjects=subjects
-        )
-    trials, answers = study.tables()
-    table = accuracy_by_subject(trials, answers)
-    assert table["subject"].tolist() == subjects
-    assert table["single"].tolist() == pytest.approx([0.5] * 8)
-    assert table["n"].eq(120).all()
-    row = single_against_pooled(trials, answers).iloc[0]
-    assert row["subjects"] == 8
-    assert row["difference"] == pytest.approx(table["pooled"].mean() - 0.5)
-    assert row["low"] < row["difference"] < row["high"]
-    assert row["p"] == 2 / 2**8
-
-
 def test_a_run_without_predictions_has_no_statistics(study):
     study.trial("sub-01", 0.9, state="pending")
     trials, answers = study.tables()
@@ -264,12 +183,3 @@ def test_a_fold_without_volumes_of_the_split_changes_nothing(study):
     row = study.statistics("unseen").loc["without-02"]
     assert (row["n"], row["label_only_accuracy"], row["permutations"]) == (VOLUMES, 0.95, 2)
     assert not row["beats_labels"]
-
-
-def test_an_unfinished_trial_on_new_labels_takes_the_former_one_out(study):
-    for subject in ("01", "02"):
-        study.trial(f"sub-{subject}", 0.5)
-    study.trial("pooled", 0.9, subjects=["01", "02"])
-    assert len(accuracy_by_subject(*study.tables())) == 2
-    study.trials.append({**study.trials[-1], "trial": "new", "state": "pending"})
-    assert accuracy_by_subject(*study.tables()).empty

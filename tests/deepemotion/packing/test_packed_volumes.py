@@ -1,4 +1,4 @@
-"""What packing stores is what the sources say."""
+"""The volumes that packing stores are those of the sources."""
 
 import shutil
 from pathlib import Path
@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from nifti_dataset import AFFINE, SHAPE, SmallDataset, bold, half_mask, masked, nifti_bytes, physical, write
+from nifti_dataset import AFFINE, SHAPE, SmallDataset, bold, half_mask, masked, physical
 
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
@@ -83,98 +83,6 @@ def test_a_constant_float_volume(tmp_path: Path) -> None:
     np.testing.assert_array_equal(physical(small.packed), 0.1)
 
 
-@settings(max_examples=30, deadline=None)
-@given(
-    volumes=st.integers(2, 50),
-    seed=st.integers(0, 1000),
-    dtype=st.sampled_from(["<i2", "<f4", "<f8"]),
-    offset=st.sampled_from([0, 1000, 30000]),
-    drift=st.floats(-5, 5),
-)
-def test_statistics_are_numpys(
-    tmp_path_factory: pytest.TempPathFactory, volumes: int, seed: int, dtype: str, offset: int, drift: float
-) -> None:
-    small = SmallDataset(tmp_path_factory.mktemp("statistics"), runs=0, suffix=".nii")
-    small.runs = 1
-    rng = np.random.default_rng(seed)
-    noise = rng.normal(offset, 20, (*SHAPE, volumes)) + drift * np.arange(volumes)
-    small.describe()
-    description = yaml.safe_load((small.root / "dataset.yaml").read_text())
-    description["segments"][0]["end"] = 60
-    (small.root / "dataset.yaml").write_text(yaml.safe_dump(description))
-    small.write_run(1, noise.astype(dtype), slope=0.5, intercept=10)
-    small.pack()
-    values = physical(small.packed)
-    with SubjectFile(small.packed) as file:
-        np.testing.assert_allclose(file.statistics("mean")[0], values.mean(axis=0), rtol=1e-6, atol=1e-5)
-        np.testing.assert_allclose(file.statistics("std")[0], values.std(axis=0), rtol=1e-4)
-        trend = np.polyfit(np.arange(volumes), values, 1)[0]
-        np.testing.assert_allclose(file.statistics("trend")[0], trend, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("first", [1e-300, 1e-3, 1e6])
-def test_statistics_over_volumes_of_very_different_ranges(tmp_path: Path, first: float) -> None:
-    small = SmallDataset(tmp_path, runs=1)
-    data = np.random.default_rng(0).normal(0, 1, (*SHAPE, 20))
-    data[..., 0] *= first
-    small.write_run(1, data)
-    small.pack()
-    values = physical(small.packed)
-    with SubjectFile(small.packed) as file:
-        for name, expected in (("mean", values.mean(axis=0)), ("std", values.std(axis=0))):
-            np.testing.assert_allclose(file.statistics(name)[0], expected, rtol=1e-5, atol=1e-6 * max(first, 1))
-
-
-def test_statistics_of_voxels_that_jump_stand_still_or_span_all_of_int16(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path, runs=0, suffix=".nii")
-    small.runs, volumes = 1, 100
-    rng = np.random.default_rng(0)
-    data = np.full((*SHAPE, volumes), 20_001, "<i2")
-    data[0] = rng.integers(-32768, 32767, (*SHAPE[1:], volumes), endpoint=True)
-    # Its mean over the first volumes is far from that of all.
-    data[1, ..., :32] = -30_000
-    data[1, ..., 32:] = 30_000 + rng.integers(-1, 2, (*SHAPE[1:], volumes - 32))
-    small.describe()
-    description = yaml.safe_load((small.root / "dataset.yaml").read_text())
-    description["segments"][0]["end"] = volumes
-    (small.root / "dataset.yaml").write_text(yaml.safe_dump(description))
-    small.write_run(1, data)
-    small.pack()
-    values = masked(data).astype(np.float64)
-    with SubjectFile(small.packed) as file:
-        np.testing.assert_allclose(file.statistics("mean")[0], values.mean(axis=0), rtol=1e-6, atol=1e-3)
-        np.testing.assert_allclose(file.statistics("std")[0], values.std(axis=0), rtol=1e-6)
-        trend = np.polyfit(np.arange(volumes), values, 1)[0]
-        np.testing.assert_allclose(file.statistics("trend")[0], trend, rtol=1e-5, atol=1e-3)
-
-
-def test_runs_packed_together_are_those_packed_one_by_one(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path, runs=5)
-    for run in range(1, 6):
-        small.write_run(run, bold(5 + 3 * run, seed=run))
-    alone = small.pack(threads=1)
-    small.packed.unlink()
-    together = small.pack(threads=4)
-    assert (together.read, together.header.runs) == ([1, 2, 3, 4, 5], alone.header.runs)
-    assert together.header.checksum == alone.header.checksum
-    assert problems(small.packed) == []
-
-
-def test_what_fails_in_one_run_ends_them_all_and_leaves_nothing(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path, runs=4)
-    counted = []
-
-    def count() -> None:
-        counted.append(1)
-        if len(counted) == 10:
-            raise LookupError
-
-    with pytest.raises(LookupError):
-        pack_subject(PackRequest(Dataset.of_folder(tmp_path), tmp_path, "01", small.out, threads=2), count)
-    assert len(counted) < 4 * 20
-    assert list(small.out.iterdir()) == []
-
-
 @pytest.mark.parametrize("with_mask", [False, True])
 @pytest.mark.parametrize(
     "source",
@@ -218,27 +126,6 @@ def test_bitshuffle_holds_the_same_in_less(tmp_path: Path) -> None:
     np.testing.assert_array_equal(physical(small.packed), before)
     with h5py.File(small.packed) as file:
         assert file["volumes"].id.get_create_plist().get_nfilters() == 1
-
-
-def test_run_masks_are_intersected(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path, mask=False)
-    masks = [np.random.default_rng(run).random(SHAPE) < 0.7 for run in (1, 2)]
-    for run, mask in enumerate(masks, start=1):
-        write(tmp_path / f"mask-{run}.nii.gz", nifti_bytes(np.where(mask, 1.0, np.nan).astype("<f4")))
-    description = yaml.safe_load((tmp_path / "dataset.yaml").read_text())
-    description["files"]["run_mask"] = "mask-{run}.nii.gz"
-    (tmp_path / "dataset.yaml").write_text(yaml.safe_dump(description))
-    with SubjectFile(small.pack().path) as file:
-        np.testing.assert_array_equal(file.mask, masks[0] & masks[1])
-
-
-def test_a_short_run_is_kept_and_told(tmp_path: Path) -> None:
-    small = SmallDataset(tmp_path)
-    small.write_run(2, bold(13))
-    packed = small.pack()
-    assert packed.short_runs(Dataset.of_folder(tmp_path)) == ["sub-01 run 2: 13 of 20 volumes"]
-    with SubjectFile(packed.path) as file:
-        assert file.volumes_per_run == {1: 20, 2: 13}
 
 
 def test_not_finite_voxels_become_zero_when_asked(tmp_path: Path) -> None:

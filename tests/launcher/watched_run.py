@@ -1,0 +1,20 @@
+"""A run of three trials, and what status says of them."""
+
+import small_plan
+
+from launcher.monitoring import status
+
+NAMES = ["sub-01_a", "sub-02_b", "pooled_c"]
+
+
+def planned(name):
+    return small_plan.planned(name, name.split("_")[0], protocol="random", train={"epochs": 5})
+
+
+def words(run):
+    return {one.trial.name: (one.state, one.detail) for one in status.read(run)}
+
+
+def epochs(run, name, count):
+    row = {"accuracy/validation": 0.5}
+    run.trial(name).write_epochs([{"epoch": epoch + 1, **row} for epoch in range(count)])
