@@ -50,8 +50,9 @@ def dataset(seed: int, signal: float, folder: Path) -> tuple[Path, Path]:
 
 def p_values(seed: int, signal: float, folder: Path) -> list[dict[str, Any]]:
     """Return a row a protocol and kind of permutation: accuracy, what permutations score, and p of one dataset."""
-    from launcher.evidence.statistics import statistics
-    from launcher.tables.held_out import SPLITS, Answers
+    from launcher.evidence.statistics import score_table
+    from launcher.tables.held_out import SPLITS, HeldOutPredictions
+    from launcher.tables.selection import Trials
 
     packed, labels = dataset(seed, signal, folder)
     rows = []
@@ -71,8 +72,8 @@ def p_values(seed: int, signal: float, folder: Path) -> list[dict[str, Any]]:
             parts.append(predictions[predictions["split"].isin(SPLITS)].assign(permutation=k))
             shutil.rmtree(directory.path)
         told = pd.concat(parts)
-        answers = Answers(told[told["permutation"] == 0], told[told["permutation"] > 0].assign(n=1))
-        (row,) = statistics(pd.DataFrame(trials), answers).to_dict("records")
+        held_out = HeldOutPredictions(told[told["permutation"] == 0], told[told["permutation"] > 0].assign(n=1))
+        (row,) = score_table(Trials(pd.DataFrame(trials)), held_out).to_dict("records")
         kept = ("accuracy", "accuracy_low", "accuracy_high", "label_only_accuracy", "permutations", "p", "n")
         rows.append({"protocol": protocol, "kind": kind, "seed": seed, **{key: row[key] for key in kept}})
     return rows

@@ -34,7 +34,7 @@ def figures(
     from launcher.tables.trials import write_tables
 
     trials = write_tables(directory)
-    if not ((trials["state"] == "done") & (trials["permutation"] == 0)).any():
+    if not len(trials.done.true_labels):
         raise UserError(f"{run}: no trial is done yet; deepemotion-launch status {run} shows how they stand")
     for made in draw(directory, trials, Choice(condition, subjects[0], emotion, annotations)):
         if isinstance(made, Drawn):

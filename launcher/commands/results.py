@@ -21,20 +21,16 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
     directory = RunDirectory.existing(run)
     from rich.console import Console
 
-    from launcher.evidence import text_tables
-    from launcher.evidence.findings import find
-    from launcher.tables.trials import write_tables
+    from launcher.evidence.evidence import write_evidence
 
-    trials = write_tables(directory)
-    findings = find(directory, trials)
+    evidence = write_evidence(directory)
     # Without a terminal there is no width to fit, which would cut names.
     console = Console(width=None if sys.stdout.isatty() else 240)
-    for table in text_tables.tables(findings, trials):
+    for table in evidence.tables:
         console.print(_rich(table))
-    counts = trials["state"].value_counts().to_dict()
-    lines = [*text_tables.pairs(findings.paired), *findings.notes]
-    lines.append(" · ".join(f"{count} {state}" for state, count in counts.items()))
-    lines += [f"failed {row.trial}: {row.reason}" for row in trials[trials["state"] == "failed"].itertuples()]
+    lines = [*evidence.pairs, *evidence.notes]
+    lines.append(" · ".join(f"{count} {state}" for state, count in evidence.trials.states.items()))
+    lines += [f"failed {row.trial}: {row.reason}" for row in evidence.trials.failed.table.itertuples()]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     say(f"tables: {directory.tables}/")

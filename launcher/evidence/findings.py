@@ -1,4 +1,4 @@
-"""What is told of a run's statistics: the rows that count, their marks, and the sentences they need."""
+"""What a run's trials show: their scores and comparisons, the rows that count, their marks, and notes on them."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,11 @@ import pandas as pd
 
 from deepemotion.files import atomic_path
 from launcher.evidence.paired import single_against_pooled
-from launcher.evidence.statistics import LEVEL, SINGLE, TOGETHER, statistics
+from launcher.evidence.statistics import ALL_SINGLE, LEVEL, TOGETHER, score_table
+from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
-from launcher.tables.held_out import read_answers
-from launcher.tables.trials import latest
+from launcher.tables.held_out import HeldOutPredictions
+from launcher.tables.selection import Trials
 
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"
@@ -17,39 +18,40 @@ NOT_SIGNIFICANT = "‡"
 
 @dataclass(frozen=True)
 class Findings:
-    """A run's statistics, single-subject models against the pooled one, and what has to be said with them."""
+    """A run's trials, their scores (`score_table`), and single-subject models against the pooled one."""
 
-    statistics: pd.DataFrame
+    trials: Trials
+    scores: pd.DataFrame
     paired: pd.DataFrame
-    notes: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """The sentences that belong to the scores."""
+        return notes(self.scores, self.trials)
 
 
-def find(run: RunDirectory, trials: pd.DataFrame) -> Findings:
-    """Return the findings from the run's tables, and write tables/statistics.csv and paired.csv for reading elsewhere.
+def compute_findings(trials: Trials, held_out: HeldOutPredictions) -> Findings:
+    """Return what a run's trials and their predictions show."""
+    return Findings(trials, score_table(trials, held_out), single_against_pooled(trials, held_out))
 
-    `trials` is what `results.write_tables` returned.
-    """
-    path = run.tables / "predictions.parquet"
-    if not path.exists():
-        return Findings(pd.DataFrame(), pd.DataFrame(), [])
-    answers = read_answers(path, trials)
-    table, paired = statistics(trials, answers), single_against_pooled(trials, answers)
-    for name, content in (("statistics", table), ("paired", paired)):
+
+def write_findings(run: RunDirectory, findings: Findings) -> None:
+    """Write tables/statistics.csv and paired.csv, for reading elsewhere."""
+    for name, content in (("statistics", findings.scores), ("paired", findings.paired)):
         with atomic_path(run.tables / f"{name}.csv") as temporary:
             content.to_csv(temporary, index=False)
-    return Findings(table, paired, notes(table, trials))
 
 
 def best_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the statistics of each training set's most accurate condition under each protocol and on each split.
+    """Return the scores of each training set's most accurate condition under each protocol and on each split.
 
     Single subjects come first, then these together, pooled, others, and others together.
     """
     if table.empty:
         return table
     best = table.loc[table.groupby(["training_set", "protocol", "split"])["accuracy"].idxmax()]
-    rank = {SINGLE: 1, "pooled": 2} | dict.fromkeys(set(TOGETHER.values()) - {SINGLE}, 4)
-    order = [(0 if name.startswith("sub-") else rank.get(name, 3), name) for name in best["training_set"]]
+    rank = {ALL_SINGLE: 1, POOLED: 2} | dict.fromkeys(set(TOGETHER.values()) - {ALL_SINGLE}, 4)
+    order = [(0 if name.startswith(SINGLE) else rank.get(name, 3), name) for name in best["training_set"]]
     return best.iloc[sorted(range(len(best)), key=order.__getitem__)]
 
 
@@ -60,8 +62,8 @@ def marks(row: pd.Series) -> str:
     return ("" if row["beats_labels"] else NOT_ABOVE) + ("" if significant else NOT_SIGNIFICANT)
 
 
-def notes(table: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
-    """Return the sentences that belong to the statistics."""
+def notes(table: pd.DataFrame, trials: Trials) -> list[str]:
+    """Return the sentences that belong to a table of scores."""
     if table.empty:
         return []
     said = [f"{NOT_ABOVE} does not exceed what labels alone, the majority class or chance score"]
@@ -82,10 +84,10 @@ def notes(table: pd.DataFrame, trials: pd.DataFrame) -> list[str]:
     return said + _missing(trials)
 
 
-def _missing(trials: pd.DataFrame) -> list[str]:
+def _missing(trials: Trials) -> list[str]:
     """Return a sentence a fold and set of classes that a side of it lacks."""
-    done = latest(trials)
-    done = done[(done["state"] == "done") & (done["permutation"] == 0) & (done["missing"] != "")]
+    done = trials.latest.done.true_labels.table
+    done = done[done["missing"] != ""]
     said = []
     places = done["protocol"] + done["fold"].map(lambda fold: f" {fold}", na_action="ignore").fillna("").astype(str)
     for (place, missing), rows in done.groupby([places, "missing"], sort=False):

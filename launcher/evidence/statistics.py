@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from deepemotion.samples.movie_blocks import label_blocks
 from deepemotion.scoring import hypothesis_tests, metrics
 from deepemotion.scoring.metrics import Tally
-from launcher.tables.held_out import SPLITS, Answers
-from launcher.tables.trials import KEYS, latest
+from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, SINGLE
+from launcher.tables.held_out import SPLITS, HeldOutPredictions
+from launcher.tables.selection import KEYS, Trials
 
-SINGLE = "all single-subject"
+ALL_SINGLE = "all single-subject"
 # Models that together answer one question about all subjects, by what their names begin with.
-TOGETHER = {"sub-": SINGLE, "without-": "all left-out subjects", "held-out-": "all held-out folds"}
+TOGETHER = {SINGLE: ALL_SINGLE, LEFT_OUT: "all left-out subjects", HELD_OUT_FOLD: "all held-out folds"}
 LEVEL = 0.05
 
 _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
@@ -25,31 +26,32 @@ _WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1")
 _TESTED = {"p": "accuracy", "p_balanced_accuracy": "balanced_accuracy"}
 
 
-def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
+def score_table(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFrame:
     """Return a row for each training set, condition and split that has predictions on true labels.
 
-    `trials` is the trials' table. Training sets `all single-subject`, `all left-out subjects` and `all held-out folds`
-    stand for these models together: on validation volumes, the others on their unseen subjects. Scores are in [0, 1].
+    Training sets `all single-subject`, `all left-out subjects` and `all held-out folds` stand for these models
+    together: on validation volumes, the others on their unseen subjects. Scores are in [0, 1].
     Columns: training_set, condition, setup, protocol, split; trials of how many planned (folds and seeds); n volumes
     in blocks of the movie; accuracy, balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier; what
     labels alone score, and beats_labels; permutations (that have all the folds and seeds), p and p_balanced_accuracy
     by them; p_conditions, p corrected for having chosen among so many conditions; p_holm and p_bh, that corrected for
     the models of a kind, such as the single-subject ones. Without permutations all p are nan.
     """
-    planned = latest(trials)
+    planned = trials.latest.table
+    planned = planned.assign(member=planned["training_set"])
     for prefix, together in TOGETHER.items():
         models = planned[planned["member"].str.startswith(prefix)]
         if models["member"].nunique() > 1:
             planned = pd.concat([planned, models.assign(training_set=together)], ignore_index=True)
-    only = {name: "validation" if name == SINGLE else "unseen" for name in TOGETHER.values()}
-    volumes = answers.true.groupby(["trial", "split"], observed=True).indices
-    confusions = answers.confusions()
+    only = {name: "validation" if name == ALL_SINGLE else "unseen" for name in TOGETHER.values()}
+    volumes = held_out.true.groupby(["trial", "split"], observed=True).indices
+    confusions = held_out.confusions()
     rows: list[dict[str, Any]] = []
     permuted: list[pd.DataFrame] = []
     for key, group in planned.groupby(KEYS, sort=False):
         wanted = group["permutation"] == 0
-        done = group[group["state"] == "done"]
-        true = done[done["permutation"] == 0]
+        done = Trials(group).done
+        true = done.true_labels.table
         for split in SPLITS:
             if only.get(str(key[0]), split) != split:
                 continue
@@ -57,20 +59,20 @@ def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
             scored = true[[(name, split) in volumes for name in true["trial"]]]
             if scored.empty:
                 continue
-            tested = answers.true.iloc[np.concatenate([volumes[name, split] for name in scored["trial"]])]
+            tested = held_out.true.iloc[np.concatenate([volumes[name, split] for name in scored["trial"]])]
             place = {**dict(zip(KEYS, key, strict=True)), "split": split, "trials": len(true), "planned": wanted.sum()}
-            scores = _scores(tested, answers)
+            scores = _scores(tested, held_out)
             rows.append(place | scores | _audit(scored, tested, split, scores["accuracy"]))
-            permuted.append(_permuted_scores(done, scored, split, confusions))
+            permuted.append(_permuted_scores(done.table, scored, split, confusions))
     table = pd.DataFrame(rows)
     return table if table.empty else _tested(table, permuted)
 
 
-def _scores(tested: pd.DataFrame, answers: Answers) -> dict[str, float]:
-    label, prediction = answers.codes(tested["label"]), answers.codes(tested["prediction"])
+def _scores(tested: pd.DataFrame, held_out: HeldOutPredictions) -> dict[str, float]:
+    label, prediction = held_out.codes(tested["label"]), held_out.codes(tested["prediction"])
     # A class that a trial's labels did not have was given no probability.
-    probability = tested[[f"p_{name}" for name in answers.classes]].fillna(0).to_numpy()
-    counts = metrics.tally(label, prediction, probability, len(answers.classes))
+    probability = tested[[f"p_{name}" for name in held_out.classes]].fillna(0).to_numpy()
+    counts = metrics.tally(label, prediction, probability, len(held_out.classes))
     block = label_blocks(tested["run"].to_numpy(), tested["movie_time"].to_numpy(), label)
     sums, drawn = counts.total(), metrics.block_bootstrap(counts, block)
     result: dict[str, float] = {"n": len(tested), "blocks": len(np.unique(block))}

@@ -7,7 +7,8 @@ import pandas as pd
 
 from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, marks
 from launcher.evidence.statistics import TOGETHER
-from launcher.tables.trials import KEYS, latest
+from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
+from launcher.tables.selection import KEYS, Trials, of_kind
 
 _AUDIT = ["label_only_accuracy", "majority_accuracy", "chance"]
 _PLACE = ("condition", "protocol")
@@ -27,33 +28,32 @@ class TextTable:
         return {"model", *_PLACE} & set(self.columns)
 
 
-def tables(findings: Findings, trials: pd.DataFrame) -> list[TextTable]:
-    """Return all tables of a run, none where no trial is done; `trials` is the trials' table."""
-    statistics = findings.statistics
-    if statistics.empty:
+def tables(findings: Findings) -> list[TextTable]:
+    """Return all tables of a run, none where no trial is done."""
+    if findings.scores.empty:
         return []
-    return [conditions(statistics), best_models(statistics, trials), evidence(statistics)]
+    return [conditions(findings.scores), best_models(findings.scores, findings.trials), evidence(findings.scores)]
 
 
-def conditions(statistics: pd.DataFrame) -> TextTable:
+def conditions(scores: pd.DataFrame) -> TextTable:
     """Return a row for each condition under each protocol, so that models, rates and settings stand side by side.
 
     Accuracies are means over models ± SD (n - 1). p is that of the single-subject models together, or of the pooled
     model where there are none; unseen subjects have their own, and what labels alone score on them.
     """
     rows = []
-    for (protocol, condition, _), group in _named(statistics).groupby(["protocol", "named", "setup"]):
+    for (protocol, condition, _), group in _named(scores).groupby(["protocol", "named", "setup"]):
         seen, unseen = (group[group["split"] == split] for split in ("validation", "unseen"))
-        first = "sub-" if len(_models(seen, "sub-")) else "pooled"
-        last = "without-" if len(_models(unseen, "without-")) else "held-out-"
-        left_out = _models(unseen, last)
+        first = SINGLE if len(of_kind(seen, SINGLE)) else POOLED
+        last = LEFT_OUT if len(of_kind(unseen, LEFT_OUT)) else HELD_OUT_FOLD
+        left_out = of_kind(unseen, last)
         rows.append(
             {
                 "condition": str(condition),
                 "protocol": str(protocol),
-                "single-subject": _mean(_models(seen, "sub-")),
-                "pooled": _mean(_models(seen, "pooled")),
-                "labels alone": _percent(_models(seen, first)["label_only_accuracy"].mean()),
+                "single-subject": _mean(of_kind(seen, SINGLE)),
+                "pooled": _mean(of_kind(seen, POOLED)),
+                "labels alone": _percent(of_kind(seen, first)["label_only_accuracy"].mean()),
                 "p": _p_of(seen, first),
                 "unseen subjects": _mean(left_out),
                 "labels alone, unseen": _percent(left_out["label_only_accuracy"].mean()),
@@ -63,19 +63,17 @@ def conditions(statistics: pd.DataFrame) -> TextTable:
     return _table("Conditions: accuracy in %, mean ± SD over models", rows)
 
 
-def best_models(statistics: pd.DataFrame, trials: pd.DataFrame) -> TextTable:
+def best_models(scores: pd.DataFrame, trials: Trials) -> TextTable:
     """Return each model's condition of the highest validation accuracy under each protocol, and single subjects' mean.
 
-    `trials` is the trials' table. Unseen subjects are those of the same condition. Choosing by validation accuracy
+    Unseen subjects are those of the same condition. Choosing by validation accuracy
     flatters the chosen one: the table is for choosing, not for claiming.
     """
     rows = []
-    best = best_rows(_named(statistics))
+    best = best_rows(_named(scores))
     best = best[(best["split"] == "validation") & ~best["training_set"].isin(TOGETHER.values())]
-    done = latest(trials)
-    done = done[(done["state"] == "done") & (done["permutation"] == 0)]
-    train = done.groupby(KEYS)["accuracy_train"].mean()
-    unseen = statistics[statistics["split"] == "unseen"].set_index(KEYS)
+    train = trials.latest.done.true_labels.table.groupby(KEYS)["accuracy_train"].mean()
+    unseen = scores[scores["split"] == "unseen"].set_index(KEYS)
     for _, row in best.iterrows():
         key = tuple(row[KEYS])
         rows.append(
@@ -90,13 +88,13 @@ def best_models(statistics: pd.DataFrame, trials: pd.DataFrame) -> TextTable:
                 **_audit(row),
             }
         )
-    for protocol, models in best[best["training_set"].str.startswith("sub-")].groupby("protocol"):
+    for protocol, models in of_kind(best, SINGLE).groupby("protocol"):
         name = {"model": f"single-subject (n = {len(models)})", "condition": "each its best", "protocol": str(protocol)}
         rows.append({**name, "validation": _mean(models, n=False), **_audit(models[_AUDIT].mean())})
     return _table("Best condition of each model: accuracy in %", rows, several=("protocol",))
 
 
-def evidence(statistics: pd.DataFrame) -> TextTable:
+def evidence(scores: pd.DataFrame) -> TextTable:
     """Return the scores of `best_rows` with their intervals, p-values and marks."""
     rows = [
         {
@@ -111,7 +109,7 @@ def evidence(statistics: pd.DataFrame) -> TextTable:
             "labels alone": _percent(row["label_only_accuracy"]),
             **{title: _p(row[name]) for title, name in (("p", "p_conditions"), ("Holm", "p_holm"), ("q", "p_bh"))},
         }
-        for _, row in best_rows(_named(statistics)).iterrows()
+        for _, row in best_rows(_named(scores)).iterrows()
     ]
     return _table("Evidence, folds and seeds put together: scores in %, [95 %]", rows, several=_PLACE)
 
@@ -141,14 +139,10 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(named=rows["condition"].where(setups == 1, both))
 
 
-def _models(rows: pd.DataFrame, prefix: str) -> pd.DataFrame:
-    return rows[rows["training_set"].str.startswith(prefix)]
-
-
-def _p_of(rows: pd.DataFrame, prefix: str) -> str:
+def _p_of(rows: pd.DataFrame, kind: str) -> str:
     """Return p of the models whose training sets begin so: of all of them together where there are several."""
-    models = _models(rows, prefix)
-    together = rows[rows["training_set"] == TOGETHER[prefix]] if len(models) > 1 else models
+    models = of_kind(rows, kind)
+    together = rows[rows["training_set"] == TOGETHER[kind]] if len(models) > 1 else models
     return _p(together["p_conditions"].iloc[0]) if len(together) else ""
 
 

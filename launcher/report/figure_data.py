@@ -11,7 +11,7 @@ from deepemotion.errors import UserError
 from deepemotion.figures import label_audit, scoring, style
 from launcher.run.directory import RunDirectory
 from launcher.tables import conditions
-from launcher.tables.trials import latest
+from launcher.tables.selection import Trials
 
 
 @dataclass(frozen=True)
@@ -73,21 +73,21 @@ class Material:
         return f"{style.DAGGER} {len(below)} of {len(models)} models do not exceed {style.AUDIT_IN_WORDS}."
 
 
-def read(run: RunDirectory, trials: pd.DataFrame, choice: Choice) -> list[Material]:
+def read(run: RunDirectory, trials: Trials, choice: Choice) -> list[Material]:
     """Return the material of each condition that has finished trials on true labels, none where no trial is done.
 
     Of trials whose data a later launch replaced, the last count.
 
-    `trials` is what `results.write_tables` returned. Raises UserError for a condition, subject or emotion that no
+    `trials` is what `trials.write_tables` returned. Raises UserError for a condition, subject or emotion that no
     finished trial has.
     """
-    done = latest(trials)
-    done = done[(done["state"] == "done") & (done["permutation"] == 0)]
+    selected = trials.latest.done.true_labels
     if choice.condition is not None:
-        done = done[done["condition"] == choice.condition]
-        if done.empty:
-            there = ", ".join(trials["condition"].unique())
-            raise UserError(f"condition {choice.condition}: no finished trial; the run has {there}")
+        selected = selected.of_condition(choice.condition)
+        if not len(selected):
+            known = ", ".join(trials.table["condition"].unique())
+            raise UserError(f"condition {choice.condition}: no finished trial; the run has {known}")
+    done = selected.table
     if done.empty:
         return []
     predictions = _predictions(run, done)

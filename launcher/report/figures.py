@@ -17,9 +17,11 @@ from deepemotion.figures import (
     style,
     timeline,
 )
+from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
 from launcher.report import figure_data, input_figures
 from launcher.report.figure_data import Choice, Material
 from launcher.run.directory import RunDirectory
+from launcher.tables.selection import Trials
 from launcher.tables.tensorboard import aggregate
 from launcher.tables.trials import epochs_table
 
@@ -51,8 +53,8 @@ def title(name: str) -> str:
     return _TITLES[kind] + (f" ({of_what.replace('_', ', ')})" if of_what else "")
 
 
-def draw(run: RunDirectory, trials: pd.DataFrame, choice: Choice) -> Iterator[Drawn | Skipped]:
-    """Draw a run's figures one after the other from its tables; `trials` is what `results.write_tables` returned.
+def draw(run: RunDirectory, trials: Trials, choice: Choice) -> Iterator[Drawn | Skipped]:
+    """Draw a run's figures one after the other from its tables; `trials` is what `trials.write_tables` returned.
 
     Trials on permuted labels take no part. Raises UserError before anything is drawn for a condition, subject or
     emotion that no finished trial has.
@@ -73,23 +75,23 @@ def _made(name: str, figure: Figure | str) -> Drawn | Skipped:
 
 
 def _learning(material: Material) -> Figure | str:
-    if not material.sets("sub-", "pooled"):
+    if not material.sets(SINGLE, POOLED):
         return _NEEDS_MODELS
     epochs = epochs_table(material.run)
-    values = aggregate(epochs[epochs["trial"].isin(material.trials["trial"])], material.trials)
-    note = _volumes(material, material.sets("sub-", "pooled"))
-    return learning.learning_curves(values, material.condition, len(material.sets("sub-")), note)
+    values = aggregate(epochs[epochs["trial"].isin(material.trials["trial"])], Trials(material.trials))
+    note = _volumes(material, material.sets(SINGLE, POOLED))
+    return learning.learning_curves(values, material.condition, len(material.sets(SINGLE)), note)
 
 
 def _emotions(material: Material) -> Figure | str:
     # Training sets that leave subjects out are figure 6's.
-    models = material.sets("sub-", "pooled")
+    models = material.sets(SINGLE, POOLED)
     if not models:
         return _NEEDS_MODELS
     note = _volumes(material, models)
     below = [name for name in material.below() if name in models]
     accuracy = emotions.accuracy_table({name: material.rows(name, "validation") for name in models}, material.classes)
-    return emotions.emotion_by_model(accuracy, len(material.sets("sub-")), below, note)
+    return emotions.emotion_by_model(accuracy, len(material.sets(SINGLE)), below, note)
 
 
 def _volumes(material: Material, models: list[str]) -> str:
@@ -101,7 +103,7 @@ def _volumes(material: Material, models: list[str]) -> str:
 
 
 def _held_out(material: Material) -> Figure | str:
-    models = material.sets("held-out-", "without-")
+    models = material.sets(HELD_OUT_FOLD, LEFT_OUT)
     if not models:
         return _FIGURE_6_NEEDS
     rows = material.predictions[material.predictions["training_set"].isin(models)]
@@ -110,11 +112,11 @@ def _held_out(material: Material) -> Figure | str:
 
 
 def _confusion(material: Material) -> Figure | str:
-    models = material.sets("sub-", "pooled")
+    models = material.sets(SINGLE, POOLED)
     if not models:
         return _NEEDS_MODELS
-    single = [material.rows(name, "validation") for name in material.sets("sub-")]
-    pooled = material.rows("pooled", "validation")
+    single = [material.rows(name, "validation") for name in material.sets(SINGLE)]
+    pooled = material.rows(POOLED, "validation")
     note = f"Rows add up to 100 %. {material.marks(models)}"
     return confusion.confusion_matrices(single, None if pooled.empty else pooled, material.classes, note)
 
@@ -125,13 +127,13 @@ def _label_audit(material: Material) -> Figure | str:
 
 
 def _calibration(material: Material) -> Figure | str:
-    models = material.sets("sub-", "pooled")
+    models = material.sets(SINGLE, POOLED)
     if not models:
         return _NEEDS_MODELS
-    single = [material.rows(name, "validation") for name in material.sets("sub-")]
+    single = [material.rows(name, "validation") for name in material.sets(SINGLE)]
     groups = {f"{len(single)} single-subject models": pd.concat(single)} if single else {}
-    if "pooled" in models:
-        groups["pooled model"] = material.rows("pooled", "validation")
+    if POOLED in models:
+        groups["pooled model"] = material.rows(POOLED, "validation")
     return calibration.calibration_curves(groups, material.classes, material.marks(models))
 
 
@@ -145,12 +147,13 @@ def _of_a_subject(material: Material, choice: Choice) -> Iterator[Drawn | Skippe
     if subject not in there:
         yield Skipped(pie, f"no finished model of this condition was tested on sub-{subject}")
         return
+    own = f"{SINGLE}{subject}"
     of_subject = material.predictions[material.predictions["subject"] == subject]
     scored = of_subject[of_subject["split"].isin(style.HELD_OUT)]
-    wanted = [f"sub-{subject}", "pooled", f"without-{subject}", *scored["training_set"]]
+    wanted = [own, POOLED, f"{LEFT_OUT}{subject}", *scored["training_set"]]
     model = next(name for name in wanted if (scored["training_set"] == name).any())
     scored = scored[scored["training_set"] == model]
-    title = f"sub-{subject}, {'its own model' if model == f'sub-{subject}' else f'model {model}'}"
+    title = f"sub-{subject}, {'its own model' if model == own else f'model {model}'}"
     mark = "" if material.beats(model, str(scored["split"].iloc[0])) else style.DAGGER
     accuracy = 100 * float((scored["label"] == scored["prediction"]).mean())
     note = f"Accuracy over all its held-out volumes {accuracy:.1f} %{mark} (n = {len(scored)}). "

@@ -8,22 +8,19 @@ import pandas as pd
 
 from deepemotion.figures import style
 from deepemotion.files import write_text
-from launcher.evidence import text_tables
-from launcher.evidence.findings import find
+from launcher.evidence.evidence import write_evidence
 from launcher.report import figures
 from launcher.report.figure_data import Choice
 from launcher.run.directory import RunDirectory
-from launcher.tables.trials import write_tables
 
 
 def write_report(run: RunDirectory) -> Path:
     """Write the run's report.html and the figures beside it (figures/NAME.png and .svg); return the report's path."""
     experiment = run.experiment_text()
-    trials = write_tables(run)
-    findings = find(run, trials)
+    evidence = write_evidence(run)
     folder = run.path / "figures"
     pictures, skipped = {}, set()
-    for made in figures.draw(run, trials, Choice()):
+    for made in figures.draw(run, evidence.trials, Choice()):
         if isinstance(made, figures.Drawn):
             style.save(made.figure, folder, made.name)
             pictures[made.name] = _data_uri(folder / f"{made.name}.png")
@@ -37,12 +34,12 @@ def write_report(run: RunDirectory) -> Path:
     html = environment.get_template("report.html").render(
         name=run.path.name,
         experiment=experiment,
-        states=trials["state"].value_counts().to_dict(),
-        tables=text_tables.tables(findings, trials),
-        pairs=text_tables.pairs(findings.paired),
-        notes=findings.notes,
-        trials=trials.to_dict("records"),
-        failed=trials[trials["state"] == "failed"].to_dict("records"),
+        states=evidence.trials.states,
+        tables=evidence.tables,
+        pairs=evidence.pairs,
+        notes=evidence.notes,
+        trials=evidence.trials.table.to_dict("records"),
+        failed=evidence.trials.failed.table.to_dict("records"),
         figures=pictures,
         skipped=sorted(skipped),
         launches=run.read_provenance(),

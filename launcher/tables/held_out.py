@@ -1,4 +1,4 @@
-"""What models answered for volumes that they were not trained on, read from a run's predictions."""
+"""What models predicted for volumes that they were not trained on, read from a run's predictions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from launcher.tables.selection import Trials
+
 SPLITS = ("validation", "unseen")
 
 _COUNTED = ["trial", "split", "label", "prediction"]
@@ -17,7 +19,7 @@ _LOCATED = [*_COUNTED, "subject", "run", "movie_time"]
 
 
 @dataclass(frozen=True)
-class Answers:
+class HeldOutPredictions:
     """Predictions of trials, of the splits `validation` and `unseen`.
 
     `true`: of trials on true labels, a row a volume, columns as in tables/predictions.parquet. `permuted`: of trials on
@@ -48,13 +50,12 @@ class Answers:
         return dict(zip(keys, matrices, strict=True))
 
 
-def read_answers(path: Path, trials: pd.DataFrame) -> Answers:
-    """Read tables/predictions.parquet; `trials` is the trials' table.
+def read_held_out(path: Path, trials: Trials) -> HeldOutPredictions:
+    """Read what `trials` that are done predicted, from tables/predictions.parquet.
 
     Of the many permuted trials only labels and predictions are read, as codes, and counted.
     """
-    done = trials[trials["state"] == "done"]
-    true, permuted = (done.loc[rows, "trial"].tolist() for rows in (done["permutation"] == 0, done["permutation"] > 0))
+    true, permuted = trials.done.true_labels.names, trials.done.permuted.names
     columns = [name for name in pq.read_schema(path).names if name in _LOCATED or name.startswith("p_")]
     file = ds.dataset(path)
     tested = ds.field("split").isin(list(SPLITS))
@@ -63,7 +64,7 @@ def read_answers(path: Path, trials: pd.DataFrame) -> Answers:
     table = file.to_table(columns=columns, filter=chosen).to_pandas()
     counted = file.to_table(columns=_COUNTED, filter=tested & _of(permuted)).unify_dictionaries()
     n = counted.to_pandas().groupby(_COUNTED, observed=True).size()
-    return Answers(table, n.rename("n").reset_index())
+    return HeldOutPredictions(table, n.rename("n").reset_index())
 
 
 def _of(trials: list[str]) -> ds.Expression:

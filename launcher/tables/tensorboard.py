@@ -12,9 +12,11 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
 from launcher.tables import conditions
-from launcher.tables.trials import epochs_table, latest, trials_table
+from launcher.tables.selection import Trials, of_kind
+from launcher.tables.trials import epochs_table, trials_table
 
 _SIDES = ("train", "validation")
 # How old the aggregates may be while trials run, in seconds.
@@ -22,7 +24,7 @@ _REFRESH_EVERY_S = 15
 _REFERENCES = {"chance": "chance", "label_only": "label_only_accuracy", "majority": "majority_accuracy"}
 
 
-def aggregate(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
     """Return condition, epoch, tag, value: accuracies over epochs of the single-subject models together and of pooled.
 
     `condition` is as `conditions.names` has it: what protocols or settings keep apart is not averaged, and of trials
@@ -34,24 +36,24 @@ def aggregate(epochs: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
     single-subject trials that are done (over all trials where there is none).
     """
     parts = []
-    counted = latest(trials[trials["permutation"] == 0])
+    counted = trials.true_labels.latest.table
     counted = counted.assign(condition=conditions.names(counted))
     sizes = [f"n_{side}" for side in _SIDES if f"n_{side}" in counted]
     epochs = epochs.drop(columns="condition").merge(counted[["trial", "condition", *sizes]], on="trial")
     if epochs.empty:
         return pd.DataFrame(columns=["condition", "epoch", "tag", "value"])
-    single = epochs["training_set"].str.startswith("sub-")
+    single = of_kind(epochs, SINGLE)
     for side in _SIDES:
         column = f"accuracy/{side}"
-        a_model = _mean(epochs[single], column, side, ["condition", "epoch", "training_set"])
+        a_model = _mean(single, column, side, ["condition", "epoch", "training_set"])
         grouped = a_model.groupby(["condition", "epoch"])
         mean, sd = grouped.mean(), grouped.std().fillna(0.0)
         tag = f"single_subject/accuracy/{side}"
         parts += [_long(mean, f"{tag}/mean"), _long(mean - sd, f"{tag}/minus_sd"), _long(mean + sd, f"{tag}/plus_sd")]
-        pooled = _mean(epochs[epochs["training_set"] == "pooled"], column, side, ["condition", "epoch"])
+        pooled = _mean(of_kind(epochs, POOLED), column, side, ["condition", "epoch"])
         parts.append(_long(pooled, f"pooled/accuracy/{side}"))
     curves = pd.concat(parts, ignore_index=True)
-    return pd.concat([curves, _references(curves, counted)], ignore_index=True)
+    return pd.concat([curves, _references(curves, Trials(counted))], ignore_index=True)
 
 
 def _mean(rows: pd.DataFrame, column: str, side: str, keys: list[str]) -> pd.Series:
@@ -68,10 +70,8 @@ def _long(values: pd.Series, tag: str) -> pd.DataFrame:
     return values.rename("value").reset_index().assign(tag=tag)
 
 
-def _references(curves: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    done = trials[trials["state"] == "done"]
-    single = done[done["training_set"].str.startswith("sub-")]
-    shown = single if len(single) else done
+def _references(curves: pd.DataFrame, trials: Trials) -> pd.DataFrame:
+    shown = (trials.done.single if len(trials.done.single) else trials.done).table
     means = {column: _mean(shown, column, "validation", ["condition"]) for column in _REFERENCES.values()}
     steps = curves[["condition", "epoch"]].drop_duplicates()
     flat = steps.merge(pd.DataFrame(means).reset_index(), on="condition")
@@ -120,7 +120,7 @@ def write_aggregates(run: RunDirectory) -> None:
     A mean changes when a further model reaches its epoch, and event files only grow: so each write is a new file that
     tells a watching TensorBoard to forget the one before, which is deleted.
     """
-    values = aggregate(epochs_table(run), trials_table(run))
+    values = aggregate(epochs_table(run), Trials(trials_table(run)))
     for condition, rows in values.groupby("condition"):
         folder = run.tensorboard / str(condition)
         old = sorted(folder.glob("events.out.tfevents.*"))

@@ -15,10 +15,9 @@ from deepemotion.files import atomic_path
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
 from launcher.tables.predictions import write_predictions
+from launcher.tables.selection import Trials
 
 _OF_TRIAL = ("training_set", "condition", "fold", "seed")
-# What tells one model from another; its folds, seeds and permutations are one model's.
-KEYS = ["training_set", "condition", "setup", "protocol"]
 _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 
 
@@ -84,12 +83,6 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
     return row
 
 
-def latest(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials without those whose labels or volumes a later launch replaced; `member` is the training set."""
-    last = trials.drop_duplicates([*KEYS, "fold", "seed", "permutation"], keep="last")
-    return last.assign(member=last["training_set"])
-
-
 def epochs_table(run: RunDirectory) -> pd.DataFrame:
     """Return one row an epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics.
 
@@ -135,19 +128,19 @@ def _parsed(header: str, parts: Sequence[tuple[PlannedTrial, str]]) -> pd.DataFr
     return pd.concat([trials.loc[of_row].reset_index(drop=True), metrics], axis=1)
 
 
-def write_tables(run: RunDirectory) -> pd.DataFrame:
-    """Write tables/predictions.parquet, epochs.parquet and trials.{csv,parquet}; return the trials' table.
+def write_tables(run: RunDirectory) -> Trials:
+    """Write tables/predictions.parquet, epochs.parquet and trials.{csv,parquet}; return the trials.
 
     trials.parquet comes last: where it is younger than all results, everything is.
     """
     trials = trials_table(run)
-    done = trials[trials["state"] == "done"]
+    done = Trials(trials).done.table
     write_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
     _write_parquet(epochs_table(run), run.tables / "epochs.parquet")
     with atomic_path(run.tables / "trials.csv") as temporary:
         trials.to_csv(temporary, index=False)
     _write_parquet(trials, run.tables / "trials.parquet")
-    return trials
+    return Trials(trials)
 
 
 def _write_parquet(table: pd.DataFrame, path: Path) -> None:

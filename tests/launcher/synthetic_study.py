@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from launcher.evidence.statistics import statistics
-from launcher.tables.held_out import read_answers
+from launcher.evidence.statistics import score_table
+from launcher.tables.held_out import read_held_out
+from launcher.tables.selection import Trials
 
 CLASSES = ["ANGER", "FEAR", "LOVE"]
 FOLDS = (1, 2)
@@ -50,12 +51,12 @@ class Study:
         self.predictions.append(frame)
 
     def tables(self):
-        trials = pd.DataFrame(self.trials).astype({"fold": "Int64"})
+        trials = Trials(pd.DataFrame(self.trials).astype({"fold": "Int64"}))
         predictions = pd.concat(self.predictions, ignore_index=True)
         texts = ["trial", "subject", "split", "label", "prediction"]
         predictions.astype(dict.fromkeys(texts, "category")).to_parquet(self.path)
-        return trials, read_answers(self.path, trials)
+        return trials, read_held_out(self.path, trials)
 
     def statistics(self, split="validation"):
-        table = statistics(*self.tables())
+        table = score_table(*self.tables())
         return table[table["split"] == split].set_index("training_set")

@@ -16,12 +16,12 @@ def test_the_pooled_model_is_compared_on_each_subject_s_own_volumes(study):
         study.trial(
             "pooled", {subject: 0.6 + 0.02 * (int(subject) % 2) for subject in subjects}, fold, subjects=subjects
         )
-    trials, answers = study.tables()
-    table = accuracy_by_subject(trials, answers)
+    trials, held_out = study.tables()
+    table = accuracy_by_subject(trials, held_out)
     assert table["subject"].tolist() == subjects
     assert table["single"].tolist() == pytest.approx([0.5] * 8)
     assert table["n"].eq(120).all()
-    row = single_against_pooled(trials, answers).iloc[0]
+    row = single_against_pooled(trials, held_out).iloc[0]
     assert row["subjects"] == 8
     assert row["difference"] == pytest.approx(table["pooled"].mean() - 0.5)
     assert row["low"] < row["difference"] < row["high"]

@@ -7,7 +7,8 @@ from synthetic_study import FOLDS, VOLUMES
 
 from launcher.evidence.findings import best_rows, marks, notes
 from launcher.evidence.paired import single_against_pooled
-from launcher.evidence.statistics import SINGLE, statistics
+from launcher.evidence.statistics import ALL_SINGLE, score_table
+from launcher.tables.selection import Trials
 
 
 def test_a_planted_skill_beats_every_permutation(study):
@@ -40,7 +41,7 @@ def test_without_skill_p_is_small_as_seldom_as_it_says(study):
         study.trial(f"sub-{i:03d}", study.rng.binomial(VOLUMES, 1 / 3) / VOLUMES)
         for k in range(1, 20):
             study.trial(f"sub-{i:03d}", study.rng.binomial(VOLUMES, 1 / 3) / VOLUMES, permutation=k)
-    table = study.statistics().drop(SINGLE)
+    table = study.statistics().drop(ALL_SINGLE)
     assert 0.3 < table["p"].mean() < 0.7
     assert (table["p"] <= 0.05).mean() <= 0.15
     assert (table["p_bh"] > 0.05).all()
@@ -59,8 +60,8 @@ def test_only_permutations_with_every_fold_and_seed_count(study):
 
 def test_without_permutations_p_is_empty_and_it_is_said(study):
     study.model("sub-01", 0.9, permutations=0)
-    trials, answers = study.tables()
-    table = statistics(trials, answers)
+    trials, held_out = study.tables()
+    table = score_table(trials, held_out)
     assert table[["p", "p_balanced_accuracy", "p_conditions", "p_holm", "p_bh"]].isna().all(axis=None)
     assert any("p is empty since there are no permutations" in note for note in notes(table, trials))
     assert marks(table.iloc[0]) == ""
@@ -74,14 +75,14 @@ def test_models_of_a_kind_are_corrected_together(study):
     assert table.loc["pooled", "p_holm"] == table.loc["pooled", "p"] == 0.05
     assert table["p_holm"].loc[["sub-01", "sub-02", "sub-03"]].tolist() == pytest.approx([0.15, 0.15, 1.0])
     assert table["p_bh"].loc[["sub-01", "sub-02", "sub-03"]].tolist() == pytest.approx([0.075, 0.075, 1.0])
-    together = table.loc[SINGLE]
+    together = table.loc[ALL_SINGLE]
     assert together["accuracy"] == pytest.approx(2 / 3)
     assert (together["n"], together["trials"], together["p"]) == (360, 6, 0.05)
     # The movie's stretches are the same for all subjects.
     assert together["blocks"] == table.loc["sub-01", "blocks"] == 24
     assert marks(table.loc["sub-03"]) == "†‡"
     order = best_rows(table.reset_index())["training_set"].tolist()
-    assert order == ["sub-01", "sub-02", "sub-03", SINGLE, "pooled"]
+    assert order == ["sub-01", "sub-02", "sub-03", ALL_SINGLE, "pooled"]
 
 
 def test_q_of_exactly_the_level_is_no_mark(study):
@@ -133,8 +134,8 @@ def test_models_that_leave_subjects_out_answer_together_for_those(study):
             study.trial(f"without-{subject}", 1.0, permutation=k, subjects=others, label_only_accuracy_unseen=0.5)
             study.trials[-1] |= {"majority_accuracy_unseen": 0.3}
             study._answer(study.trials[-1]["trial"], subject, 1, 1 / 3 if k else skill, "unseen")
-    trials, answers = study.tables()
-    table = statistics(trials, answers)
+    trials, held_out = study.tables()
+    table = score_table(trials, held_out)
     (row,) = table[table["training_set"] == "all left-out subjects"].to_dict("records")
     assert (row["split"], row["n"], row["trials"], row["permutations"]) == ("unseen", 180, 3, 19)
     assert row["accuracy"] == pytest.approx(0.7)
@@ -158,20 +159,20 @@ def test_other_settings_are_another_row_and_new_labels_replace_the_old(study):
 def test_missing_classes_are_said_once_a_fold(study):
     for subject in ("01", "02"):
         study.trial(f"sub-{subject}", 0.9, fold=2, missing="validation: LOVE")
-    trials, answers = study.tables()
-    said = [note for note in notes(statistics(trials, answers), trials) if "no volume" in note]
+    trials, held_out = study.tables()
+    said = [note for note in notes(score_table(trials, held_out), trials) if "no volume" in note]
     assert said == ["no volume of a class, run 2 (2 models): validation: LOVE"]
-    trials["fold"] = pd.NA
-    assert "random (2 models)" in notes(statistics(trials, answers), trials.assign(protocol="random"))[-1]
+    without_folds = Trials(trials.table.assign(fold=pd.NA, protocol="random"))
+    assert "random (2 models)" in notes(score_table(without_folds, held_out), without_folds)[-1]
 
 
 def test_a_run_without_predictions_has_no_statistics(study):
     study.trial("sub-01", 0.9, state="pending")
-    trials, answers = study.tables()
-    assert statistics(trials, answers).empty
-    assert single_against_pooled(trials, answers).empty
-    assert best_rows(statistics(trials, answers)).empty
-    assert notes(statistics(trials, answers), trials) == []
+    trials, held_out = study.tables()
+    assert score_table(trials, held_out).empty
+    assert single_against_pooled(trials, held_out).empty
+    assert best_rows(score_table(trials, held_out)).empty
+    assert notes(score_table(trials, held_out), trials) == []
 
 
 def test_a_fold_without_volumes_of_the_split_changes_nothing(study):

@@ -5,6 +5,7 @@ import pytest
 
 from launcher.evidence import text_tables
 from launcher.evidence.findings import Findings
+from launcher.tables.selection import Trials
 
 
 def statistic(training_set, accuracy, split="validation", **changes):
@@ -30,7 +31,7 @@ def lines(table):
 
 def best(*rows):
     trials = pd.DataFrame([trial(row) for row in rows if row["split"] == "validation"])
-    return lines(text_tables.best_models(pd.DataFrame(rows), trials))
+    return lines(text_tables.best_models(pd.DataFrame(rows), Trials(trials)))
 
 
 def test_protocols_of_a_model_have_rows_of_their_own_and_keep_their_mark():
@@ -78,7 +79,8 @@ def test_the_difference_of_paired_models_has_its_sign():
 
 
 def test_a_run_with_nothing_done_has_no_tables():
-    assert text_tables.tables(Findings(pd.DataFrame(), pd.DataFrame(), []), pd.DataFrame()) == []
+    nothing = pd.DataFrame()
+    assert text_tables.tables(Findings(Trials(nothing), nothing, nothing)) == []
 
 
 def test_conditions_stand_side_by_side():

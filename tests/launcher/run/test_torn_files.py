@@ -33,7 +33,7 @@ def run(tmp_path):
 
 
 def test_a_whole_run_is_read(run):
-    assert write_tables(run)["state"].tolist() == ["done", "failed"]
+    assert write_tables(run).table["state"].tolist() == ["done", "failed"]
     assert [one.state for one in status.read(run)] == ["done", "failed"]
 
 

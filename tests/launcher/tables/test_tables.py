@@ -7,7 +7,8 @@ import pandas as pd
 import small_plan
 
 from launcher.run.directory import RunDirectory
-from launcher.tables.held_out import read_answers
+from launcher.tables.held_out import read_held_out
+from launcher.tables.selection import Trials
 from launcher.tables.trials import epochs_table, write_tables
 
 
@@ -29,7 +30,7 @@ def test_tables_hold_trials_of_other_classes_and_of_permuted_ones_only_what_test
         frame["label"] = frame["prediction"] = pd.Categorical(["FEAR"] * 3)
         frame["p_JOY" if trial.name == "other" else "p_FEAR"] = np.float32(1)
         frame.to_parquet(directory.predictions)
-    table = write_tables(run).set_index("trial")
+    table = write_tables(run).table.set_index("trial")
     assert table.loc["true", "missing"] == "validation: LOVE"
     assert table.loc["fold", "missing"] == ""
     assert table.loc["true", "setup"] == table.loc["permuted", "setup"] == table.loc["fold", "setup"]
@@ -37,9 +38,9 @@ def test_tables_hold_trials_of_other_classes_and_of_permuted_ones_only_what_test
     written = pd.read_parquet(run.tables / "predictions.parquet").astype({"trial": str})
     assert written.groupby("trial").size().to_dict() == {"true": 3, "other": 3, "permuted": 1}
     assert written.loc[written["trial"] == "true", ["p_FEAR", "p_JOY"]].isna().any().tolist() == [False, True]
-    answers = read_answers(run.tables / "predictions.parquet", table.reset_index())
-    assert sorted(answers.classes) == ["FEAR", "JOY"]
-    assert answers.permuted[["trial", "label", "n"]].astype(str).values.tolist() == [["permuted", "FEAR", "1"]]
+    held_out = read_held_out(run.tables / "predictions.parquet", Trials(table.reset_index()))
+    assert sorted(held_out.classes) == ["FEAR", "JOY"]
+    assert held_out.permuted[["trial", "label", "n"]].astype(str).values.tolist() == [["permuted", "FEAR", "1"]]
 
 
 def test_predictions_are_gathered_anew_only_where_they_changed(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from small_plan import planned
 
 from launcher.run.directory import RunDirectory
+from launcher.tables.selection import Trials
 from launcher.tables.tensorboard import aggregate, write_aggregates
 
 MEAN = "single_subject/accuracy/validation/mean"
@@ -24,7 +25,8 @@ def tables(*rows):
 
 
 def means(rows, tag=MEAN):
-    values = aggregate(*tables(*rows))
+    epochs, trials = tables(*rows)
+    values = aggregate(epochs, Trials(trials))
     return values[values["tag"] == tag].set_index("condition")["value"].to_dict()
 
 
@@ -51,7 +53,7 @@ def test_folds_count_by_their_volumes_once_these_are_known():
     for table in (epochs, trials):
         table["fold"] = [1, 2]
     for volumes, mean in (([30, 10], 0.45), ([30, None], 0.5)):
-        values = aggregate(epochs, trials.assign(n_validation=volumes)).groupby("tag")["value"].first()
+        values = aggregate(epochs, Trials(trials.assign(n_validation=volumes))).groupby("tag")["value"].first()
         assert values[MEAN] == pytest.approx(mean)
         assert values["reference/label_only"] == pytest.approx(mean / 2)
 

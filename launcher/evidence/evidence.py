@@ -1,0 +1,37 @@
+"""From a run's folder to all that its trials are evidence of, as `results` prints it and the report shows it."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from launcher.evidence import text_tables
+from launcher.evidence.findings import Findings, compute_findings, write_findings
+from launcher.evidence.text_tables import TextTable
+from launcher.run.directory import RunDirectory
+from launcher.tables.held_out import read_held_out
+from launcher.tables.selection import Trials
+from launcher.tables.trials import write_tables
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run's trials, its tables as text, and the sentences below them: comparisons of models, then notes."""
+
+    trials: Trials
+    tables: list[TextTable]
+    pairs: list[str]
+    notes: list[str]
+
+
+def write_evidence(run: RunDirectory) -> Evidence:
+    """Bring everything in the run's tables/ up to date, and return what it shows.
+
+    Raises UserError for a trial's file that cannot be read.
+    """
+    trials = write_tables(run)
+    findings = Findings(trials, pd.DataFrame(), pd.DataFrame())
+    predictions = run.tables / "predictions.parquet"
+    if predictions.exists():
+        findings = compute_findings(trials, read_held_out(predictions, trials))
+        write_findings(run, findings)
+    return Evidence(trials, text_tables.tables(findings), text_tables.pairs(findings.paired), findings.notes)

@@ -1,0 +1,78 @@
+"""Selections of a run's trials: the latest, those that are done, on true or permuted labels, of one kind of model."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from launcher.planning.training_sets import POOLED, SINGLE
+
+# What tells one model from another; its folds, seeds and permutations are one model's.
+KEYS = ["training_set", "condition", "setup", "protocol"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """Trials of a run; `table` has a row for each, with the columns of `trials.trials_table`.
+
+    Each property selects some of them, so that they can be chained: `trials.latest.done.true_labels`.
+    """
+
+    table: pd.DataFrame
+
+    @property
+    def latest(self) -> "Trials":
+        """Those that count: without trials whose labels or volumes a later launch replaced."""
+        return Trials(self.table.drop_duplicates([*KEYS, "fold", "seed", "permutation"], keep="last"))
+
+    @property
+    def done(self) -> "Trials":
+        """Those that have a result."""
+        return Trials(self.table[self.table["state"] == "done"])
+
+    @property
+    def failed(self) -> "Trials":
+        """Those that failed."""
+        return Trials(self.table[self.table["state"] == "failed"])
+
+    @property
+    def true_labels(self) -> "Trials":
+        """Those on true labels."""
+        return Trials(self.table[self.table["permutation"] == 0])
+
+    @property
+    def permuted(self) -> "Trials":
+        """Those on permuted labels."""
+        return Trials(self.table[self.table["permutation"] > 0])
+
+    @property
+    def single(self) -> "Trials":
+        """Those of single-subject models."""
+        return Trials(of_kind(self.table, SINGLE))
+
+    @property
+    def pooled(self) -> "Trials":
+        """Those of the pooled model."""
+        return Trials(of_kind(self.table, POOLED))
+
+    def of_condition(self, condition: str) -> "Trials":
+        """Return those of a condition."""
+        return Trials(self.table[self.table["condition"] == condition])
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the trials."""
+        names: list[str] = self.table["trial"].tolist()
+        return names
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many trials are in each state, the commonest first."""
+        return {str(state): int(count) for state, count in self.table["state"].value_counts().items()}
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def of_kind(rows: pd.DataFrame, *kinds: str) -> pd.DataFrame:
+    """Return the rows whose training sets' names begin with one of these, such as `training_sets.SINGLE`."""
+    return rows[rows["training_set"].str.startswith(kinds)]
