@@ -52,7 +52,7 @@ def _table(tests: "list[Test]") -> str:
                 "macro_f1_unseen",
             )
         )
-        audit = (f"{100 * value:.1f}" for value in (one.audit.label_only, one.audit.majority, one.audit.chance))
+        audit = (f"{100 * value:.1f}" for value in one.audit.scores)
         mark = "" if one.beats_labels else " †"
         rows.append((f"sub-{one.subject}", str(one.volumes), accuracy + mark, f"{low}-{high}", balanced, f1, *audit))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

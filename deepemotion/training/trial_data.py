@@ -1,7 +1,7 @@
 """What a trial trains and tests on: its volumes, and which rows of them are on which side."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
 from deepemotion.samples.permutation import permuted
 from deepemotion.samples.samples import Samples
-from deepemotion.samples.splits import Audit
+from deepemotion.scoring.audit import Audit
 from deepemotion.settings.schema import Trial
 from deepemotion.training.placement import place
 
@@ -55,7 +55,7 @@ class TrialData:
         # Unseen subjects are tested at validation moments: else a model could be right by having learned the moment
         # from other subjects.
         unseen = n_seen + np.flatnonzero(splits.moments(table, trial.split)[1][n_seen:])
-        audit = splits.audit(table.movie_time, table.label, training, validation, len(labels.classes))
+        audit = Audit.of(table.movie_time, table.label, training, validation, len(labels.classes))
         return cls(samples, labels.classes, training, validation, unseen, audit)
 
     @property
@@ -68,9 +68,9 @@ class TrialData:
 
         To the latter, other subjects' labels of the moment may give the answer away.
         """
-        found = {name if name == "chance" else f"{name}_accuracy": value for name, value in asdict(self.audit).items()}
+        found = self.audit.columns("validation")
         if len(self.unseen):
             table = self.samples.table
-            audit = splits.audit(table.movie_time, table.label, self.training, self.unseen, len(self.classes))
-            found |= {"label_only_accuracy_unseen": audit.label_only, "majority_accuracy_unseen": audit.majority}
+            audit = Audit.of(table.movie_time, table.label, self.training, self.unseen, len(self.classes))
+            found |= audit.columns("unseen")
         return found

@@ -22,6 +22,7 @@ from deepemotion.figures import (
     timeline,
 )
 from deepemotion.models import registry
+from deepemotion.scoring.audit import beats
 from deepemotion.settings.schema import ModelSettings
 
 CLASSES = ["ANGER", "FEAR", "HAPPINESS", "LOVE", "SADNESS"]
@@ -183,10 +184,10 @@ def test_scores_of_folds_are_weighed_by_their_volumes():
     unseen = scoring.without_brain(trials, "unseen")
     assert unseen["label_only_accuracy"] == 0.75
     assert np.isnan(unseen["majority_accuracy"])
-    assert scoring.beats(0.31, found)
-    assert not scoring.beats(0.3, found)
+    assert beats(0.31, found.values())
+    assert not beats(0.3, found.values())
     # What cannot be compared is not called better.
-    assert not scoring.beats(0.99, unseen)
+    assert not beats(0.99, unseen.values())
 
 
 def audited(*names, unseen=0.9):
