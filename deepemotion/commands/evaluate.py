@@ -19,8 +19,8 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="A .parquet file for the predictions.")] = None,
 ) -> None:
     """Test a finished model on further subjects, at the moments of the movie that it was not trained on."""
-    from deepemotion.dataset import parse_subjects
     from deepemotion.labels.table import Labels
+    from deepemotion.settings.subjects import parse_subjects
     from deepemotion.subject_file.reader import find_subjects
     from deepemotion.training.trial_directory import TrialDirectory
 
@@ -52,7 +52,7 @@ def _table(tests: "list[Test]") -> str:
                 "macro_f1_unseen",
             )
         )
-        audit = (f"{100 * value:.1f}" for value in (one.audit.label_only, one.audit.majority, one.audit.chance))
+        audit = (f"{100 * value:.1f}" for value in one.audit.scores)
         mark = "" if one.beats_labels else " †"
         rows.append((f"sub-{one.subject}", str(one.volumes), accuracy + mark, f"{low}-{high}", balanced, f1, *audit))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]

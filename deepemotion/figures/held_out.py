@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from deepemotion.figures import scoring, style
+from deepemotion.scoring.audit import beats
 
 _SEEN, _UNSEEN = "validation", "unseen"
 
@@ -105,5 +106,5 @@ def _score(rows: pd.DataFrame, trials: pd.DataFrame, split: str) -> str:
     if chosen.empty:
         return f"{word}: no volume"
     accuracy = float((chosen["label"] == chosen["prediction"]).mean())
-    mark = "" if scoring.beats(accuracy, scoring.without_brain(trials, split)) else style.DAGGER
+    mark = "" if beats(accuracy, scoring.without_brain(trials, split).values()) else style.DAGGER
     return f"{word} {100 * accuracy:.1f} %{mark} (n = {len(chosen):,} volumes)"

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from deepemotion.figures import scoring, style
+from deepemotion.scoring.audit import beats
 
 
 def model_means(trials: pd.DataFrame) -> pd.DataFrame:
@@ -20,7 +21,7 @@ def model_means(trials: pd.DataFrame) -> pd.DataFrame:
         rows[str(name)] = {
             **audit,
             "accuracy_validation": accuracy,
-            "beats_labels": scoring.beats(accuracy, audit),
+            "beats_labels": beats(accuracy, audit.values()),
             "n_validation": own["n_validation"].sum(),
         }
     return pd.DataFrame.from_dict(rows, orient="index").loc[sorted(rows, key=style.model_order)]

@@ -7,6 +7,7 @@ from matplotlib.ticker import MaxNLocator
 
 from deepemotion.figures import style
 from deepemotion.figures.style import REFERENCE, TRAIN, VALIDATION, WIDTH_IN, house_style
+from deepemotion.scoring.audit import beats
 
 
 @house_style
@@ -55,8 +56,7 @@ def _end(values: pd.DataFrame, curves: str) -> str:
     if not all(tag in values and values[tag].notna().any() for tag in tags):
         return "none yet"
     train, validation = (float(values[tag].dropna().iloc[-1]) for tag in tags)
-    audit = values.filter(like="reference/").max().max()
-    mark = style.DAGGER if validation <= audit else ""
+    mark = "" if beats(validation, values.filter(like="reference/").max().dropna()) else style.DAGGER
     return f"end: train {100 * train:.1f} %, validation {100 * validation:.1f} %{mark}"
 
 

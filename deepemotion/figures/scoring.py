@@ -1,14 +1,12 @@
 """Scores of a model over its folds and seeds: counts of its answers, and what needs no brain data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from deepemotion.scoring import metrics
-
-AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
+from deepemotion.scoring import audit, metrics
 
 
 def tally(rows: pd.DataFrame, classes: Sequence[str]) -> metrics.Tally:
@@ -39,14 +37,7 @@ def without_brain(trials: pd.DataFrame, split: str = "validation") -> dict[str, 
 
     For unseen subjects this is what knowing the movie from other subjects is worth.
     """
-    suffix = "" if split == "validation" else f"_{split}"
-    columns = {name: f"{name}{suffix if name != 'chance' else ''}" for name in AUDIT}
-    return {name: over_folds(trials, column, split) for name, column in columns.items()}
-
-
-def beats(accuracy: float, audit: Mapping[str, float]) -> bool:
-    """Return whether an accuracy exceeds all that needs no brain data; not where some of that is unknown (nan)."""
-    return all(accuracy > score for score in audit.values())
+    return {name: over_folds(trials, audit.column(name, split), split) for name in audit.COLUMNS}
 
 
 def _index(names: pd.Series, classes: Sequence[str]) -> NDArray[np.int64]:

@@ -1,6 +1,4 @@
-"""Which labelled volumes train and which validate, and what labels alone would score on that split."""
-
-from dataclasses import dataclass
+"""Which labelled volumes train and which validate."""
 
 import numpy as np
 import torch
@@ -12,15 +10,6 @@ from deepemotion.settings.rules import refuse_fold
 from deepemotion.settings.schema import SplitSettings
 
 Rows = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Audit:
-    """Accuracies, in [0, 1], that need no brain data. A decoder that does not beat `label_only` shows nothing."""
-
-    label_only: float
-    majority: float
-    chance: float
 
 
 def split(table: SampleTable, settings: SplitSettings, count: int | None = None) -> tuple[Rows, Rows]:
@@ -83,25 +72,3 @@ def _random(subject_N: NDArray[np.str_], settings: SplitSettings) -> tuple[Rows,
         training.append(rows[order[:n_training]])
         validation.append(rows[order[n_training:]])
     return np.sort(np.concatenate(training)), np.sort(np.concatenate(validation))
-
-
-def audit(
-    movie_time: NDArray[np.float64], label: NDArray[np.int64], training: Rows, validation: Rows, classes: int
-) -> Audit:
-    """Score label-only predictors on the validation rows of volumes with these movie times (s) and labels, both (N,).
-
-    `label_only` copies the label of the training volume nearest in movie time (the earlier one of two equally near),
-    `majority` always answers the commonest training label (the first class of equals), `chance` is 1 / classes.
-    """
-    order = training[np.argsort(movie_time[training], kind="stable")]
-    time = movie_time[order]
-    wanted = movie_time[validation]
-    after = np.clip(np.searchsorted(time, wanted), 0, len(time) - 1)
-    before = np.maximum(after - 1, 0)
-    nearest = order[np.where(np.abs(wanted - time[before]) <= np.abs(time[after] - wanted), before, after)]
-    commonest = np.bincount(label[training], minlength=classes).argmax()
-    return Audit(
-        label_only=float(np.mean(label[nearest] == label[validation])),
-        majority=float(np.mean(label[validation] == commonest)),
-        chance=1 / classes,
-    )

@@ -13,15 +13,16 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
 from deepemotion.samples.grid import Grid
-from deepemotion.samples.samples import Samples, SampleTable, common_mask, load
-from deepemotion.samples.splits import Audit
+from deepemotion.samples.load import common_mask, load
+from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.scoring import predictions, score
+from deepemotion.scoring.audit import Audit, beats
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.trained.trained import load_model, require_data
-from deepemotion.training.loop import choose_device, choose_precision
+from deepemotion.training.checksums import data_checksums
+from deepemotion.training.device import choose_device, choose_precision
 from deepemotion.training.placement import fits_device
-from deepemotion.training.trial_data import data_checksums
 from deepemotion.training.trial_directory import TrialDirectory
 
 SIDE = "unseen"
@@ -39,7 +40,7 @@ class Test:
     @property
     def beats_labels(self) -> bool:
         """Whether its accuracy exceeds what labels alone, the majority class and chance score."""
-        return self.scores[f"accuracy_{SIDE}"] > max(self.audit.label_only, self.audit.majority, self.audit.chance)
+        return beats(self.scores[f"accuracy_{SIDE}"], self.audit.scores)
 
 
 def test(
@@ -123,4 +124,4 @@ def _audit(table: SampleTable, rows: NDArray[np.int64], training: pd.DataFrame, 
     learned = np.array([index[str(name)] for name in training["label"]], np.int64)
     time = np.concatenate([training["movie_time"].to_numpy(), table.movie_time[rows]])
     label = np.concatenate([learned, table.label[rows]])
-    return splits.audit(time, label, np.arange(len(learned)), np.arange(len(learned), len(label)), len(classes))
+    return Audit.of(time, label, np.arange(len(learned)), np.arange(len(learned), len(label)), len(classes))

@@ -12,15 +12,16 @@ from torch import nn
 
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
+from deepemotion.machine import available_memory
 from deepemotion.models import registry
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples
+from deepemotion.scoring import audit
 from deepemotion.settings.schema import Trial
 from deepemotion.training.checkpoints import Checkpoints
-from deepemotion.training.loop import choose_device
-from deepemotion.training.memory import available_memory
+from deepemotion.training.checksums import data_checksums
+from deepemotion.training.device import choose_device
 from deepemotion.training.placement import place
-from deepemotion.training.trial_data import data_checksums
 from deepemotion.training.trial_directory import TrialDirectory
 
 
@@ -41,8 +42,7 @@ class Trained:
     @property
     def beats_labels(self) -> bool:
         """Whether its validation accuracy exceeds what labels alone, the majority class and chance score."""
-        audit = max(float(self.result[key]) for key in ("label_only_accuracy", "majority_accuracy", "chance"))
-        return float(self.result["accuracy_validation"]) > audit
+        return audit.beats(self.result["accuracy_validation"], (self.result[name] for name in audit.COLUMNS))
 
     def rows(self, emotion: str, splits: tuple[str, ...]) -> NDArray[np.int64]:
         """Return the volumes of these splits that carry the emotion's label."""

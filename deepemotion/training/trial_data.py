@@ -1,7 +1,7 @@
 """What a trial trains and tests on: its volumes, and which rows of them are on which side."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.labels.table import Labels
-from deepemotion.samples import atlas, splits
+from deepemotion.samples import splits
 from deepemotion.samples.permutation import permuted
 from deepemotion.samples.samples import Samples
-from deepemotion.samples.splits import Audit
+from deepemotion.scoring.audit import Audit
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.training.placement import place
 
 
@@ -56,7 +55,7 @@ class TrialData:
         # Unseen subjects are tested at validation moments: else a model could be right by having learned the moment
         # from other subjects.
         unseen = n_seen + np.flatnonzero(splits.moments(table, trial.split)[1][n_seen:])
-        audit = splits.audit(table.movie_time, table.label, training, validation, len(labels.classes))
+        audit = Audit.of(table.movie_time, table.label, training, validation, len(labels.classes))
         return cls(samples, labels.classes, training, validation, unseen, audit)
 
     @property
@@ -69,25 +68,9 @@ class TrialData:
 
         To the latter, other subjects' labels of the moment may give the answer away.
         """
-        found = {name if name == "chance" else f"{name}_accuracy": value for name, value in asdict(self.audit).items()}
+        found = self.audit.columns("validation")
         if len(self.unseen):
             table = self.samples.table
-            audit = splits.audit(table.movie_time, table.label, self.training, self.unseen, len(self.classes))
-            found |= {"label_only_accuracy_unseen": audit.label_only, "majority_accuracy_unseen": audit.majority}
+            audit = Audit.of(table.movie_time, table.label, self.training, self.unseen, len(self.classes))
+            found |= audit.columns("unseen")
         return found
-
-
-def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]:
-    """Return the checksums of everything a trial reads: its labels, its atlas and its subjects' files.
-
-    Raises UserError where one cannot be read, or the atlas lies on another grid than a subject.
-    """
-    checksums = {"labels": labels.checksum}
-    if trial.model.atlas is not None:
-        checksums["atlas"] = atlas.checksum(Path(trial.model.atlas))
-    for subject in (*trial.subjects, *trial.unseen_subjects):
-        with SubjectFile.of(packed, subject) as file:
-            checksums[f"sub-{subject}"] = file.checksum
-            if trial.model.atlas is not None:
-                atlas.require_grid(Path(trial.model.atlas), file)
-    return checksums

@@ -34,7 +34,8 @@ def pack(
         raise UserError(
             f"--on {on.value}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml"
         )
-    from deepemotion.dataset import Dataset, parse_subjects
+    from deepemotion.dataset import Dataset
+    from deepemotion.settings.subjects import parse_subjects
     from launcher.slurm import pack_array
 
     described = Dataset.of_folder(dataset, description)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepemotion.samples.movie_blocks import label_blocks
-from deepemotion.scoring import hypothesis_tests, metrics
+from deepemotion.scoring import audit, hypothesis_tests, metrics
 from deepemotion.scoring.metrics import Tally
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, SINGLE
 from launcher.tables.held_out import SPLITS, HeldOutPredictions
@@ -21,7 +21,6 @@ ALL_SINGLE = "all single-subject"
 TOGETHER = {SINGLE: ALL_SINGLE, LEFT_OUT: "all left-out subjects", HELD_OUT_FOLD: "all held-out folds"}
 LEVEL = 0.05
 
-_AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 _WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1")
 _TESTED = {"p": "accuracy", "p_balanced_accuracy": "balanced_accuracy"}
 
@@ -91,11 +90,11 @@ def _audit(scored: pd.DataFrame, tested: pd.DataFrame, split: str, accuracy: flo
     volumes = tested["trial"].value_counts()
     n = scored["trial"].map(dict(zip(volumes.index, volumes, strict=True)))
     result: dict[str, float | bool] = {}
-    for name in _AUDIT:
-        column = name if split == "validation" or name == "chance" else f"{name}_{split}"
+    for name in audit.COLUMNS:
+        column = audit.column(name, split)
         values = scored[column] if column in scored else pd.Series(np.nan, scored.index)
         result[name] = float((values * n).sum(skipna=False) / n.sum())
-    result["beats_labels"] = all(accuracy > result[name] for name in _AUDIT)
+    result["beats_labels"] = audit.beats(accuracy, result.values())
     return result
 
 

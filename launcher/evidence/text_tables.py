@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from deepemotion.scoring import audit
 from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, marks
 from launcher.evidence.statistics import TOGETHER
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
 from launcher.tables.selection import KEYS, Trials, of_kind
 
-_AUDIT = ["label_only_accuracy", "majority_accuracy", "chance"]
+_AUDIT = list(audit.COLUMNS)
 _PLACE = ("condition", "protocol")
 
 
@@ -153,7 +154,7 @@ def _mean(models: pd.DataFrame, n: bool = True) -> str:
     mean = models["accuracy"].mean()
     several = len(models) > 1
     spread = f" ± {_percent(models['accuracy'].std())}" if several else ""
-    mark = "" if mean > models[_AUDIT].mean().max() else f" {NOT_ABOVE}"
+    mark = "" if audit.beats(mean, models[_AUDIT].mean()) else f" {NOT_ABOVE}"
     return f"{_percent(mean)}{spread}{f' (n = {len(models)})' if n and several else ''}{mark}"
 
 

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from deepemotion import config_files
 from deepemotion.errors import UserError, from_validation
-from deepemotion.settings.schema import Section, TrialSettings, apply_overrides
+from deepemotion.settings.overrides import apply_overrides
+from deepemotion.settings.schema import Section, TrialSettings
 
 
 class PlanSettings(Section):

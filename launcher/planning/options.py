@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from deepemotion.dataset import parse_subjects
 from deepemotion.errors import UserError
-from deepemotion.settings.schema import parse_value
+from deepemotion.settings.overrides import parse_value
+from deepemotion.settings.subjects import parse_subjects
 from launcher.planning.protocols import Protocol
 
 

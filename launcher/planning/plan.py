@@ -13,7 +13,7 @@ from deepemotion.models import registry
 from deepemotion.settings.rules import refuse_alignment, refuse_fold
 from deepemotion.settings.schema import TRIAL_SECTIONS, Trial, TrialSettings, make_trial
 from deepemotion.training import memory
-from deepemotion.training.data_sources import data_digest
+from deepemotion.training.checksums import data_digest
 from launcher.planning import identity
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts

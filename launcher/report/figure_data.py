@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from deepemotion.errors import UserError
 from deepemotion.figures import label_audit, scoring, style
+from deepemotion.scoring.audit import beats
 from launcher.run.directory import RunDirectory
 from launcher.tables import conditions
 from launcher.tables.selection import Trials
@@ -61,7 +62,7 @@ class Material:
         """Return whether a model's accuracy on its volumes of `split` exceeds all that needs no brain data there."""
         own = self.trials[self.trials["training_set"] == model]
         accuracy = scoring.over_folds(own, f"accuracy_{split}", split)
-        return scoring.beats(accuracy, scoring.without_brain(own, split))
+        return beats(accuracy, scoring.without_brain(own, split).values())
 
     def marks(self, models: list[str]) -> str:
         """Return the sentence on how many of the models do not beat the audit; nothing where all do."""

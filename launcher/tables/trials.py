@@ -12,13 +12,13 @@ import pyarrow as pa
 from pyarrow import csv
 
 from deepemotion.files import atomic_path
+from deepemotion.scoring import audit
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
 from launcher.tables.predictions import write_predictions
 from launcher.tables.selection import Trials
 
 _OF_TRIAL = ("training_set", "condition", "fold", "seed")
-_AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 
 
 def trials_table(run: RunDirectory) -> pd.DataFrame:
@@ -37,14 +37,15 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     dead = replaced(plan)
     rows = [_row(run, trial, running, trial.name in dead) for trial in plan]
     table = pd.DataFrame(rows)
-    for column in ("accuracy_train", "accuracy_validation", *_AUDIT, "duration_s"):
+    for column in ("accuracy_train", "accuracy_validation", *audit.COLUMNS, "duration_s"):
         if column not in table:
             table[column] = float("nan")
-    table["beats_labels"] = table["accuracy_validation"] > table[list(_AUDIT)].max(axis=1)
+    audits = table[list(audit.COLUMNS)].to_numpy()
+    table["beats_labels"] = [audit.beats(*pair) for pair in zip(table["accuracy_validation"], audits, strict=True)]
     first = [
         *("trial", "training_set", "protocol", "fold", "permutation", "learning_rate", "seed", "condition", "state"),
         "epochs",
-        *("accuracy_train", "accuracy_validation", *_AUDIT, "duration_s", "reason", "beats_labels"),
+        *("accuracy_train", "accuracy_validation", *audit.COLUMNS, "duration_s", "reason", "beats_labels"),
         *("missing", "setup"),
     ]
     rest = sorted(set(table.columns) - set(first))

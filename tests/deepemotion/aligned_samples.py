@@ -6,7 +6,7 @@ import torch
 from deepemotion import config_files
 from deepemotion.alignment.align import align
 from deepemotion.labels.table import Labels
-from deepemotion.samples.samples import load
+from deepemotion.samples.load import load
 from deepemotion.settings.schema import make_trial, read_settings
 
 FOLD = 3

@@ -8,7 +8,7 @@ from aligned_samples import CPU, aligned, dense, trial
 from deepemotion.alignment import moments
 from deepemotion.alignment.moments import AlignedMoments
 from deepemotion.labels.table import Labels
-from deepemotion.samples.samples import load
+from deepemotion.samples.load import load
 from deepemotion.samples.volumes import Held
 
 

@@ -13,7 +13,7 @@ from deepemotion.alignment import moments
 from deepemotion.alignment.moments import AlignedMoments
 from deepemotion.labels.table import Labels
 from deepemotion.samples import timing
-from deepemotion.samples.samples import load
+from deepemotion.samples.load import load
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 
 

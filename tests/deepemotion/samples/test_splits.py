@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.samples.samples import SampleTable, load
-from deepemotion.samples.splits import audit, moments, split
+from deepemotion.samples.load import load
+from deepemotion.samples.samples import SampleTable
+from deepemotion.samples.splits import moments, split
+from deepemotion.scoring.audit import Audit
 from deepemotion.settings.schema import DataSettings, SplitSettings
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 
@@ -40,7 +42,7 @@ def test_random_split_of_the_published_labels(paper_labels):
     }
     assert len(training) == 639
     # 157 of 160 without brain data, the earlier of two equally near labels winning (155 to 159 as those ties fall).
-    assert audit(samples.movie_time, samples.label, training, validation, 5).label_only == 157 / 160
+    assert Audit.of(samples.movie_time, samples.label, training, validation, 5).label_only == 157 / 160
 
 
 @given(
@@ -81,25 +83,6 @@ def test_a_fold_without_labelled_volumes_is_an_error():
         split(table([0] * 4), SplitSettings(protocol="run", fold=1))
     with pytest.raises(UserError, match=r"needs split\.fold"):
         split(table([0] * 4), SplitSettings(protocol="run"))
-
-
-def test_audit_copies_the_nearest_label_in_time():
-    samples = table([0, 1, 1, 2, 0], times=[0.0, 2.0, 10.0, 12.0, 6.0])
-    result = audit(samples.movie_time, samples.label, np.array([0, 2]), np.array([1, 3, 4]), 3)
-    # 2 s is nearest to 0 s (label 0, wrong); 12 s to 10 s (label 1, wrong); 6 s to 10 s (label 1, wrong).
-    assert result.label_only == 0
-    tie = audit(samples.movie_time, samples.label, np.array([1, 2]), np.array([4]), 3)
-    assert tie.label_only == 0
-    assert result.chance == pytest.approx(1 / 3)
-
-
-@given(labels=st.lists(st.integers(0, 4), min_size=6, max_size=50), cut=st.integers(1, 5))
-def test_majority_is_the_share_of_the_commonest_training_label(labels, cut):
-    samples = table(labels)
-    training, validation = np.arange(cut, len(labels)), np.arange(cut)
-    commonest = np.bincount(samples.label[training]).argmax()
-    found = audit(samples.movie_time, samples.label, training, validation, 5)
-    assert found.majority == np.mean(samples.label[validation] == commonest)
 
 
 @given(
