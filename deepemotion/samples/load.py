@@ -67,6 +67,11 @@ def common_mask(files: Iterable[SubjectFile]) -> NDArray[np.bool_]:
     return common
 
 
+def common_grid(files: Iterable[SubjectFile], settings: DataSettings) -> Grid:
+    """Return the grid of the voxels that all files have, as the settings ask for. Raises UserError as `common_mask`."""
+    return Grid.of(common_mask(files), settings)
+
+
 @dataclass(frozen=True)
 class _Chosen:
     """The n volumes of a subject that are loaded: rows of its file, rows of the labels, movie times in seconds."""
@@ -85,7 +90,7 @@ def _load(
     grid: Grid | None,
 ) -> Samples:
     if grid is None:
-        grid = Grid.of(common_mask(files.values()), settings)
+        grid = common_grid(files.values(), settings)
     chosen = {subject: _labelled(file, labels, settings) for subject, file in files.items()}
     total = sum(len(one.rows) for one in chosen.values())
     if total == 0:

@@ -30,7 +30,8 @@ def figures(
         raise UserError(f"--subject {subject}: give one subject")
     from deepemotion.figures import style
     from launcher.report.figure_data import Choice
-    from launcher.report.figures import Drawn, draw
+    from launcher.report.figures import draw
+    from launcher.report.run_figure import Drawn
     from launcher.tables.trials import write_tables
 
     trials = write_tables(directory)

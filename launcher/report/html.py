@@ -11,6 +11,7 @@ from deepemotion.files import write_text
 from launcher.evidence.evidence import write_evidence
 from launcher.report import figures
 from launcher.report.figure_data import Choice
+from launcher.report.run_figure import Drawn
 from launcher.run.directory import RunDirectory
 
 
@@ -21,7 +22,7 @@ def write_report(run: RunDirectory) -> Path:
     folder = run.path / "figures"
     pictures, skipped = {}, set()
     for made in figures.draw(run, evidence.trials, Choice()):
-        if isinstance(made, figures.Drawn):
+        if isinstance(made, Drawn):
             style.save(made.figure, folder, made.name)
             pictures[made.name] = _data_uri(folder / f"{made.name}.png")
         else:

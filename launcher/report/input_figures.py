@@ -18,18 +18,23 @@ from deepemotion.labels.statistics import LabelStatistics
 from deepemotion.labels.table import Labels
 from deepemotion.models import registry
 from deepemotion.samples.grid import Grid
-from deepemotion.samples.load import common_mask
+from deepemotion.samples.load import common_grid
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.training.data_sources import Sources
+from launcher.report.run_figure import FigureOfInputs
 from launcher.run.directory import RunDirectory
 
 # Figure 1 is of those who saw the film, as in the paper, and of all their events.
 _RULE, _OBSERVERS = "interval", "av"
 
 
-def labels(run: RunDirectory, annotations: Path | None) -> Figure | str:
+def _labels(run: RunDirectory, trials: list[str], annotations: Path | None) -> Iterator[tuple[str, Figure | str]]:
     """Draw figure 1 from the observers' files in `annotations`, over the movie times of the run's labels."""
+    yield "", _figure_1(run, annotations)
+
+
+def _figure_1(run: RunDirectory, annotations: Path | None) -> Figure | str:
     if annotations is None:
         return "a run does not know where the observers' annotations lie: --annotations FOLDER"
     labels_file = Sources.read(run.path).labels
@@ -43,7 +48,7 @@ def labels(run: RunDirectory, annotations: Path | None) -> Figure | str:
     return label_figure.draw(LabelStatistics.of(given, tuple(rule.class_of)), rule.class_of, caption)
 
 
-def networks(run: RunDirectory, trials: list[str]) -> Iterator[tuple[str, Figure | str]]:
+def _networks(run: RunDirectory, trials: list[str], annotations: Path | None) -> Iterator[tuple[str, Figure | str]]:
     """Draw figure 2 for each model of these trials, at the shape of their volumes; gives (model's name, figure)."""
     planned = {trial.name: trial for trial in run.read_plan()}
     seen = []
@@ -60,7 +65,7 @@ def _network(run: RunDirectory, trial: Trial) -> Figure | str:
         with ExitStack() as opened:
             everybody = (*trial.subjects, *trial.unseen_subjects)
             files = [opened.enter_context(SubjectFile.of(sources.packed, subject)) for subject in everybody]
-            grid = Grid.of(common_mask(files), trial.data)
+            grid = common_grid(files, trial.data)
         x, y, z = grid.shape
         found = _layers(trial, grid, len(Labels.read(sources.labels).classes))
     except UserError as error:
@@ -77,3 +82,7 @@ def _layers(trial: Trial, grid: Grid, classes: int) -> list[network.Layer]:
     except RuntimeError:
         # Not every model can do without values.
         return network.layers(registry.build(trial.model, (z, y, x), classes, grid), (z, y, x))
+
+
+LABELS = FigureOfInputs("figure-1", "Figure 1: labels that the observers gave", _labels)
+NETWORKS = FigureOfInputs("figure-2", "Figure 2: the network", _networks)

@@ -12,6 +12,7 @@ from deepemotion.training.data_sources import Sources
 from launcher.report import figure_data, figures
 from launcher.report.figure_data import Choice
 from launcher.report.html import write_report
+from launcher.report.run_figure import Drawn, Skipped
 from launcher.run.directory import RunDirectory
 from launcher.tables.trials import write_tables
 
@@ -73,8 +74,8 @@ def run(tmp_path):
 
 def drawn(run, **choice):
     made = list(figures.draw(run, write_tables(run), Choice(**choice)))
-    names = {one.name: one.figure for one in made if isinstance(one, figures.Drawn)}
-    return names, {one.name: one.why for one in made if isinstance(one, figures.Skipped)}
+    names = {one.name: one.figure for one in made if isinstance(one, Drawn)}
+    return names, {one.name: one.why for one in made if isinstance(one, Skipped)}
 
 
 def test_a_run_gets_every_figure_or_a_word_why_not(run):
