@@ -8,7 +8,7 @@ import typer
 from deepemotion.console import answer
 
 if TYPE_CHECKING:
-    from deepemotion.trained.further_subjects import Test
+    from deepemotion.trained.further_subjects import SubjectScore
 
 
 def evaluate(
@@ -32,16 +32,16 @@ def evaluate(
     from deepemotion.scoring import predictions
     from deepemotion.trained import further_subjects
 
-    tests, table = further_subjects.test(directory, data, labels, wanted)
+    scores, table = further_subjects.evaluate(directory, data, labels, wanted)
     if out is not None:
         predictions.write(out, table)
-    answer(_table(tests))
+    answer(_table(scores))
 
 
-def _table(tests: "list[Test]") -> str:
+def _table(scores: "list[SubjectScore]") -> str:
     head = ("subject", "volumes", "accuracy", "95 %", "balanced", "macro F1", "labels alone", "majority", "chance")
     rows: list[tuple[str, ...]] = [head]
-    for one in tests:
+    for one in scores:
         accuracy, low, high, balanced, f1 = (
             f"{100 * one.scores[name]:.1f}"
             for name in (

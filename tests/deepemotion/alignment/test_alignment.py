@@ -18,10 +18,10 @@ from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import timing
-from deepemotion.samples.load import load
+from deepemotion.samples.load import load, load_opened
 from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.subject_file.reader import SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, open_subjects, subject_path
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
@@ -38,8 +38,8 @@ def trial(*overrides, subjects=("01", "02"), unseen=("03",), method="srm"):
 def aligned(packed, labels, wanted, log=lambda line: None):
     """Return the samples of a trial, aligned."""
     labels = labels if isinstance(labels, Labels) else Labels.read(labels)
-    samples = load(packed, [*wanted.subjects, *wanted.unseen_subjects], labels, wanted.data)
-    return align(samples, packed, wanted, CPU, log)
+    with open_subjects(packed, wanted.all_subjects) as files:
+        return align(load_opened(files, labels, wanted.data), files, wanted, CPU, log)
 
 
 def dense(samples):
@@ -205,11 +205,12 @@ def test_memory_grows_with_voxels_times_volumes_not_voxels_squared(tiny_packed, 
         volumes=Held(torch.randint(-3000, 3000, (total, voxels), dtype=torch.int16)),
         **{name: torch.full((8, voxels), value) for name, value in wide.items()},
     )
-    monkeypatch.setattr(moments, "load", lambda *_, **__: big)
+    monkeypatch.setattr(moments, "load_opened", lambda *_, **__: big)
     sizes = []
     kept = moments.Samples.values
     monkeypatch.setattr(moments.Samples, "values", lambda *a: sizes.append(kept(*a)) or sizes[-1])
-    own = AlignedMoments.of("01", big, tiny_packed, trial())
+    with SubjectFile.of(tiny_packed, "01") as file:
+        own = AlignedMoments.of(file, big, trial())
     # Voxels by voxels would be 360 GB.
     assert own.gram(CPU).shape == (len(own.moment_T),) * 2
     assert max(x.numel() for x in sizes) <= total * moments.BLOCK_VOXELS
@@ -285,8 +286,8 @@ def test_an_aligned_training_goes_on_exactly_where_it_was(tiny_packed, tiny_labe
 def test_alignment_keeps_its_distance_from_all_volumes_that_validate(tiny_packed, tiny_labels, drop_overlaps):
     wanted = trial(f"data.drop_overlaps={drop_overlaps}", "split.gap_s=2")
     samples = load(tiny_packed, ["01"], Labels.read(tiny_labels), wanted.data)
-    moment_T = AlignedMoments.of("01", samples, tiny_packed, wanted).moment_T
-    with SubjectFile(subject_path(tiny_packed, "01")) as file:
+    with SubjectFile.of(tiny_packed, "01") as file:
+        moment_T = AlignedMoments.of(file, samples, wanted).moment_T
         places = file.run.astype(np.int64) * moments._A_RUN + file.index_in_run
         time_T = file.movie_time[np.isin(places, moment_T)]
         kept = timing.outside_overlaps(file.segments, file.run, file.movie_time) | (drop_overlaps == "false")
