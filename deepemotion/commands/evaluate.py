@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepemotion.console import answer
+from deepemotion.console import answer, table
 
 if TYPE_CHECKING:
     from deepemotion.trained.further_subjects import SubjectScore
@@ -32,9 +32,9 @@ def evaluate(
     from deepemotion.scoring import predictions
     from deepemotion.trained import further_subjects
 
-    scores, table = further_subjects.evaluate(directory, data, labels, wanted)
+    scores, predicted = further_subjects.evaluate(directory, data, labels, wanted)
     if out is not None:
-        predictions.write(out, table)
+        predictions.write(out, predicted)
     answer(_table(scores))
 
 
@@ -55,6 +55,4 @@ def _table(scores: "list[SubjectScore]") -> str:
         audit = (f"{100 * value:.1f}" for value in one.audit.scores)
         mark = "" if one.beats_labels else " †"
         rows.append((f"sub-{one.subject}", str(one.volumes), accuracy + mark, f"{low}-{high}", balanced, f1, *audit))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines)
+    return table(rows)

@@ -107,3 +107,17 @@ def test_no_arguments_show_the_help(run) -> None:
     code, out, err = run()
     assert code in (0, 2)
     assert "Two commands to try" in out + err
+
+
+def test_a_table_aligns_its_columns_and_leaves_nothing_behind_a_line():
+    rows = [("trial", "state", "detail"), ("sub-01", "done", ""), ("2", "failed", "a long reason")]
+    assert console.table(rows).splitlines() == [
+        "trial   state   detail",
+        "sub-01  done",
+        "2       failed  a long reason",
+    ]
+
+
+def test_a_table_of_one_column_or_of_nothing_but_its_header_is_printed():
+    assert console.table([("trial",), ("one",)]) == "trial\none"
+    assert console.table([("trial", "state")]) == "trial  state"
