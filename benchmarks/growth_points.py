@@ -40,22 +40,22 @@ def pack(axis: str, factor: int) -> float:
 
 def load(axis: str, factor: int) -> float:
     """Load a subject's labelled volumes."""
-    from deepemotion.samples import samples
+    from deepemotion.samples.load import load as load_samples
 
     folder = _packed(axis, factor)
     settings = ours.trial(["01"], 1, 1, 1).data
-    return _fastest(lambda: samples.load(folder, ["01"], data.read_labels(folder), settings))
+    return _fastest(lambda: load_samples(folder, ["01"], data.read_labels(folder), settings))
 
 
 def batches(axis: str, factor: int) -> float:
     """Make dense batches of all labelled volumes."""
     import torch
 
-    from deepemotion.samples import samples
+    from deepemotion.samples.load import load as load_samples
 
     torch.set_num_threads(1)
     folder = _packed(axis, factor)
-    loaded = samples.load(folder, ["01"], data.read_labels(folder), ours.trial(["01"], 1, 1, 1).data)
+    loaded = load_samples(folder, ["01"], data.read_labels(folder), ours.trial(["01"], 1, 1, 1).data)
     parts = torch.arange(len(loaded)).split(8)
     return _fastest(lambda: [loaded.dense(rows) for rows in parts])
 

@@ -12,6 +12,7 @@ from statistics import median
 
 from benchmarks import data, machine
 from benchmarks.timing import Timings
+from deepemotion import console
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -118,9 +119,7 @@ class Stage:
         """Return the figures as a table."""
         rows = [("", "figure", "spread", "target", "reached", "rounds", "note")]
         rows += [(figure.what, *written(figure), str(figure.rounds), figure.note) for figure in self.figures]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-        return "\n".join([self.name + (" (quick)" if self.quick else ""), *lines, *self.notes])
+        return "\n".join([self.name + (" (quick)" if self.quick else ""), console.table(rows), *self.notes])
 
 
 def written(figure: Figure) -> tuple[str, str, str, str]:

@@ -1,8 +1,9 @@
-"""What every command shares: how errors end a program, and where progress is shown."""
+"""What every command shares: how errors end a program, where progress is shown, and how a table is printed."""
 
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,15 @@ def say_how_to_go_on() -> None:
 def answer(text: str) -> None:
     """Print a result, on standard output."""
     print(text, flush=True)  # noqa: T201
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return the rows, of equally many cells each and the header first, as lines with aligned columns.
+
+    The last column is not padded: a long text there makes no other line longer.
+    """
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    )

@@ -13,7 +13,7 @@ from benchmarks.stages.pack import clear
 from deepemotion.dataset import Dataset
 from deepemotion.labels.table import Labels, write
 from deepemotion.packing.subject import PackRequest, pack_subject
-from deepemotion.samples import samples
+from deepemotion.samples.load import load
 
 _SEEDS = range(5)
 # With a Z of 8, the last convolution sees a depth of two, whose bfloat16 gradient oneDNN gets wrong.
@@ -63,7 +63,7 @@ def _published(store: Path, frame: pd.DataFrame, epochs: int) -> list[float]:
 def _frame(out: Path) -> pd.DataFrame:
     """Return the volumes and labels that our trainings see, for the published loader."""
     settings = ours.trial(["01"], 1, _BATCH, 1, normalisation="none").data
-    table = samples.load(out, ["01"], Labels.read(out / "labels.tsv"), settings).table
+    table = load(out, ["01"], Labels.read(out / "labels.tsv"), settings).table
     return pd.DataFrame({"file": table.run.astype(int) - 1, "index": table.index_in_run, "label": table.label})
 
 

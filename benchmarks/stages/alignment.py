@@ -23,10 +23,11 @@ from deepemotion.alignment.align import align
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
-from deepemotion.samples.load import load
+from deepemotion.samples.load import load_opened
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.simulation.folder import simulate
 from deepemotion.simulation.parameters import Parameters
+from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
@@ -149,10 +150,11 @@ def seconds_and_moments(quick: bool) -> tuple[float, int, int]:
     labels.emotion[np.arange(len(labels.emotion)) % 4 > 0] = -1
     changes = ["split.protocol=run", "split.fold=1", "align.method=srm"]
     trial = make_trial(read_settings(config_files.find("demo"), changes), ["01"], ["02"])
-    samples = load(folder, ["01", "02"], labels, trial.data)
+    files = {subject: SubjectFile.of(folder, subject) for subject in trial.all_subjects}
+    samples = load_opened(files, labels, trial.data)
     torch.set_num_threads(CPUS)
     started = time.monotonic()
-    align(samples, folder, trial, torch.device("cpu"), print)
+    align(samples, files, trial, torch.device("cpu"), print)
     return time.monotonic() - started, 7 * (40 if quick else 440), len(samples.voxels_V)
 
 

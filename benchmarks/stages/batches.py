@@ -9,7 +9,8 @@ import torch
 from benchmarks import child, data
 from benchmarks.stage import at_least, stage
 from benchmarks.timing import Timings, interleave
-from deepemotion.samples import samples
+from deepemotion.samples.load import load
+from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.reader import subject_path
 
@@ -27,7 +28,7 @@ def frame(runs: int, volumes: int) -> pd.DataFrame:
     )
 
 
-def _all_dense(loaded: samples.Samples, order: torch.Tensor) -> None:
+def _all_dense(loaded: Samples, order: torch.Tensor) -> None:
     for rows in order.split(_BATCH):
         loaded.dense(rows)
 
@@ -38,8 +39,8 @@ def _measure(folder: Path, store: Path, runs: int, volumes: int, rounds: int) ->
     from benchmarks import published
 
     labels = data.read_labels(folder)
-    closest = samples.load(folder, ["01"], labels, _CLOSEST)
-    normalised = samples.load(folder, ["01"], labels, _NORMALISED)
+    closest = load(folder, ["01"], labels, _CLOSEST)
+    normalised = load(folder, ["01"], labels, _NORMALISED)
     order = torch.randperm(len(closest), generator=torch.Generator().manual_seed(0))
     loader = DataLoader(published.Volumes(store, frame(runs, volumes)), _BATCH, shuffle=True)
     ways = {

@@ -8,7 +8,7 @@ from torch import Tensor
 from benchmarks import child, data
 from benchmarks.stage import at_least, stage
 from benchmarks.timing import Timings, interleave
-from deepemotion.samples import samples
+from deepemotion.samples.load import load
 from deepemotion.settings.schema import DataSettings
 
 _KINDS = {
@@ -19,13 +19,13 @@ _KINDS = {
 
 def _measure(folder: Path, settings: DataSettings, rounds: int) -> tuple[Timings, int, int]:
     labels = data.read_labels(folder)
-    loaded = samples.load(folder, ["01"], labels, settings)
+    loaded = load(folder, ["01"], labels, settings)
     held = [loaded.held(), *(value for value in vars(loaded).values() if isinstance(value, Tensor))]
     count, size = len(loaded), sum(tensor.nbytes for tensor in held)
     source = np.random.default_rng(0).integers(0, 1000, size // 2, dtype=np.int16)
     del loaded, held
     # Into memory that is new to the process, as that of the samples is.
-    ways = {"copy": lambda: source.copy(), "load": lambda: samples.load(folder, ["01"], labels, settings)}
+    ways = {"copy": lambda: source.copy(), "load": lambda: load(folder, ["01"], labels, settings)}
     return interleave(ways, rounds, warm_up=2), count, size
 
 

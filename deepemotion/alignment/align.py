@@ -8,10 +8,9 @@ Suffixes beyond those of samples.py: T training moments, K features, M maps of o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import reduce
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,13 +24,22 @@ from deepemotion.samples import splits
 from deepemotion.samples.samples import Samples
 from deepemotion.settings.rules import refuse_alignment
 from deepemotion.settings.schema import Trial
+from deepemotion.subject_file.reader import SubjectFile
 
 _ROWS_AT_ONCE = 32
 _LARGEST = 32767
 
 
-def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, log: Callable[[str], None]) -> Samples:
+def align(
+    samples: Samples,
+    files: Mapping[str, SubjectFile],
+    trial: Trial,
+    device: torch.device,
+    log: Callable[[str], None],
+) -> Samples:
     """Return the samples with aligned volumes, as int16 again; those given, on the CPU, must not be used any more.
+
+    `files` are those of the trial's subjects, from which volumes without a label are read as well.
 
     `device` does the work. What was done is told to `log`, also that one subject alone has nobody to be aligned with.
     Raises UserError under a split or a unit that alignment cannot work with, and for too many features.
@@ -47,7 +55,7 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
 
     moments, grams = {}, {}
     for subject in subjects:
-        moments[subject], grams[subject] = _moments_and_gram(subject, samples, packed, trial, device)
+        moments[subject], grams[subject] = _moments_and_gram(files[subject], samples, trial, device)
     template_T = reduce(np.intersect1d, [moments[subject] for subject in trial.subjects])
     # A run may be shorter in an unseen subject.
     used = {subject: np.intersect1d(template_T, moments[subject]) for subject in subjects}
@@ -69,7 +77,7 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
         rows = np.flatnonzero(samples.table.subject == subject)
         # Without a name, for the same reason as in _moments_and_gram.
         map_VK, projected_NMK = _project(
-            AlignedMoments.of(subject, samples, packed, trial).only(used[subject]),
+            AlignedMoments.of(files[subject], samples, trial).only(used[subject]),
             weights_TMK.to(device),
             samples,
             torch.from_numpy(rows),
@@ -83,10 +91,10 @@ def align(samples: Samples, packed: Path, trial: Trial, device: torch.device, lo
 
 
 def _moments_and_gram(
-    subject: str, samples: Samples, packed: Path, trial: Trial, device: torch.device
+    file: SubjectFile, samples: Samples, trial: Trial, device: torch.device
 ) -> tuple[Moments, Tensor]:
     # A function of its own: a subject's film, 3 GB of real data, is gone when it returns, before the next one's comes.
-    own = AlignedMoments.of(subject, samples, packed, trial)
+    own = AlignedMoments.of(file, samples, trial)
     return own.moment_T, own.gram(device)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -10,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
-from deepemotion.samples.load import load
+from deepemotion.samples.load import load_opened
 from deepemotion.samples.samples import Samples
 from deepemotion.samples.timing import outside_overlaps
 from deepemotion.samples.volumes import Held
@@ -25,15 +23,6 @@ BLOCK_VOXELS = 4096
 # One number a moment, the same in every subject: its run times this, plus the index in the run.
 _A_RUN = 1_000_000
 Moments = NDArray[np.int64]
-
-# Alignment needs no emotion: here every moment of any film carries one label.
-_EVERY_MOMENT = Labels(
-    classes=("ANY",),
-    movie_time=np.array([-1e9, 1e9]),
-    emotion=np.zeros(2, np.int64),
-    soft=np.ones((2, 1), np.float32),
-    checksum="",
-)
 
 
 @dataclass(frozen=True)
@@ -49,11 +38,10 @@ class AlignedMoments:
     _series: Samples
 
     @classmethod
-    def of(cls, subject: str, samples: Samples, packed: Path, trial: Trial) -> Self:
+    def of(cls, file: SubjectFile, samples: Samples, trial: Trial) -> Self:
         """Load a subject's volumes in the unit and the voxels of `samples`. Raises UserError where there is no fold."""
-        series = load(packed, [subject], _EVERY_MOMENT, trial.data, grid=samples.grid)
-        with SubjectFile.of(packed, subject) as file:
-            own = outside_overlaps(file.segments, series.table.run, series.table.true_time)
+        series = load_opened({file.subject: file}, None, trial.data, grid=samples.grid)
+        own = outside_overlaps(file.segments, series.table.run, series.table.true_time)
         rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0] & own)
         moment_T = series.table.run[rows_T].astype(np.int64) * _A_RUN + series.table.index_in_run[rows_T]
         return cls(moment_T, torch.from_numpy(rows_T), series)

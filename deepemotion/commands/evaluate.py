@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepemotion.console import answer
+from deepemotion.console import answer, table
 
 if TYPE_CHECKING:
-    from deepemotion.trained.further_subjects import Test
+    from deepemotion.trained.further_subjects import SubjectScore
 
 
 def evaluate(
@@ -32,16 +32,16 @@ def evaluate(
     from deepemotion.scoring import predictions
     from deepemotion.trained import further_subjects
 
-    tests, table = further_subjects.test(directory, data, labels, wanted)
+    scores, predicted = further_subjects.evaluate(directory, data, labels, wanted)
     if out is not None:
-        predictions.write(out, table)
-    answer(_table(tests))
+        predictions.write(out, predicted)
+    answer(_table(scores))
 
 
-def _table(tests: "list[Test]") -> str:
+def _table(scores: "list[SubjectScore]") -> str:
     head = ("subject", "volumes", "accuracy", "95 %", "balanced", "macro F1", "labels alone", "majority", "chance")
     rows: list[tuple[str, ...]] = [head]
-    for one in tests:
+    for one in scores:
         accuracy, low, high, balanced, f1 = (
             f"{100 * one.scores[name]:.1f}"
             for name in (
@@ -55,6 +55,4 @@ def _table(tests: "list[Test]") -> str:
         audit = (f"{100 * value:.1f}" for value in one.audit.scores)
         mark = "" if one.beats_labels else " †"
         rows.append((f"sub-{one.subject}", str(one.volumes), accuracy + mark, f"{low}-{high}", balanced, f1, *audit))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join(lines)
+    return table(rows)

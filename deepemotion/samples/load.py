@@ -3,7 +3,8 @@
 Shape suffixes as in samples.py.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -22,34 +23,66 @@ from deepemotion.samples.volume_reader import VolumeReader
 from deepemotion.samples.volumes import Held, Staged, SubjectFiles, Volumes
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.format import AFFINE_TOLERANCE
-from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile, open_subjects
 
 
 def load(
-    packed: Path,
-    subjects: list[str],
-    labels: Labels,
+    packed: Path, subjects: list[str], labels: Labels, settings: DataSettings, *, most_bytes: int | None = None
+) -> Samples:
+    """Load the labelled volumes of `subjects` from their packed files, as `load_opened` does.
+
+    The files of streamed volumes stay open as long as the samples are used. Raises UserError as `load_opened` does, and
+    where a file cannot be opened.
+    """
+    with ExitStack() as opened:
+        files = opened.enter_context(open_subjects(packed, subjects))
+        samples = load_opened(files, labels, settings, most_bytes=most_bytes)
+        if samples.streamed:
+            opened.pop_all()
+    return samples
+
+
+def load_opened(
+    files: Mapping[str, SubjectFile],
+    labels: Labels | None,
     settings: DataSettings,
     *,
     most_bytes: int | None = None,
     grid: Grid | None = None,
 ) -> Samples:
-    """Load the labelled volumes of `subjects` from their packed files; more than `most_bytes` of them are streamed.
+    """Load the labelled volumes of the subjects whose `files` these are; more than `most_bytes` of them are streamed.
 
-    A volume's label is that of the grid interval holding its movie time minus the lag. Where masks differ, the voxels
-    that all subjects have are kept; `grid` keeps those of other samples. Streamed volumes stay in their files, which
-    are read when batches are made of them. Raises UserError where files do not fit each other or nothing is labelled.
+    A volume's label is that of the grid interval holding its movie time minus the lag. Without `labels`, all volumes
+    are loaded: there are no classes, and each has the label -1. Where masks differ, the voxels that all subjects have
+    are kept; `grid` keeps those of other samples. Streamed volumes stay in their files, which are read when batches are
+    made of them and must stay open. Raises UserError where files do not fit each other or nothing is labelled.
     """
-    files = {subject: SubjectFile.of(packed, subject) for subject in subjects}
-    streamed = False
-    try:
-        samples = _load(packed, files, labels, settings, most_bytes, grid)
-        streamed = isinstance(samples.volumes, Staged)
-        return samples
-    finally:
-        if not streamed:
-            for file in files.values():
-                file.close()
+    if grid is None:
+        grid = common_grid(files.values(), settings)
+    chosen = {subject: _choose(file, labels, settings) for subject, file in files.items()}
+    total = sum(len(one.rows) for one in chosen.values())
+    if total == 0:
+        folder = next(iter(files.values())).path.parent
+        raise UserError(f"{folder}: no volume of subjects {', '.join(files)} has a label at lag {settings.lag_s} s")
+
+    streamed = most_bytes is not None and 2 * total * len(grid.voxels) > most_bytes
+    volumes_NV = np.empty((0 if streamed else total, len(grid.voxels)), np.int16)
+    readers, columns, normalisers, end, groups = [], [], [], 0, 0
+    for subject, file in files.items():
+        rows = chosen[subject].rows
+        start, end = end, end + len(rows)
+        reader = VolumeReader(file, grid)
+        scale_N2 = reader.scale(rows) if streamed else reader.read_side_by_side(rows, volumes_NV[start:end])
+        columns.append(_columns(file, chosen[subject], scale_N2, groups))
+        groups += len(file.volumes_per_run)
+        readers.append(reader)
+        normalisers.append(normaliser(reader, settings.normalisation))
+
+    volumes: Volumes = Held(torch.from_numpy(volumes_NV))
+    if streamed:
+        store = SubjectFiles(readers, [one.rows for one in chosen.values()], len(grid.voxels))
+        volumes = Staged(store, torch.device("cpu"))
+    return _joined(columns, normalisers, labels.classes if labels else (), grid, volumes)
 
 
 def common_mask(files: Iterable[SubjectFile]) -> NDArray[np.bool_]:
@@ -74,61 +107,31 @@ def common_grid(files: Iterable[SubjectFile], settings: DataSettings) -> Grid:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The n volumes of a subject that are loaded: rows of its file, rows of the labels, movie times in seconds."""
+    """The n volumes of a subject that are loaded: rows of its file, movie times (s), labels, shares of observers."""
 
     rows: NDArray[np.int64]
-    label_row: NDArray[np.int64]
     movie_time: NDArray[np.float64]
+    label: NDArray[np.int64]
+    soft: NDArray[np.float32]
 
 
-def _load(
-    packed: Path,
-    files: dict[str, SubjectFile],
-    labels: Labels,
-    settings: DataSettings,
-    most_bytes: int | None,
-    grid: Grid | None,
-) -> Samples:
-    if grid is None:
-        grid = common_grid(files.values(), settings)
-    chosen = {subject: _labelled(file, labels, settings) for subject, file in files.items()}
-    total = sum(len(one.rows) for one in chosen.values())
-    if total == 0:
-        raise UserError(f"{packed}: no volume of subjects {', '.join(files)} has a label at lag {settings.lag_s} s")
-
-    streamed = most_bytes is not None and 2 * total * len(grid.voxels) > most_bytes
-    volumes_NV = np.empty((0 if streamed else total, len(grid.voxels)), np.int16)
-    readers, columns, normalisers, end, groups = [], [], [], 0, 0
-    for subject, file in files.items():
-        rows = chosen[subject].rows
-        start, end = end, end + len(rows)
-        reader = VolumeReader(file, grid)
-        scale_N2 = reader.scale(rows) if streamed else reader.read_side_by_side(rows, volumes_NV[start:end])
-        columns.append(_columns(file, chosen[subject], labels, scale_N2, groups))
-        groups += len(file.volumes_per_run)
-        readers.append(reader)
-        normalisers.append(normaliser(reader, settings.normalisation))
-
-    volumes: Volumes = Held(torch.from_numpy(volumes_NV))
-    if streamed:
-        store = SubjectFiles(readers, [one.rows for one in chosen.values()], len(grid.voxels))
-        volumes = Staged(store, torch.device("cpu"))
-    return _joined(columns, normalisers, labels.classes, grid, volumes)
-
-
-def _labelled(file: SubjectFile, labels: Labels, settings: DataSettings) -> _Chosen:
-    """Return the volumes of a file that have a label."""
+def _choose(file: SubjectFile, labels: Labels | None, settings: DataSettings) -> _Chosen:
+    """Return the volumes of a file that have a label, or all if there are no labels."""
     movie_time = timing.movie_times(file.segments, file.tr, file.run, file.index_in_run, settings.timing)
-    label_row = labels.at(movie_time - settings.lag_s)
-    keep = (label_row >= 0) & (labels.emotion[np.maximum(label_row, 0)] >= 0)
+    keep = np.ones(file.total, np.bool_)
+    label, soft = np.full(file.total, -1), np.zeros((file.total, 0), np.float32)
+    if labels is not None:
+        label_row = labels.at(movie_time - settings.lag_s)
+        label, soft = labels.emotion[label_row], labels.soft[label_row]
+        keep = (label_row >= 0) & (label >= 0)
     if settings.drop_overlaps:
         keep &= timing.outside_overlaps(file.segments, file.run, file.movie_time)
     rows = np.flatnonzero(keep)
-    return _Chosen(rows, label_row[rows], movie_time[rows])
+    return _Chosen(rows, movie_time[rows], label[rows], soft[rows])
 
 
 def _columns(
-    file: SubjectFile, chosen: _Chosen, labels: Labels, scale_N2: NDArray[np.float64], first_group: int
+    file: SubjectFile, chosen: _Chosen, scale_N2: NDArray[np.float64], first_group: int
 ) -> dict[str, NDArray[np.generic]]:
     """Return what is known of each of a subject's volumes; its runs are the groups from `first_group` on."""
     rows = chosen.rows
@@ -143,8 +146,8 @@ def _columns(
         "index_in_run": file.index_in_run[rows].astype(np.int64),
         "movie_time": chosen.movie_time,
         "true_time": file.movie_time[rows],
-        "label": labels.emotion[chosen.label_row],
-        "soft": labels.soft[chosen.label_row],
+        "label": chosen.label,
+        "soft": chosen.soft,
         "scale": scale_N2.astype(np.float32),
         "group": run_row + first_group,
         "position": (file.index_in_run[rows] - (length[run_row] - 1) / 2).astype(np.float32),

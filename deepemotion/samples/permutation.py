@@ -21,7 +21,9 @@ LEAST_SHIFT = 10
 
 
 def permuted(table: SampleTable, settings: DataSettings) -> SampleTable:
-    """Return the table with its labels permuted as `settings.permutation` and `settings.permute` say."""
+    """Return the table with its labels permuted as `settings.permutation` and `settings.permute` say; 0 keeps them."""
+    if settings.permutation == 0:
+        return table
     chosen = order(table, settings)
     return replace(table, label=table.label[chosen], soft=table.soft[chosen])
 

@@ -127,6 +127,11 @@ class Trial(TrialSettings):
     subjects: Annotated[list[str], Field(min_length=1)]
     unseen_subjects: list[str] = []
 
+    @property
+    def all_subjects(self) -> list[str]:
+        """The subjects trained on, and then those only tested on."""
+        return [*self.subjects, *self.unseen_subjects]
+
     @pydantic.model_validator(mode="after")
     def _disjoint(self) -> Self:
         both = set(self.subjects) & set(self.unseen_subjects)

@@ -1,5 +1,6 @@
 """The packed subject file `sub-XX.h5`: its reader. docs/subject-file.md describes the format."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -169,6 +170,35 @@ class SubjectFile:
         except _HDF5_ERRORS as error:
             raise UserError(f"{self.path}: /{name} cannot be read: damaged; pack it again") from error
         return stored
+
+
+class OpenSubjects(dict[str, SubjectFile]):
+    """Open subject files by subject; a context manager that closes them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files, and forget them with what they hold in memory."""
+        while self:
+            self.popitem()[1].close()
+
+
+def open_subjects(folder: Path, subjects: Iterable[str]) -> OpenSubjects:
+    """Open the packed files of several subjects in `folder`. Raises UserError as `SubjectFile.of` does."""
+    files = OpenSubjects()
+    try:
+        for subject in subjects:
+            files[subject] = SubjectFile.of(folder, subject)
+    except BaseException:
+        files.close()
+        raise
+    return files
 
 
 def subject_path(folder: Path, subject: str) -> Path:

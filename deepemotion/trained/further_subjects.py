@@ -1,6 +1,5 @@
 """A finished model on subjects that its training never had."""
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
 from deepemotion.samples.grid import Grid
-from deepemotion.samples.load import common_mask, load
+from deepemotion.samples.load import common_mask, load_opened
 from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.scoring import predictions, score
 from deepemotion.scoring.audit import Audit, beats
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.reader import SubjectFile, open_subjects
 from deepemotion.trained.trained import load_model, require_data
 from deepemotion.training.checksums import data_checksums
 from deepemotion.training.device import choose_device, choose_precision
@@ -29,7 +28,7 @@ SIDE = "unseen"
 
 
 @dataclass(frozen=True)
-class Test:
+class SubjectScore:
     """What the model scores on one subject, under the names of `evaluation.scores`; `audit` is of the same volumes."""
 
     subject: str
@@ -43,10 +42,10 @@ class Test:
         return beats(self.scores[f"accuracy_{SIDE}"], self.audit.scores)
 
 
-def test(
+def evaluate(
     directory: TrialDirectory, packed: Path, labels_file: Path, subjects: list[str]
-) -> tuple[list[Test], pa.Table]:
-    """Test a finished trial's model on each of the subjects; return the tests and the predictions, as a trial has them.
+) -> tuple[list[SubjectScore], pa.Table]:
+    """Score a finished trial's model on each of the subjects; return that and the predictions, as a trial has them.
 
     Tested are the moments that the trial validated on: of others, the model may have learned the label from the
     subjects it was trained on. Under the random protocol, which has no such moments, all are, and the audit tells.
@@ -58,11 +57,13 @@ def test(
     _refuse(directory, trial, labels, result["classes"], subjects)
     # Its classes say enough of the labels: further subjects may be labelled for other moments.
     trained_on = {name: checksum for name, checksum in settings["data"].items() if name != "labels"}
-    require_data(directory, trained_on, data_checksums(trial, packed, labels))
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
-    grid = _grid(packed, trial, subjects)
-    model = load_model(directory, trial, grid, len(labels.classes)).to(device)
-    samples = load(packed, subjects, labels, trial.data, grid=grid)
+    with open_subjects(packed, [*trial.all_subjects, *subjects]) as files:
+        require_data(directory, trained_on, data_checksums(trial, files, labels))
+        further = {subject: files[subject] for subject in subjects}
+        grid = _grid(trial, [files[subject] for subject in trial.all_subjects], list(further.values()))
+        model = load_model(directory, trial, grid, len(labels.classes)).to(device)
+        samples = load_opened(further, labels, trial.data, grid=grid)
     samples = samples.to(device, resident=fits_device(samples, trial, device))
     rows = np.flatnonzero(splits.moments(samples.table, trial.split)[1])
     precision = choose_precision(trial.train, device)
@@ -70,11 +71,11 @@ def test(
     table = predictions.table(samples, {SIDE: rows}, probability).take(rows)
     training = directory.read_predictions(["movie_time", "label", "split"])
     training = training[training["split"] == "train"]
-    tests = [
-        _test(subject, samples, rows[samples.table.subject[rows] == subject], probability, training)
+    scores = [
+        _score(subject, samples, rows[samples.table.subject[rows] == subject], probability, training)
         for subject in subjects
     ]
-    return tests, table
+    return scores, table
 
 
 def _refuse(directory: TrialDirectory, trial: Trial, labels: Labels, classes: list[str], subjects: list[str]) -> None:
@@ -87,35 +88,29 @@ def _refuse(directory: TrialDirectory, trial: Trial, labels: Labels, classes: li
         raise UserError(f"align.method={trial.align.method}: name further subjects when training, for their own maps")
 
 
-def _grid(packed: Path, trial: Trial, subjects: list[str]) -> Grid:
+def _grid(trial: Trial, own: list[SubjectFile], further: list[SubjectFile]) -> Grid:
     """Return the grid of the trial's volumes. Raises UserError where a further subject lacks some of its voxels."""
-    with ExitStack() as opened:
-
-        def files(names: list[str]) -> list[SubjectFile]:
-            return [opened.enter_context(SubjectFile.of(packed, name)) for name in names]
-
-        own, further = files([*trial.subjects, *trial.unseen_subjects]), files(subjects)
-        common_mask([*own, *further])
-        mask = common_mask(own)
-        for file in further:
-            lacking = int(np.count_nonzero(mask & ~file.mask))
-            if lacking:
-                raise UserError(f"{file.path}: its mask lacks {lacking} of the voxels that the model was trained on")
-        return Grid.of(mask, trial.data)
+    common_mask([*own, *further])
+    mask = common_mask(own)
+    for file in further:
+        lacking = int(np.count_nonzero(mask & ~file.mask))
+        if lacking:
+            raise UserError(f"{file.path}: its mask lacks {lacking} of the voxels that the model was trained on")
+    return Grid.of(mask, trial.data)
 
 
-def _test(
+def _score(
     subject: str,
     samples: Samples,
     rows: NDArray[np.int64],
     probability: NDArray[np.float32],
     training: pd.DataFrame,
-) -> Test:
+) -> SubjectScore:
     if not len(rows):
         raise UserError(f"sub-{subject} has no labelled volume of the moments that the model was not trained on")
     table, classes = samples.table, samples.classes
     scores = score.scores(table, classes, {SIDE: rows}, probability)
-    return Test(subject, len(rows), scores, _audit(table, rows, training, classes))
+    return SubjectScore(subject, len(rows), scores, _audit(table, rows, training, classes))
 
 
 def _audit(table: SampleTable, rows: NDArray[np.int64], training: pd.DataFrame, classes: tuple[str, ...]) -> Audit:

@@ -1,6 +1,7 @@
 """A trained model as it was at the end, with the volumes it was trained and tested on."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples
 from deepemotion.scoring import audit
 from deepemotion.settings.schema import Trial
+from deepemotion.subject_file.reader import open_subjects
 from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.checksums import data_checksums
 from deepemotion.training.device import choose_device
-from deepemotion.training.placement import place
+from deepemotion.training.trial_data import load_samples
 from deepemotion.training.trial_directory import TrialDirectory
 
 
@@ -29,8 +31,7 @@ from deepemotion.training.trial_directory import TrialDirectory
 class Trained:
     """A finished trial's model, in evaluation mode, beside its N labelled volumes on the same device.
 
-    `predictions` is the trial's predictions.parquet, row i that of sample i: its labels are those trained on, which
-    are not the samples' own where they were permuted. `result` is the trial's result.json.
+    `predictions` is the trial's predictions.parquet, row i that of sample i. `result` is the trial's result.json.
     """
 
     trial: Trial
@@ -58,11 +59,15 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     settings, result = directory.require_finished()
     trial = Trial.model_validate(settings["trial"])
     labels = Labels.read(labels_file)
-    found = data_checksums(trial, packed, labels)
-    require_data(directory, settings["data"], found)
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
-    # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
-    samples = place(trial, packed, labels, device, lambda line: None, available_memory())
+    with ExitStack() as opened:
+        files = opened.enter_context(open_subjects(packed, trial.all_subjects))
+        require_data(directory, settings["data"], data_checksums(trial, files, labels))
+        # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
+        samples = load_samples(trial, files, labels, device, lambda line: None, available_memory())
+        if samples.streamed:
+            # They are read from their files as long as the samples are used.
+            opened.pop_all()
     model = load_model(directory, trial, samples.grid, len(labels.classes))
     predictions = directory.read_predictions()
     for column in predictions.select_dtypes("category"):

@@ -11,19 +11,18 @@ from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 
 
-def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]:
-    """Return the checksums of everything a trial reads: its labels, its atlas and its subjects' files.
+def data_checksums(trial: Trial, files: Mapping[str, SubjectFile], labels: Labels) -> dict[str, str]:
+    """Return the checksums of everything a trial reads: its labels, its atlas and its subjects' `files`.
 
     Raises UserError where one cannot be read, or the atlas lies on another grid than a subject.
     """
     checksums = {"labels": labels.checksum}
     if trial.model.atlas is not None:
         checksums["atlas"] = atlas.checksum(Path(trial.model.atlas))
-    for subject in (*trial.subjects, *trial.unseen_subjects):
-        with SubjectFile.of(packed, subject) as file:
-            checksums[f"sub-{subject}"] = file.checksum
-            if trial.model.atlas is not None:
-                atlas.require_grid(Path(trial.model.atlas), file)
+    for subject in trial.all_subjects:
+        checksums[f"sub-{subject}"] = files[subject].checksum
+        if trial.model.atlas is not None:
+            atlas.require_grid(Path(trial.model.atlas), files[subject])
     return checksums
 
 

@@ -19,10 +19,11 @@ from deepemotion.models import registry
 from deepemotion.models.linear import LinearModel
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
+from deepemotion.subject_file.reader import open_subjects
 from deepemotion.training import checkpoints, malloc, optimisers
 from deepemotion.training.augmentation import Augmentation
 from deepemotion.training.checkpoints import Checkpoints
-from deepemotion.training.checksums import data_checksums
+from deepemotion.training.checksums import data_checksums, data_digest
 from deepemotion.training.device import choose_device, choose_precision
 from deepemotion.training.event_file import EventFile
 from deepemotion.training.losses import Loss
@@ -40,6 +41,7 @@ def train(
     directory: TrialDirectory,
     on_epoch: Callable[[Metrics], None],
     memory_bytes: int | None = None,
+    planned_data: str | None = None,
 ) -> Metrics:
     """Train one model, or go on from its last checkpoint, and return its result.
 
@@ -50,35 +52,63 @@ def train(
     input raises UserError. Equal trials give equal metrics on one kind of hardware, whatever `memory_bytes` of the
     host they may use: volumes that do not fit are streamed. None: there is no limit. (Not on GPUs, to the last bit,
     for models whose poolings overlap: their gradient is summed in any order there.)
+
+    `planned_data` is the `data_digest` of the data that the trial was planned for: any other data raises UserError.
     """
     malloc.keep_pages()
     started = time.monotonic()
     labels = Labels.read(labels_file)
     registry.require_fit(trial)
-    checksums = data_checksums(trial, packed, labels)
-    directory.require(trial, checksums)
-    finished = directory.read_json(directory.result)
-    if finished is not None:
+    with open_subjects(packed, trial.all_subjects) as files:
+        checksums = data_checksums(trial, files, labels)
+        if planned_data is not None and data_digest(checksums) != planned_data:
+            raise UserError(
+                f"{labels_file} or the subjects in {packed} have changed since the trial was planned; launch again"
+            )
+        directory.require(trial, checksums)
+        finished = directory.read_json(directory.result)
+        if finished is not None:
+            directory.claim(trial, checksums)
+            return finished
+        device = choose_device(trial.train)
+        _set_up_torch(trial.train)
+        notes: list[str] = []
+        data = TrialData.load(trial, files, labels, device, notes.append, memory_bytes)
+        if not data.samples.streamed:
+            # Nothing more is read, and masks that the files hold would stay in memory.
+            files.close()
+        loss_of = Loss(data.samples.table, data.training, trial.train, device)
+        model = _model(trial, data, device)
+        # Not before: bad input leaves no folder behind, which a corrected command would have to differ from.
         directory.claim(trial, checksums)
-        return finished
-    settings = trial.train
-    device = choose_device(settings)
-    precision = choose_precision(settings, device)
+        for folder in (directory.path, directory.checkpoints):
+            remove_abandoned(folder)
+        for note in notes:
+            directory.log(note)
+        result, probability = _train_epochs(trial, data, model, loss_of, directory, on_epoch)
+        result["duration_s"] = time.monotonic() - started
+        write_result(directory, data, labels, probability, result)
+        return result
+
+
+def _set_up_torch(settings: TrainSettings) -> None:
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     # Else a GPU's convolutions may sum gradients in another order each time.
     torch.backends.cudnn.deterministic = True
-    notes: list[str] = []
-    data = TrialData.load(trial, packed, labels, device, notes.append, memory_bytes)
-    loss_of = Loss(data.samples.table, data.training, settings, device)
-    model = _model(trial, data, device)
-    # Not before: bad input leaves no folder behind, which a corrected command would have to differ from.
-    directory.claim(trial, checksums)
-    for folder in (directory.path, directory.checkpoints):
-        remove_abandoned(folder)
-    for note in notes:
-        directory.log(note)
 
+
+def _train_epochs(
+    trial: Trial,
+    data: TrialData,
+    model: nn.Module,
+    loss_of: Loss,
+    directory: TrialDirectory,
+    on_epoch: Callable[[Metrics], None],
+) -> tuple[Metrics, NDArray[np.float32]]:
+    """Train the epochs that are left; return the result, and the final probabilities (N, C) of all volumes."""
+    settings, device = trial.train, data.samples.device
+    precision = choose_precision(settings, device)
     optimiser = optimisers.build(model, settings)
     history = _history(directory, model, optimiser, device)
     events = EventFile(directory.path, _hyperparameters(trial))
@@ -114,11 +144,9 @@ def train(
 
     probability = predict_all(model, data, validated, settings, precision)
     result = result_of(data, probability, history)
-    result["duration_s"] = time.monotonic() - started
     events.final({key: value for key, value in result.items() if key.startswith("accuracy_")})
     events.close()
-    write_result(directory, data, labels, probability, result)
-    return result
+    return result, probability
 
 
 def _model(trial: Trial, data: TrialData, device: torch.device) -> nn.Module:

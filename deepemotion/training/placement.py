@@ -1,48 +1,29 @@
-"""Where a trial's volumes are while it trains: on the device, in the host's memory, or in their files."""
+"""Where a trial's volumes are kept while it trains: on the device, in the host's memory, or in their files."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Mapping
 from math import prod
-from pathlib import Path
 
 import torch
 
-from deepemotion.alignment.align import align
-from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import Grid
-from deepemotion.samples.load import common_mask, load
+from deepemotion.samples.load import common_mask
 from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.training import memory
 
 
-def place(
-    trial: Trial,
-    packed: Path,
-    labels: Labels,
-    device: torch.device,
-    log: Callable[[str], None],
-    memory_bytes: int | None = None,
-) -> Samples:
-    """Load a trial's samples, aligned if it says so, with batches on `device`; where they lie changes no bit of them.
+def most_bytes(trial: Trial, files: Mapping[str, SubjectFile], memory_bytes: int | None) -> int | None:
+    """Return how many bytes of volumes may be in the host's memory, where the trial may use `memory_bytes` in all.
 
-    Volumes that do not fit the host's `memory_bytes` beside all else stay in their files. Those that do not fit the
-    device stay in the host's memory. `log` is told. Aligned volumes exist nowhere but in memory, so there they are
-    kept. Raises UserError where the data does not fit the trial.
+    None: there is no limit. Aligned volumes exist nowhere but in memory, so there they are kept. Raises UserError where
+    the subjects' files do not fit each other.
     """
-    subjects = [*trial.subjects, *trial.unseen_subjects]
-    room = None
-    if memory_bytes is not None and trial.align.method == "none":
-        room = memory_bytes - _besides_volumes(trial, packed, subjects)
-    samples = align(load(packed, subjects, labels, trial.data, most_bytes=room), packed, trial, device, log)
-    resident = fits_device(samples, trial, device)
-    size = f"{samples.volume_bytes / 1e9:.2f} GB of volumes"
-    if samples.streamed:
-        log(f"{size} are streamed from their files: the trial may use {(memory_bytes or 0) / 1e9:.2f} GB of memory")
-    elif not resident:
-        log(f"{size} stay in the host's memory: they do not fit the GPU beside a step")
-    return samples.to(device, resident=resident)
+    if memory_bytes is None or trial.align.method != "none":
+        return None
+    grid = Grid.of(common_mask(files.values()), trial.data)
+    runs = sum(len(file.volumes_per_run) for file in files.values())
+    return memory_bytes - memory.besides_volumes(trial, prod(grid.shape), len(grid.voxels), runs)
 
 
 def fits_device(samples: Samples, trial: Trial, device: torch.device) -> bool:
@@ -55,11 +36,3 @@ def fits_device(samples: Samples, trial: Trial, device: torch.device) -> bool:
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)
     return samples.volume_bytes + step <= free
-
-
-def _besides_volumes(trial: Trial, packed: Path, subjects: list[str]) -> int:
-    with ExitStack() as opened:
-        files = [opened.enter_context(SubjectFile.of(packed, subject)) for subject in subjects]
-        grid = Grid.of(common_mask(files), trial.data)
-        runs = sum(len(file.volumes_per_run) for file in files)
-    return memory.besides_volumes(trial, prod(grid.shape), len(grid.voxels), runs)

@@ -1,20 +1,22 @@
 """What a trial trains and tests on: its volumes, and which rows of them are on which side."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from deepemotion.alignment.align import align
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
+from deepemotion.samples.load import load_opened
 from deepemotion.samples.permutation import permuted
 from deepemotion.samples.samples import Samples
 from deepemotion.scoring.audit import Audit
 from deepemotion.settings.schema import Trial
-from deepemotion.training.placement import place
+from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.training.placement import fits_device, most_bytes
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,17 @@ class TrialData:
     def load(
         cls,
         trial: Trial,
-        packed: Path,
+        files: Mapping[str, SubjectFile],
         labels: Labels,
         device: torch.device,
-        tell: Callable[[str], None],
+        log: Callable[[str], None],
         memory_bytes: int | None,
     ) -> "TrialData":
-        """Load, permute and split a trial's volumes; `tell` hears what is worth noting in its log.
+        """Load a trial's volumes as `load_samples` does, and split them.
 
         Raises UserError where the data does not fit the trial.
         """
-        samples = place(trial, packed, labels, device, tell, memory_bytes)
-        if trial.data.permutation:
-            samples.table = permuted(samples.table, trial.data)
+        samples = load_samples(trial, files, labels, device, log, memory_bytes)
         table = samples.table
         # Subjects that are trained on come first.
         n_seen = int(np.isin(table.subject, trial.subjects).sum())
@@ -74,3 +74,29 @@ class TrialData:
             audit = Audit.of(table.movie_time, table.label, self.training, self.unseen, len(self.classes))
             found |= audit.columns("unseen")
         return found
+
+
+def load_samples(
+    trial: Trial,
+    files: Mapping[str, SubjectFile],
+    labels: Labels,
+    device: torch.device,
+    log: Callable[[str], None],
+    memory_bytes: int | None = None,
+) -> Samples:
+    """Load a trial's samples, aligned and with permuted labels if it says so, with batches on `device`.
+
+    `files` are those of all its subjects. Where volumes are kept changes no bit of them: those that do not fit the
+    host's `memory_bytes` beside all else stay in their files, which must stay open then, and those that do not fit the
+    device stay in the host's memory. `log` is told. Raises UserError where the data does not fit the trial.
+    """
+    samples = load_opened(files, labels, trial.data, most_bytes=most_bytes(trial, files, memory_bytes))
+    samples = align(samples, files, trial, device, log)
+    samples = replace(samples, table=permuted(samples.table, trial.data))
+    resident = fits_device(samples, trial, device)
+    size = f"{samples.volume_bytes / 1e9:.2f} GB of volumes"
+    if samples.streamed:
+        log(f"{size} are streamed from their files: the trial may use {(memory_bytes or 0) / 1e9:.2f} GB of memory")
+    elif not resident:
+        log(f"{size} stay in the host's memory: they do not fit the GPU beside a step")
+    return samples.to(device, resident=resident)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepemotion.console import answer, say
+from deepemotion.console import answer, say, table
 from deepemotion.errors import UserError
 from launcher.planning.protocols import Protocol
 
@@ -139,6 +139,4 @@ def _table(trials: list["PlannedTrial"], run: "RunDirectory") -> str:
         memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
         state = run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, f"{len(trials)} trials"])
+    return f"{table(rows)}\n{len(trials)} trials"

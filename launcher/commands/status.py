@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepemotion.console import answer, say
+from deepemotion.console import answer, say, table
 
 if TYPE_CHECKING:
     from launcher.monitoring.status import TrialStatus
@@ -50,6 +50,4 @@ def _table(trials: Sequence["TrialStatus"]) -> str:
         accuracy = "" if one.accuracy is None else f"{100 * one.accuracy:.1f} %"
         epochs = f"{one.epochs}/{one.trial.trial.train.epochs}"
         rows.append((one.trial.name, one.state, epochs, accuracy, one.detail))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    padded = [[cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)] for row in rows]
-    return "\n".join("  ".join(row).rstrip() for row in padded)
+    return table(rows)

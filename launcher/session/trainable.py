@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from deepemotion.errors import UserError
-from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import Trial
-from deepemotion.training.checksums import data_digest
 from deepemotion.training.trial_directory import TrialDirectory
 
 
@@ -38,8 +36,8 @@ def run_trial(config: dict[str, Any]) -> None:
 
     try:
         trial = Trial.model_validate(config["trial"]["settings"])
-        _require_planned(trial, packed, labels, config["trial"]["data"])
-        result = train(trial, packed, labels, directory, report, config["trial"]["memory_limit"])
+        memory, planned = config["trial"]["memory_limit"], config["trial"]["data"]
+        result = train(trial, packed, labels, directory, report, memory, planned)
     except Exception as error:
         bad_input = isinstance(error, UserError)
         # Where the disk is full, the reason reaches the driver all the same.
@@ -51,11 +49,3 @@ def run_trial(config: dict[str, Any]) -> None:
     tune.report(
         {"epoch": result["epochs"], **{key: value for key, value in result.items() if isinstance(value, float)}}
     )
-
-
-def _require_planned(trial: Trial, packed: Path, labels: Path, planned: str) -> None:
-    """Raise UserError where the data is no longer what was planned: its results would count as those of the plan's."""
-    from deepemotion.training.checksums import data_checksums
-
-    if data_digest(data_checksums(trial, packed, Labels.read(labels))) != planned:
-        raise UserError(f"{labels} or the subjects in {packed} have changed since the trial was planned; launch again")

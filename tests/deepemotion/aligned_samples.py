@@ -6,8 +6,9 @@ import torch
 from deepemotion import config_files
 from deepemotion.alignment.align import align
 from deepemotion.labels.table import Labels
-from deepemotion.samples.load import load
+from deepemotion.samples.load import load_opened
 from deepemotion.settings.schema import make_trial, read_settings
+from deepemotion.subject_file.reader import open_subjects
 
 FOLD = 3
 CPU = torch.device("cpu")
@@ -22,8 +23,8 @@ def trial(*overrides, subjects=("01", "02"), unseen=("03",), method="srm"):
 def aligned(packed, labels, wanted, log=lambda line: None):
     """Return the samples of a trial, aligned."""
     labels = labels if isinstance(labels, Labels) else Labels.read(labels)
-    samples = load(packed, [*wanted.subjects, *wanted.unseen_subjects], labels, wanted.data)
-    return align(samples, packed, wanted, CPU, log)
+    with open_subjects(packed, wanted.all_subjects) as files:
+        return align(load_opened(files, labels, wanted.data), files, wanted, CPU, log)
 
 
 def dense(samples):

@@ -114,3 +114,17 @@ def test_no_arguments_show_the_help(run) -> None:
 def test_both_programs_show_the_version(lightly, module: str) -> None:
     shown = lightly(module, "--version")
     assert (shown.returncode, shown.stdout, shown.stderr) == (0, f"deepemotion {deepemotion.__version__}\n", "")
+
+
+def test_a_table_aligns_its_columns_and_leaves_nothing_behind_a_line():
+    rows = [("trial", "state", "detail"), ("sub-01", "done", ""), ("2", "failed", "a long reason")]
+    assert console.table(rows).splitlines() == [
+        "trial   state   detail",
+        "sub-01  done",
+        "2       failed  a long reason",
+    ]
+
+
+def test_a_table_of_one_column_or_of_nothing_but_its_header_is_printed():
+    assert console.table([("trial",), ("one",)]) == "trial\none"
+    assert console.table([("trial", "state")]) == "trial  state"

@@ -10,6 +10,7 @@ from deepemotion.alignment.moments import AlignedMoments
 from deepemotion.labels.table import Labels
 from deepemotion.samples.load import load
 from deepemotion.samples.volumes import Held
+from deepemotion.subject_file.reader import SubjectFile
 
 
 def test_no_two_films_are_in_memory_at_once(tiny_packed, tiny_labels, monkeypatch):
@@ -43,11 +44,12 @@ def test_memory_grows_with_voxels_times_volumes_not_voxels_squared(tiny_packed, 
         volumes=Held(torch.randint(-3000, 3000, (total, voxels), dtype=torch.int16)),
         **{name: torch.full((8, voxels), value) for name, value in wide.items()},
     )
-    monkeypatch.setattr(moments, "load", lambda *_, **__: big)
+    monkeypatch.setattr(moments, "load_opened", lambda *_, **__: big)
     sizes = []
     kept = moments.Samples.values
     monkeypatch.setattr(moments.Samples, "values", lambda *a: sizes.append(kept(*a)) or sizes[-1])
-    own = AlignedMoments.of("01", big, tiny_packed, trial())
+    with SubjectFile.of(tiny_packed, "01") as file:
+        own = AlignedMoments.of(file, big, trial())
     # Voxels by voxels would be 360 GB.
     assert own.gram(CPU).shape == (len(own.moment_T),) * 2
     assert max(x.numel() for x in sizes) <= total * moments.BLOCK_VOXELS

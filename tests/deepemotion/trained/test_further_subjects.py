@@ -29,7 +29,7 @@ def trained(folder, packed, labels, unseen=(), changes=()):
 def test_further_subjects_score_as_if_they_had_been_named(tiny_packed, tiny_labels, tmp_path, changes):
     named = trained(tmp_path / "named", tiny_packed, tiny_labels, ["02"], changes)
     alone = trained(tmp_path / "alone", tiny_packed, tiny_labels, (), changes)
-    (one,), table = further_subjects.test(alone, tiny_packed, tiny_labels, ["02"])
+    (one,), table = further_subjects.evaluate(alone, tiny_packed, tiny_labels, ["02"])
     expected = pd.read_parquet(named.predictions).query("split == 'unseen'").reset_index(drop=True)
     found = table.to_pandas()
     for column in ("run", "index_in_run", "label", "prediction"):
@@ -63,7 +63,7 @@ def test_a_subject_without_the_model_s_voxels_is_refused(tiny_packed, tiny_label
         mask[tuple(np.argwhere(mask)[0])] = False
         file["mask"][...] = mask
     with pytest.raises(UserError, match=r"sub-02\.h5: its mask lacks 1 of the voxels"):
-        further_subjects.test(directory, tmp_path, tiny_labels, ["02"])
+        further_subjects.evaluate(directory, tmp_path, tiny_labels, ["02"])
 
 
 def test_only_the_model_s_own_data_and_last_epoch_will_do(tiny_packed, tiny_labels, tmp_path):
@@ -75,8 +75,8 @@ def test_only_the_model_s_own_data_and_last_epoch_will_do(tiny_packed, tiny_labe
     with h5py.File(subject_path(other, "01"), "r+") as file:
         file.attrs["checksum"] = "of other volumes"
     with pytest.raises(UserError, match="sub-01 is not what it was trained on"):
-        further_subjects.test(directory, other, tiny_labels, ["02"])
+        further_subjects.evaluate(directory, other, tiny_labels, ["02"])
     last = directory.checkpoints / "last.pt"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"the last epoch cannot be read; delete result\.json and train again"):
-        further_subjects.test(directory, tiny_packed, tiny_labels, ["02"])
+        further_subjects.evaluate(directory, tiny_packed, tiny_labels, ["02"])

@@ -12,7 +12,7 @@ from deepemotion.labels.table import Labels
 from deepemotion.models.registry import build
 from deepemotion.samples.load import load
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.training import memory, placement
+from deepemotion.training import memory, placement, trial_data
 from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
@@ -36,7 +36,7 @@ def test_volumes_stay_on_a_device_that_has_room_for_them_and_a_step(tiny_packed,
 
 
 def test_volumes_that_a_device_has_no_room_for_are_staged_and_told(tiny_packed, tiny_labels, monkeypatch, tmp_path):
-    monkeypatch.setattr(placement, "fits_device", lambda *_: False)
+    monkeypatch.setattr(trial_data, "fits_device", lambda *_: False)
     staged, held = TrialDirectory(tmp_path / "staged"), TrialDirectory(tmp_path / "held")
     train(trial(), tiny_packed, tiny_labels, staged, lambda metrics: None)
     monkeypatch.undo()

@@ -6,13 +6,16 @@ from ray import tune
 from deepemotion import config_files
 from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import Trial, make_trial, read_settings
+from deepemotion.subject_file.reader import open_subjects
 from deepemotion.training.checksums import data_checksums, data_digest
 from deepemotion.training.trial_directory import TrialDirectory
 from launcher.session.trainable import TrialError, run_trial
 
 
 def digest(settings, packed, labels):
-    return data_digest(data_checksums(Trial.model_validate(settings), packed, Labels.read(labels)))
+    trial = Trial.model_validate(settings)
+    with open_subjects(packed, trial.all_subjects) as files:
+        return data_digest(data_checksums(trial, files, Labels.read(labels)))
 
 
 def test_data_that_changed_since_it_was_planned_fails_the_trial(tiny_packed, tiny_labels, tmp_path, monkeypatch):
