@@ -172,6 +172,13 @@ class ClusterProfile(Section):
 _KEYS = {field.alias or name for name, field in ClusterProfile.model_fields.items()}
 
 
+def required(on: str, cluster: str | None) -> str:
+    """Return the profile's name or path that `--cluster` gives. Raises UserError where it is missing with `--on`."""
+    if cluster is None:
+        raise UserError(f"--on {on}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml")
+    return cluster
+
+
 def read(name_or_path: str) -> ClusterProfile:
     """Read a profile: a file of that path, or one that ships in `configs/clusters`. Raises UserError: file and key."""
     path = config_files.find(name_or_path, "clusters")

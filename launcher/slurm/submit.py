@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import deepemotion
 from deepemotion.console import say
@@ -22,14 +21,15 @@ from launcher.slurm.cluster_profile import ClusterProfile
 from launcher.slurm.script import Script
 from launcher.slurm.submissions import Submission
 
-Mode = Literal["slurm", "slurm-array"]
-
 
 @dataclass(frozen=True)
 class Options:
-    """How to submit. `cluster` is a profile's name or path; `max_parallel` limits an array's running tasks."""
+    """How to submit: as an array, or as one job with Ray over its nodes.
 
-    mode: Mode
+    `cluster` is a profile's name or path; `max_parallel` limits an array's running tasks.
+    """
+
+    array: bool
     cluster: str
     trials_per_task: int = 1
     max_parallel: int | None = None
@@ -53,7 +53,7 @@ def target(options: Options, only_shown: bool = False) -> Target:
     if options.trials_per_task < 1 or (options.max_parallel is not None and options.max_parallel < 1):
         raise UserError("--trials-per-task and --max-parallel: give at least 1")
     profile = cluster_profile.read(options.cluster)
-    if options.mode == "slurm-array":
+    if options.array:
         profile = profile.model_copy(update={"nodes": 1})
     return Target(profile, site.largest_array(profile, only_shown))
 
@@ -71,7 +71,6 @@ def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, 
             say(f"{run.path}: {len(queued)} trials are with SLURM already: deepemotion-launch status {run.path}")
         if not wanted:
             return None
-        _warn_of_memory(trials, to)
         submission = _new(run, wanted, options)
         submissions.write(run, submission)
         write_token(submissions.token_file(run))
@@ -99,15 +98,13 @@ def _submitted(run: RunDirectory, script: Script, first: int, submission: Submis
         raise UserError(f"the first {first} tasks are submitted ({jobs}); {error}; retry submits the rest") from error
 
 
-def preview(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) -> str:
-    """Return the scripts that would be submitted. Raises UserError where the profile does not fit the cluster."""
-    to = target(options, only_shown=True)
-    _warn_of_memory(trials, to)
+def preview(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, to: Target) -> str:
+    """Return the scripts that would be submitted."""
     submission = _new(run, [trial.name for trial in trials], options, copy_code=False)
     return "\n\n".join(script.text() for _, script in scripts(run, submission, to))
 
 
-def _warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
+def warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
     """Say so where trials need more memory than the profile asks for; what a site gives without asking is unknown."""
     if to.profile.memory_mb is not None:
         warning = short_of_memory(trials, to.profile.memory_mb * 2**20)
@@ -144,7 +141,7 @@ def scripts(run: RunDirectory, submission: Submission, to: Target) -> list[tuple
     setup = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     if submission.snapshot:
         setup.append(f"export PYTHONPATH={shlex.quote(submission.snapshot)}")
-    if submission.mode == "slurm":
+    if not submission.array:
         return [(0, Script(name, shlex.join(words), to.profile, folder, setup))]
     count = len(submission.tasks)
     limit = to.max_array_size or count
@@ -161,8 +158,8 @@ def _new(run: RunDirectory, names: list[str], options: Options, copy_code: bool 
     size = options.trials_per_task
     return Submission(
         number=max((earlier.number for earlier in submissions.read(run)), default=0) + 1,
-        mode=options.mode,
-        tasks=[names] if options.mode == "slurm" else [names[i : i + size] for i in range(0, len(names), size)],
+        mode="slurm-array" if options.array else "slurm",
+        tasks=[names[i : i + size] for i in range(0, len(names), size)] if options.array else [names],
         cluster=str(Path(options.cluster).resolve()) if Path(options.cluster).is_file() else options.cluster,
         code=submissions.code_checksum(),
         snapshot=_snapshot(run) if options.snapshot and copy_code else None,
