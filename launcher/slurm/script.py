@@ -12,21 +12,23 @@ import submitit
 
 from deepemotion.errors import UserError
 from launcher.slurm.cluster_profile import ClusterProfile
+from launcher.slurm.exit_codes import KILLED_PATTERN, MAX_RESTARTS_AFTER_KILL, ExitCode
 
 # One step on the first node, with all that the job has there: SLURM's warnings reach steps, not the batch script.
 _STEP = 'srun --nodes=1 --ntasks=1 --relative=0 --overlap --cpus-per-task="$SLURM_CPUS_PER_TASK" --unbuffered'
-_AFTERWARDS = """\
+# What each code means: launcher.slurm.exit_codes.
+_AFTERWARDS = f"""\
 code=$?
 # By its own number: the last task of an array has the id of the array, all of which would be requeued.
-job="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
+job="${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"
 again=no
 case "$code" in
-    # The time limit is near, and epochs were won.
-    75) again=yes ;;
+    # The time limit is near, and at least one epoch finished.
+    {ExitCode.REQUEUE}) again=yes ;;
     # SIGTERM from SLURM, which requeues by itself: unless preemption leaves time to end, and the job would end with it.
-    143) [ "$(squeue --noheader --jobs="$job" --format=%T)" != RUNNING ] || again=yes ;;
+    {ExitCode.TERMINATED}) [ "$(squeue --noheader --jobs="$job" --format=%T)" != RUNNING ] || again=yes ;;
     # Killed by something else; not for ever.
-    129 | 1[3-9]? | 2??) [ "${SLURM_RESTART_COUNT:-0}" -ge 3 ] || again=yes ;;
+    {KILLED_PATTERN}) [ "${{SLURM_RESTART_COUNT:-0}}" -ge {MAX_RESTARTS_AFTER_KILL} ] || again=yes ;;
 esac
 [ "$again" = no ] || scontrol requeue "$job"
 exit "$code"
