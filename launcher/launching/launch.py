@@ -1,6 +1,7 @@
 """A launch: plan, skip what is done, run the rest, tabulate. The same launch again goes on where it stopped."""
 
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +55,9 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
 
 
 def conclude(job: Launch) -> int:
-    """Tell how the trials of a launch ended; return the exit code: 0 all done, 1 some failed, 130 some to go."""
+    """Say how the trials of a launch ended; return the exit code: 0 all done, 1 some failed, 130 some to go."""
     states = {trial.name: job.run.state(trial.name, running=()) for trial in job.trials}
-    counts = {state: list(states.values()).count(state) for state in ("done", "failed", "pending")}
+    counts = Counter(states.values())
     say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} to go")
     for name, state in states.items():
         if state == "failed":

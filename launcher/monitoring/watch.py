@@ -21,17 +21,17 @@ def watch(run: RunDirectory) -> bool:
     console = Console(stderr=True)
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            shown = told = ""
+            shown = problem = ""
             while True:
                 try:
                     trials = status.read(run)
                 except UserError as error:
                     # A controller that is busy for a moment is no reason to stop watching.
-                    if told != (told := str(error)):
-                        console.print(told, highlight=False, soft_wrap=True)
+                    if problem != (problem := str(error)):
+                        console.print(problem, highlight=False, soft_wrap=True)
                     time.sleep(_LOOK_EVERY_S)
                     continue
-                line, told = summary(trials), ""
+                line, problem = summary(trials), ""
                 if console.is_terminal:
                     live.update(_lines(trials, line), refresh=True)
                 elif line != shown:
@@ -47,12 +47,9 @@ def watch(run: RunDirectory) -> bool:
 
 def summary(trials: list[status.TrialStatus]) -> str:
     """Return the counts and the best accuracy so far in one line."""
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
-    parts = [f"{count} {state}" for state, count in counts.items()]
+    counts = status.count_states(trials)
     best = max((trial for trial in trials if trial.accuracy is not None), key=_accuracy, default=None)
-    return " · ".join([*parts, f"best {_accuracy(best):.3f} ({best.trial.name})"] if best else parts)
+    return counts if best is None else f"{counts} · best {_accuracy(best):.3f} ({best.trial.name})"
 
 
 def _accuracy(trial: status.TrialStatus) -> float:

@@ -2,6 +2,8 @@
 
 import io
 import os
+import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -41,7 +43,8 @@ class Script:
 
     `command` is shell text; `setup` are lines before the profile's own. `array` are sbatch's words for the indices,
     such as `0-19%4`, empty where a person will give them; `after` are ids of jobs that have to end well first.
-    `folder` takes logs and scripts; None is for scripts submitted by hand.
+    `folder` takes logs and scripts, and the job finds the programs of this environment; None is for scripts submitted
+    by hand, from a shell that finds them.
     """
 
     name: str
@@ -63,14 +66,17 @@ class Script:
             with _outside_of_jobs(), redirect_stderr(io.StringIO()):
                 return self._executor().send(self._step())
         except submitit.core.utils.FailedJobError as error:
-            said = str(error).strip() or "no reason given"
-            reason = next((line for line in said.splitlines() if "error:" in line), said.splitlines()[-1])
+            lines = (str(error).strip() or "no reason given").splitlines()
+            reason = next((line for line in lines if "error:" in line), lines[-1])
             raise UserError(f"sbatch refuses the job: {reason.removeprefix('sbatch: error: ')}") from error
         except FileNotFoundError:
             raise UserError("sbatch is not here: submit from a login node of the cluster") from None
 
     def _step(self) -> str:
         return f"{_STEP} {self.command}"
+
+    def _path(self) -> list[str]:
+        return [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"] if self.folder else []
 
     def _executor(self) -> "_Executor":
         executor = _Executor(self.folder or Path())
@@ -88,7 +94,7 @@ class Script:
             **{
                 **profile,
                 "job_name": self.name,
-                "setup": [*self.setup, *self.profile.setup_lines()],
+                "setup": [*self._path(), *self.setup, *self.profile.setup_lines()],
                 "teardown": _AFTERWARDS.splitlines(),
                 "use_srun": False,
                 "stderr_to_stdout": True,
@@ -96,6 +102,17 @@ class Script:
             }
         )
         return executor
+
+
+def split_array(count: int, limit: int | None, max_parallel: int | None) -> list[tuple[range, str]]:
+    """Return the tasks of each array for `count` tasks, and sbatch's words for its indices, which begin at 0.
+
+    `limit` is the site's MaxArraySize, None where one array takes them all; `max_parallel` limits running tasks.
+    """
+    starts = range(0, count, limit or max(count, 1))
+    parts = [range(first, min(first + starts.step, count)) for first in starts]
+    parallel = f"%{max_parallel}" if max_parallel else ""
+    return [(part, f"0-{len(part) - 1}{parallel}") for part in parts]
 
 
 @contextmanager

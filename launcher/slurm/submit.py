@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from launcher.session.private_ray import write_token
 from launcher.session.resources import short_of_memory
 from launcher.slurm import cluster_profile, queue, site, submissions
 from launcher.slurm.cluster_profile import ClusterProfile
-from launcher.slurm.script import Script
+from launcher.slurm.script import Script, split_array
 from launcher.slurm.submissions import Submission
 
 
@@ -138,19 +137,14 @@ def scripts(run: RunDirectory, submission: Submission, to: Target) -> list[tuple
     """Return the submission's job scripts, each with its first task: more than one where an array exceeds the limit."""
     name, folder = f"de-{run.path.name}", run.slurm.resolve()
     words = ["deepemotion-launch", "work", str(run.path.resolve()), "--submission", str(submission.number)]
-    setup = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
-    if submission.snapshot:
-        setup.append(f"export PYTHONPATH={shlex.quote(submission.snapshot)}")
+    setup = [f"export PYTHONPATH={shlex.quote(submission.snapshot)}"] if submission.snapshot else []
     if not submission.array:
         return [(0, Script(name, shlex.join(words), to.profile, folder, setup))]
-    count = len(submission.tasks)
-    limit = to.max_array_size or count
     made = []
-    for first in range(0, count, limit):
-        last = min(count - first, limit) - 1
-        parallel = f"%{submission.max_parallel}" if submission.max_parallel else ""
+    for tasks, array in split_array(len(submission.tasks), to.max_array_size, submission.max_parallel):
+        first = tasks.start
         command = shlex.join([*words, *(["--first-task", str(first)] if first else [])])
-        made.append((first, Script(name, command, to.profile, folder, setup, array=f"0-{last}{parallel}")))
+        made.append((first, Script(name, command, to.profile, folder, setup, array=array)))
     return made
 
 

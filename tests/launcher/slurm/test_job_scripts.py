@@ -67,7 +67,8 @@ def test_every_key_of_the_example_profile_reaches_the_script():
         assert f"#SBATCH {line}" in text.splitlines()
     assert "wckey" not in text
     setup = text.partition("# setup")[2].partition("# command")[0].split("\n")
-    assert setup[1:3] == ["export HDF5_USE_FILE_LOCKING=FALSE", "module load python/3.11"]
+    assert setup[1].startswith("export PATH=")
+    assert setup[2:4] == ["export HDF5_USE_FILE_LOCKING=FALSE", "module load python/3.11"]
 
 
 def run_script(tmp_path, code, restarts=0, command="true", state="COMPLETING", **environment):
