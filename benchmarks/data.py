@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion import simulation
 from deepemotion.dataset import Dataset, FilePatterns, Segment
 from deepemotion.labels import table
 from deepemotion.labels.table import Labels
 from deepemotion.simulation import brain
+from deepemotion.simulation.folder import simulate
+from deepemotion.simulation.parameters import Parameters
 from deepemotion.subject_file.format import RunRecord, Source
 from deepemotion.subject_file.options import Compression, NanRule
 from deepemotion.subject_file.reader import SubjectFile, subject_path
@@ -32,8 +33,8 @@ def shape(quick: bool) -> Shape:
 def simulated(size: Shape, volumes: tuple[int, ...], subjects: int = 1, signal: float = 1.0) -> Path:
     """Return the root of a simulated dataset of eight runs."""
     name = "-".join(map(str, (*size, *volumes, subjects, f"{signal:g}")))
-    parameters = simulation.Parameters(subjects=subjects, shape=size, volumes_per_run=volumes, signal=signal)
-    simulation.simulate(FOLDER / f"simulated-{name}", parameters, jobs=1)
+    parameters = Parameters(subjects=subjects, shape=size, volumes_per_run=volumes, signal=signal)
+    simulate(FOLDER / f"simulated-{name}", parameters, jobs=1)
     return FOLDER / f"simulated-{name}"
 
 

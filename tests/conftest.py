@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deepemotion import simulation
 from deepemotion.labels.table import Labels
+from deepemotion.simulation.folder import simulate
+from deepemotion.simulation.parameters import Parameters
 
 # A shell that starts the tests in the background makes them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -32,8 +33,8 @@ def shared_annotations() -> Path:
 def tiny_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the root of a simulated dataset (3 subjects, 8 runs of 20 volumes) with a strong signal. Read it only."""
     root = tmp_path_factory.mktemp("simulated") / "tiny"
-    parameters = simulation.Parameters(subjects=3, shape=(12, 14, 10), volumes_per_run=20, signal=5.0)
-    simulation.simulate(root, parameters, jobs=1)
+    parameters = Parameters(subjects=3, shape=(12, 14, 10), volumes_per_run=20, signal=5.0)
+    simulate(root, parameters, jobs=1)
     return root
 
 

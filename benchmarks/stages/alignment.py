@@ -18,13 +18,15 @@ import torch
 
 from benchmarks import child, data
 from benchmarks.stage import Stage, at_least, at_most, stage
-from deepemotion import config_files, simulation
+from deepemotion import config_files
 from deepemotion.alignment.align import align
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
-from deepemotion.samples.samples import load
+from deepemotion.samples.load import load
 from deepemotion.settings.schema import make_trial, read_settings
+from deepemotion.simulation.folder import simulate
+from deepemotion.simulation.parameters import Parameters
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
@@ -51,10 +53,10 @@ KEYS = ["kind", "model", "method", "features", "seed"]
 def dataset(seed: int, idiosyncrasy: float, signal: float, folder: Path) -> tuple[Path, Path, list[str]]:
     """Simulate, label and pack; return the packed folder, the labels' file and the subjects."""
     root, packed, labels = folder / "dataset", folder / "packed", folder / "labels.tsv"
-    parameters = simulation.Parameters(
+    parameters = Parameters(
         subjects=SUBJECTS, shape=(20, 26, 8), signal=signal, idiosyncrasy=idiosyncrasy, seed=2000 + seed
     )
-    simulation.simulate(root, parameters, jobs=1)
+    simulate(root, parameters, jobs=1)
     label(root / "annotations", str(root / "dataset.yaml"), "interval", labels, observers="av")
     described = Dataset.of_folder(root)
     for subject in described.subjects:

@@ -14,11 +14,13 @@ import pandas as pd
 
 from benchmarks import data
 from benchmarks.stage import Stage, at_least, stage
-from deepemotion import config_files, simulation
+from deepemotion import config_files
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.schema import make_trial, read_settings
+from deepemotion.simulation.folder import simulate
+from deepemotion.simulation.parameters import Parameters
 from deepemotion.trained import explanation, saliency
 from deepemotion.trained.explanation import Options
 from deepemotion.trained.trained import load_trained
@@ -47,10 +49,8 @@ def overlaps(seed: int, quick: bool, folder: Path) -> list[dict[str, Any]]:
     """Simulate, label and pack a subject, train each model on true and permuted labels, and map it."""
     root, packed, labels = folder / "dataset", folder / "packed", folder / "labels.tsv"
     shape = (12, 14, 10) if quick else (24, 32, 16)
-    parameters = simulation.Parameters(
-        subjects=1, shape=shape, volumes_per_run=20 if quick else 50, signal=SIGNAL, seed=seed
-    )
-    simulation.simulate(root, parameters, jobs=1)
+    parameters = Parameters(subjects=1, shape=shape, volumes_per_run=20 if quick else 50, signal=SIGNAL, seed=seed)
+    simulate(root, parameters, jobs=1)
     label(root / "annotations", str(root / "dataset.yaml"), "interval", labels, observers="av")
     pack_subject(PackRequest(Dataset.of_folder(root), root, "01", packed))
     rows = []

@@ -16,11 +16,13 @@ from scipy import stats
 
 from benchmarks import data
 from benchmarks.stage import Stage, at_most, stage
-from deepemotion import config_files, simulation
+from deepemotion import config_files
 from deepemotion.commands.label import label
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.schema import make_trial, read_settings
+from deepemotion.simulation.folder import simulate
+from deepemotion.simulation.parameters import Parameters
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
@@ -37,11 +39,9 @@ SETTINGS = ("model.name=linear", "train.epochs=3", "split.folds=2", "split.block
 def dataset(seed: int, signal: float, folder: Path) -> tuple[Path, Path]:
     """Simulate, label and pack one subject; return the packed folder and the labels' file."""
     packed, labels = folder / "packed", folder / "labels.tsv"
-    parameters = simulation.Parameters(
-        subjects=1, shape=(12, 14, 10), volumes_per_run=50, signal=signal, seed=1000 + seed
-    )
+    parameters = Parameters(subjects=1, shape=(12, 14, 10), volumes_per_run=50, signal=signal, seed=1000 + seed)
     root = folder / "dataset"
-    simulation.simulate(root, parameters, jobs=1)
+    simulate(root, parameters, jobs=1)
     label(root / "annotations", str(root / "dataset.yaml"), "interval", labels, observers="av")
     described = Dataset.of_folder(root)
     pack_subject(PackRequest(described, root, described.subjects[0], packed))

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
-from deepemotion.samples.samples import Samples, load
+from deepemotion.samples.load import load
+from deepemotion.samples.samples import Samples
 from deepemotion.samples.timing import outside_overlaps
 from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import Trial

@@ -19,8 +19,8 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="A .parquet file for the predictions.")] = None,
 ) -> None:
     """Test a finished model on further subjects, at the moments of the movie that it was not trained on."""
-    from deepemotion.dataset import parse_subjects
     from deepemotion.labels.table import Labels
+    from deepemotion.settings.subjects import parse_subjects
     from deepemotion.subject_file.reader import find_subjects
     from deepemotion.training.trial_directory import TrialDirectory
 

@@ -35,8 +35,8 @@ def explain(
     """
     from deepemotion.labels.table import Labels
     from deepemotion.subject_file.reader import find_subjects
-    from deepemotion.training.data_sources import Sources, find_trial, is_run
-    from deepemotion.training.trial_directory import TrialDirectory
+    from deepemotion.training.data_sources import Sources
+    from deepemotion.training.trial_directory import TrialDirectory, find_trial, is_run
 
     if trial is None:
         if is_run(folder):

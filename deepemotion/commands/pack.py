@@ -26,9 +26,10 @@ def pack(
     """Pack subjects; what is there and up to date is skipped, and only runs that changed are read again."""
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: give at least 1")
-    from deepemotion.dataset import Dataset, parse_subjects
+    from deepemotion.dataset import Dataset
     from deepemotion.packing.subject import PackRequest
     from deepemotion.packing.workers import pack_all
+    from deepemotion.settings.subjects import parse_subjects
     from deepemotion.subject_file import kernels
 
     described = Dataset.of_folder(dataset, description)

@@ -25,10 +25,11 @@ def simulate(
     jobs: Annotated[int | None, typer.Option(help="Processes to use.", show_default="all CPUs")] = None,
 ) -> None:
     """Simulate a dataset like StudyForrest's, with known emotions and networks."""
-    from deepemotion import simulation
+    from deepemotion.simulation.folder import simulate as simulate_folder
+    from deepemotion.simulation.parameters import Parameters
 
     volumes = _numbers("volumes-per-run", volumes_per_run)
-    parameters = simulation.Parameters(
+    parameters = Parameters(
         subjects=subjects,
         shape=_numbers("shape", shape),
         volumes_per_run=volumes[0] if len(volumes) == 1 else volumes,
@@ -36,7 +37,7 @@ def simulate(
         idiosyncrasy=idiosyncrasy,
         seed=seed,
     )
-    simulation.simulate(out, parameters, jobs=jobs if jobs is not None else len(os.sched_getaffinity(0)))
+    simulate_folder(out, parameters, jobs=jobs if jobs is not None else len(os.sched_getaffinity(0)))
 
 
 def _numbers(option: str, text: str) -> tuple[int, ...]:

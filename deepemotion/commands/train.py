@@ -24,16 +24,16 @@ def train(
 ) -> None:
     """Train one model and predict every labelled volume; the same result as the same trial of an experiment."""
     from deepemotion import config_files
-    from deepemotion.dataset import parse_subjects
     from deepemotion.settings.schema import make_trial, read_settings
+    from deepemotion.settings.subjects import parse_subjects
     from deepemotion.training.trial_directory import TrialDirectory
 
     settings = read_settings(config_files.find(config), set_ or [])
     trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
     _refuse(trial, data, labels)
+    from deepemotion.machine import available_memory
     from deepemotion.training.loop import Metrics
     from deepemotion.training.loop import train as train_model
-    from deepemotion.training.memory import available_memory
 
     def show(metrics: Metrics) -> None:
         say(

@@ -5,11 +5,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from deepemotion.figures.style import OKABE_ITO, save
+from deepemotion.figures.style import OKABE_ITO
 from deepemotion.labels.statistics import LabelStatistics
 from deepemotion.labels.table import NONE
-
-__all__ = ["draw", "save"]
 
 # For NONE.
 _GREY = "#BBBBBB"

@@ -1,4 +1,4 @@
 """From observers' annotations to labels.tsv: the emotion of every second of the movie.
 
-From outside: `table.Labels` to read and write labels.tsv, `annotations`, `rules` and `consensus` to make it.
+From outside: `table.Labels` reads labels.tsv, `pipeline.make_labels` makes it from annotations.
 """

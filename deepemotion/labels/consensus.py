@@ -16,7 +16,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Grid:
+class TimeGrid:
     """Uniform movie times start, start + step, ...: `count` of them, in seconds."""
 
     start: float
@@ -24,7 +24,7 @@ class Grid:
     count: int
 
     @classmethod
-    def of_movie(cls, dataset: Dataset, rule: Rule) -> "Grid":
+    def of_movie(cls, dataset: Dataset, rule: Rule) -> "TimeGrid":
         """Lay the grid from the movie's start to its end or the rule's grid end, whichever comes first; step = TR."""
         start = dataset.segments[0].start
         end = max(segment.end for segment in dataset.segments)
@@ -66,7 +66,7 @@ class Consensus:
     """(N, C) share of observers that gave the class."""
 
 
-def labels_given(observers: dict[str, list[Event]], grid: Grid, rule: Rule) -> NDArray[np.bool_]:
+def labels_given(observers: dict[str, list[Event]], grid: TimeGrid, rule: Rule) -> NDArray[np.bool_]:
     """Return (O, N, L): did observer o give label l at movie time n? Labels in the order of `rule.class_of`.
 
     A row with several labels gives each of them. With `rule.characters`, one event per observer and time counts: that

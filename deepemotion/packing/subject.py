@@ -2,27 +2,23 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Lock
-from typing import Any
 
 import numpy as np
-from isal import isal_zlib
-from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.packing.inputs import check_length, common_space, is_unchanged, source
-from deepemotion.packing.nifti import NiftiHeader, VolumeStream, read_header
-from deepemotion.subject_file.format import Header, RunRecord
-from deepemotion.subject_file.kernels import Segments, gather
+from deepemotion.packing.nifti import read_header
+from deepemotion.packing.run import copy_run, read_run
+from deepemotion.packing.threads import for_each_run
+from deepemotion.subject_file.format import Header
+from deepemotion.subject_file.kernels import Segments
 from deepemotion.subject_file.options import Compression, NanRule
-from deepemotion.subject_file.quantisation import encode
 from deepemotion.subject_file.reader import NotASubjectFileError, SubjectFile, subject_path
-from deepemotion.subject_file.writer import Layout, RunWriter, new_subject_file
+from deepemotion.subject_file.writer import Layout, new_subject_file
 
 
 @dataclass(frozen=True)
@@ -93,11 +89,11 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
 
             def write(run: int, tick: Callable[[], None]) -> None:
                 if there and run in unchanged:
-                    _copy_run(there, unchanged[run], writer.run(run), tick)
+                    copy_run(there, unchanged[run], writer.run(run), tick)
                 else:
-                    _read_run(run, headers[run], inside, request.nan, writer.run(run), tick)
+                    read_run(run, headers[run], inside, request.nan, writer.run(run), tick)
 
-            _for_each(list(runs), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
+            for_each_run(list(runs), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
             written = writer.finish()
     finally:
         if there:
@@ -144,96 +140,3 @@ def _check_space(request: PackRequest, volumes: int, voxels: int) -> None:
 def _size(count: int) -> str:
     size, unit = next(((s, unit) for s, unit in ((1e9, "GB"), (1e6, "MB")) if count >= s), (1e3, "kB"))
     return f"{count / size:.2f} {unit}"
-
-
-class _Stopped(Exception):  # noqa: N818  (no error: it unwinds a run because of another one's)
-    """Another run failed."""
-
-
-def _for_each(
-    runs: Sequence[int],
-    write: Callable[[int, Callable[[], None]], None],
-    threads: int,
-    on_volume: Callable[[], None],
-) -> None:
-    """Call `write(run, tick)` for each run, in as many threads; `tick` is to be called after each volume.
-
-    Decompressing, masking and writing leave Python's lock to others. The first failure stops the other runs too.
-    """
-    stopped, counting = Event(), Lock()
-
-    def tick() -> None:
-        if stopped.is_set():
-            raise _Stopped
-        with counting:
-            on_volume()
-
-    with ThreadPoolExecutor(threads) as pool:
-        tasks = [pool.submit(write, run, tick) for run in runs]
-        try:
-            done, _ = wait(tasks, return_when=FIRST_EXCEPTION)
-            for task in tasks:
-                if task in done:
-                    task.result()
-        finally:
-            stopped.set()
-            pool.shutdown(cancel_futures=True)
-
-
-def _read_run(
-    run: int,
-    header: NiftiHeader,
-    inside: Segments,
-    nan: NanRule,
-    writer: RunWriter,
-    tick: Callable[[], None],
-) -> None:
-    lossless = header.dtype == np.dtype("<i2")
-    values: NDArray[Any] = np.empty(writer.room().shape, header.dtype)
-    stream = VolumeStream(header)
-    not_finite, largest_error = 0, 0.0
-    for volume in stream:
-        if lossless:
-            values = writer.room()
-        gather(volume, inside, values)
-        # The next volume takes its memory, which is in the processor's cache.
-        del volume
-        if header.dtype.kind == "f":
-            wrong = ~np.isfinite(values)
-            not_finite += int(np.count_nonzero(wrong))
-            # Zero in physical units, as far as the header's scale can say it.
-            values[wrong] = -header.intercept / header.slope
-        if lossless:
-            writer.add_volume(values, header.slope, header.intercept)
-        else:
-            stored, slope, intercept, error = encode(values)
-            writer.add_volume(stored, slope * header.slope, intercept * header.slope + header.intercept)
-            largest_error = max(largest_error, abs(header.slope) * error)
-        tick()
-    if not_finite and nan is NanRule.FAIL:
-        raise UserError(
-            f"{header.path}: {not_finite} voxels inside the mask are NaN or infinite;"
-            " correct the file, or pack them as zero with --nan zero"
-        )
-    writer.end(
-        RunRecord(
-            run=run,
-            volumes=header.volumes,
-            source=source(header.path, stream.crc32),
-            dtype=header.dtype.name,
-            slope=header.slope,
-            intercept=header.intercept,
-            largest_error=largest_error,
-            not_finite=not_finite,
-        )
-    )
-
-
-def _copy_run(there: SubjectFile, record: RunRecord, writer: RunWriter, tick: Callable[[], None]) -> None:
-    for row in np.flatnonzero(there.run == record.run):
-        volume = there.read(np.array([row]))[0]
-        if isal_zlib.crc32(volume) != there.crc32[row]:
-            raise UserError(f"{there.path}: volume {row} is damaged; delete the file and pack the subject again")
-        writer.add_volume(volume, *there.scale[row])
-        tick()
-    writer.end(record)

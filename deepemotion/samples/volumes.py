@@ -4,7 +4,7 @@ Shape suffixes: N volumes, V voxels, B a batch.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from deepemotion.samples.volume_reader import VolumeReader
 
 # Batches that are being read while one is used, each by a thread of its own: enough to have many requests under way on
 # a slow file system, and few beside what a step's activations take.
@@ -67,6 +69,26 @@ class HostMemory:
         """Copy the volumes `rows` into `out`."""
         # Checking the indices would make NumPy fill a copy of `out` first.
         np.take(self.volumes_NV.numpy(), rows, axis=0, out=out, mode="clip")
+
+
+class SubjectFiles:
+    """A store in the subjects' files, for trials that are larger than their memory.
+
+    It has the labelled volumes of several subjects: those of the first reader first, as its `rows` has them.
+    """
+
+    def __init__(self, readers: Sequence[VolumeReader], rows: Sequence[NDArray[np.int64]], voxels: int) -> None:
+        self._readers = readers
+        self._rows = rows
+        self._end_S = np.cumsum([len(one) for one in rows])
+        self.voxels = voxels
+
+    def fill(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> None:
+        """Read the volumes `rows` into `out`. Raises UserError where a file is damaged."""
+        for i, (row, subject) in enumerate(zip(rows, np.searchsorted(self._end_S, rows, side="right"), strict=True)):
+            own = self._rows[subject]
+            which = row - (self._end_S[subject] - len(own))
+            self._readers[subject].read(own[which : which + 1], out[i : i + 1])
 
 
 class Staged:

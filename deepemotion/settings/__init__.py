@@ -1,4 +1,5 @@
 """A trial's settings, their YAML and overrides, and the rules between them.
 
-From outside: `schema` for the settings, `rules` for what refuses a combination.
+From outside: `schema` for the settings, `rules` for what refuses a combination, `overrides` and `subjects` for the
+words of a command line.
 """

@@ -1,14 +1,14 @@
 """Everything that determines one training's result, as a schema: data, split, model, training, and its subjects."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 import pydantic
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from deepemotion import config_files
-from deepemotion.errors import UserError, from_validation
+from deepemotion.errors import from_validation
+from deepemotion.settings.overrides import apply_overrides
 
 
 class Section(BaseModel):
@@ -147,34 +147,3 @@ def read_settings(config: Path, overrides: list[str]) -> TrialSettings:
         return TrialSettings.model_validate({key: value for key, value in content.items() if key in wanted})
     except pydantic.ValidationError as error:
         raise from_validation(error, config, TrialSettings, overrides) from error
-
-
-def apply_overrides(content: dict[str, Any], overrides: list[str], where: Path) -> dict[str, Any]:
-    """Return `content` with each `section.key=value` set; values are read as YAML. Raises UserError for other forms."""
-    result = {key: dict(value) if isinstance(value, dict) else value for key, value in content.items()}
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        section, dot, name = key.strip().partition(".")
-        if not (equals and dot and section and name):
-            raise UserError(f"--set {override}: write it as section.key=value, for instance train.epochs=10")
-        target = result.setdefault(section, {})
-        if not isinstance(target, dict):
-            raise UserError(f"--set {override}: {section} in {where} is no section of keys")
-        target[name] = parse_value(text)
-    return result
-
-
-def parse_value(text: str) -> Any:
-    """Read a value as YAML, and `1e-4`, which YAML 1.1 takes for a string, as a number."""
-    try:
-        return float(text) if _is_exponent(text) else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{text!r}: not a value; write it as in YAML: 3, 1e-4, zscore, [1, 2]") from error
-
-
-def _is_exponent(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "e" in text.lower() and any(character.isdigit() for character in text)

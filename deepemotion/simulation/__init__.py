@@ -1,6 +1,4 @@
-"""Simulates a StudyForrest-shaped dataset: the real one's file tree and formats, with known emotions and networks."""
+"""Simulates a StudyForrest-shaped dataset: the real one's file tree and formats, with known emotions and networks.
 
-from deepemotion.simulation.folder import simulate
-from deepemotion.simulation.parameters import Parameters
-
-__all__ = ["Parameters", "simulate"]
+From outside: `folder.simulate` writes a dataset of `parameters.Parameters`.
+"""

@@ -1,21 +1,16 @@
 """Writes a packed subject file, volume by volume; docs/subject-file.md describes the format."""
 
-import errno
-import fcntl
 import importlib.metadata
-import os
-import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import numpy as np
-from isal import isal_zlib
 from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
@@ -31,8 +26,10 @@ from deepemotion.subject_file.format import (
     content_checksum,
 )
 from deepemotion.subject_file.options import Compression, NanRule
-from deepemotion.subject_file.run_statistics import BLOCK, RunStatistics
+from deepemotion.subject_file.run_statistics import BLOCK
+from deepemotion.subject_file.run_writer import RunWriter
 from deepemotion.subject_file.uncached_file import PAGE, UncachedFile
+from deepemotion.subject_file.unfinished import cause, lock, remove_abandoned
 
 # Whatever has 64 KiB or more, the volumes above all, begins with a page.
 _ALIGNED = {"alignment_threshold": 1 << 16, "alignment_interval": PAGE}
@@ -74,7 +71,7 @@ class SubjectWriter:
         self._scale = np.zeros((total, 2))
         self._ended: dict[int, tuple[RunRecord, dict[str, NDArray[np.float32]]]] = {}
 
-    def run(self, number: int) -> "RunWriter":
+    def run(self, number: int) -> RunWriter:
         """Return the writer of a run of the layout, for one thread; runs may be written at the same time."""
         runs = list(self._layout.runs)
         first = sum(self._layout.runs[before] for before in runs[: runs.index(number)])
@@ -148,68 +145,16 @@ class SubjectWriter:
         return header
 
 
-class RunWriter:
-    """Takes the volumes of one run in order, and then its record; gathers its statistics."""
-
-    def __init__(self, subject: SubjectWriter, first_row: int) -> None:
-        self._subject = subject
-        self._row = first_row
-        self._statistics = RunStatistics(subject.voxels)
-        # While the volumes in one are being written the next ones come into the other.
-        self._memory = [np.empty(BLOCK * subject.voxels + PAGE // 2, "<i2") for _ in range(2)]
-        self._block = subject.room(self._memory[0], first_row)
-        self._scale = np.empty((BLOCK, 2))
-        self._crc32 = np.empty(BLOCK, np.uint32)
-        self._waiting = 0
-        self._written: Future[None] | None = None
-
-    def room(self) -> NDArray[np.int16]:
-        """Return where the next volume (V,) may be put together before it is added: so it need not be copied."""
-        room: NDArray[np.int16] = self._block[self._waiting]
-        return room
-
-    def add_volume(self, stored: NDArray[np.int16], slope: float, intercept: float) -> None:
-        """Append a volume (V,), in its `room()` or anywhere; physical value = slope * stored + intercept."""
-        room = self.room()
-        if not np.may_share_memory(stored, room):
-            room[:] = stored
-        self._crc32[self._waiting] = isal_zlib.crc32(room)
-        self._scale[self._waiting] = slope, intercept
-        self._waiting += 1
-        if self._waiting == BLOCK:
-            self._write()
-
-    def end(self, record: RunRecord) -> None:
-        """Close the run: `record` says where its volumes came from."""
-        if self._waiting:
-            self._write()
-        self._wait()
-        self._subject.end_run(record, self._statistics.result())
-
-    def _write(self) -> None:
-        volumes, scale = self._block[: self._waiting], self._scale[: self._waiting]
-        self._wait()
-        self._written = self._subject.write(self._row, volumes, scale, self._crc32[: self._waiting])
-        self._statistics.add(volumes, scale)
-        self._row, self._waiting = self._row + self._waiting, 0
-        self._memory.reverse()
-        self._block = self._subject.room(self._memory[0], self._row)
-
-    def _wait(self) -> None:
-        if self._written is not None:
-            self._written.result()
-
-
 @contextmanager
 def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
     """Give a writer of `path`, which appears when the block ends well; else nothing of it stays.
 
     Raises UserError where the file cannot be written, a full disk included.
     """
-    _remove_abandoned(path)
+    remove_abandoned(path)
     # Held until after the renaming, so that another process never takes the finished file for an abandoned one.
     with ExitStack() as held, atomic_path(path) as temporary:
-        _lock(held.enter_context(temporary.open("rb")))
+        lock(held.enter_context(temporary.open("rb")))
         try:
             with (
                 h5py.File(temporary, "w", libver="v110", locking=False, rdcc_nbytes=0, **_ALIGNED) as file,
@@ -218,34 +163,7 @@ def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
             ):
                 yield SubjectWriter(file, layout, volumes, writing)
         except (OSError, RuntimeError) as error:
-            raise UserError(f"{path}: cannot write: {_cause(error)}") from error
-
-
-def _cause(error: Exception) -> str:
-    # HDF5 tells the system's reason inside a long text only.
-    told = re.search(r"errno = (\d+)", str(error))
-    number = int(told[1]) if told else getattr(error, "errno", None)
-    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{os.strerror(number)}; free some space, or choose another --out"
-    return os.strerror(number) if number else str(error).splitlines()[0]
-
-
-def _remove_abandoned(path: Path) -> None:
-    """Remove what killed packings of this file left: temporaries that no living process holds."""
-    for partial in path.parent.glob(f".partial-*-{path.name}"):
-        # Gone meanwhile, or a colleague's: not ours to remove.
-        with suppress(OSError), partial.open("rb") as file:
-            if _lock(file):
-                partial.unlink()
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Lock a file if nobody holds it. Some shared file systems have no locks: then nothing counts as abandoned."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+            raise UserError(f"{path}: cannot write: {cause(error)}") from error
 
 
 def _make_volumes(file: h5py.File, total: int, voxels: int, compression: Compression) -> h5py.Dataset:

@@ -13,15 +13,16 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
 from deepemotion.samples.grid import Grid
-from deepemotion.samples.samples import Samples, SampleTable, common_mask, load
+from deepemotion.samples.load import common_mask, load
+from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.samples.splits import Audit
 from deepemotion.scoring import predictions, score
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.trained.trained import load_model, require_data
-from deepemotion.training.loop import choose_device, choose_precision
+from deepemotion.training.checksums import data_checksums
+from deepemotion.training.device import choose_device, choose_precision
 from deepemotion.training.placement import fits_device
-from deepemotion.training.trial_data import data_checksums
 from deepemotion.training.trial_directory import TrialDirectory
 
 SIDE = "unseen"

@@ -12,15 +12,15 @@ from torch import nn
 
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
+from deepemotion.machine import available_memory
 from deepemotion.models import registry
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import Trial
 from deepemotion.training.checkpoints import Checkpoints
-from deepemotion.training.loop import choose_device
-from deepemotion.training.memory import available_memory
+from deepemotion.training.checksums import data_checksums
+from deepemotion.training.device import choose_device
 from deepemotion.training.placement import place
-from deepemotion.training.trial_data import data_checksums
 from deepemotion.training.trial_directory import TrialDirectory
 
 

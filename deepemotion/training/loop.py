@@ -18,15 +18,16 @@ from deepemotion.labels.table import Labels
 from deepemotion.models import registry
 from deepemotion.models.linear import LinearModel
 from deepemotion.scoring import score
-from deepemotion.settings.rules import refuse_device
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
 from deepemotion.training import checkpoints, malloc, optimisers
-from deepemotion.training import result as conclusion
 from deepemotion.training.augmentation import Augmentation
 from deepemotion.training.checkpoints import Checkpoints
+from deepemotion.training.checksums import data_checksums
+from deepemotion.training.device import choose_device, choose_precision
 from deepemotion.training.event_file import EventFile
 from deepemotion.training.losses import Loss
-from deepemotion.training.trial_data import TrialData, data_checksums
+from deepemotion.training.result import predict_all, result_of, write_result
+from deepemotion.training.trial_data import TrialData
 from deepemotion.training.trial_directory import TrialDirectory
 
 Metrics = dict[str, float]
@@ -111,28 +112,13 @@ def train(
         events.epoch(metrics)
         on_epoch(metrics)
 
-    probability = conclusion.predict_all(model, data, validated, settings, precision)
-    result = conclusion.result_of(data, probability, history)
+    probability = predict_all(model, data, validated, settings, precision)
+    result = result_of(data, probability, history)
     result["duration_s"] = time.monotonic() - started
     events.final({key: value for key, value in result.items() if key.startswith("accuracy_")})
     events.close()
-    conclusion.write(directory, data, labels, probability, result)
+    write_result(directory, data, labels, probability, result)
     return result
-
-
-def choose_device(settings: TrainSettings) -> torch.device:
-    """Return the device asked for; `auto` is the GPU where there is one. Raises UserError for one that is not here."""
-    refuse_device(settings.device, torch.cuda.device_count())
-    if settings.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(settings.device)
-
-
-def choose_precision(settings: TrainSettings, device: torch.device) -> torch.dtype:
-    """Return the type of forward passes; `auto` is bfloat16 on a GPU that has it, else float32."""
-    if settings.precision == "auto":
-        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if settings.precision == "bf16" else torch.float32
 
 
 def _model(trial: Trial, data: TrialData, device: torch.device) -> nn.Module:

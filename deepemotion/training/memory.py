@@ -1,12 +1,11 @@
-"""How much memory a training will need, and how much there is.
+"""How much memory a training will need.
 
-The need is found by arithmetic alone: planning thousands of trials must not build a model.
+It is found by arithmetic alone: planning thousands of trials must not build a model.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from deepemotion.models.registry import entry
 from deepemotion.settings.schema import DataSettings, TrialSettings
@@ -15,7 +14,6 @@ from deepemotion.settings.schema import DataSettings, TrialSettings
 PROCESS_BYTES = 600 * 2**20
 # Of alignment: a block of a film with its normalised copies; matrices beside the subjects' own; a basis in the making.
 _ALIGNMENT_BLOCK_BYTES, _FURTHER_GRAMS, _MAP_BYTES = 300 * 10**6, 3, 28
-_CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _STATISTICS = {"none": 0, "psc": 2, "zscore": 2, "zscore+detrend": 3}
 
 
@@ -77,30 +75,3 @@ def _alignment_bytes(settings: TrialSettings, films: Sequence[int], voxels: int,
     grams = 8 * longest**2 * (len(films) + _FURTHER_GRAMS)
     maps = _MAP_BYTES * voxels * settings.align.features
     return round(film + grams + maps + _statistics_bytes(settings, voxels, runs + runs / len(films)))
-
-
-def available_memory() -> int:
-    """Return the bytes that new processes may use: the host's available memory, or less where a cgroup says so.
-
-    A cgroup's limit holds for all below it: that of a SLURM job or of a user's slice lies some levels up.
-    """
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    for limit in _cgroup_limits():
-        if limit.is_file() and (text := limit.read_text(encoding="ascii").strip()).isdigit():
-            available = min(available, int(text))
-    return available
-
-
-def _cgroup_limits() -> Iterator[Path]:
-    """Yield where the limits of this process's cgroups and of all above them would be, of versions 2 and 1."""
-    for line in _OWN_CGROUPS.read_text(encoding="utf-8").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            top, name = _CGROUPS, "memory.max"
-        elif "memory" in controllers.split(","):
-            top, name = _CGROUPS / "memory", "memory.limit_in_bytes"
-        else:
-            continue
-        own = top / path.lstrip("/")
-        yield from (folder / name for folder in (own, *own.parents) if folder.is_relative_to(top))

@@ -10,7 +10,8 @@ import torch
 from deepemotion.alignment.align import align
 from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import Grid
-from deepemotion.samples.samples import Samples, common_mask, load
+from deepemotion.samples.load import common_mask, load
+from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.training import memory

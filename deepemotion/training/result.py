@@ -52,7 +52,7 @@ def result_of(
     return {key: value for key, value in found.items() if not np.isnan(value)}
 
 
-def write(
+def write_result(
     directory: TrialDirectory,
     data: TrialData,
     labels: Labels,

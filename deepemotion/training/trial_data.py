@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.labels.table import Labels
-from deepemotion.samples import atlas, splits
+from deepemotion.samples import splits
 from deepemotion.samples.permutation import permuted
 from deepemotion.samples.samples import Samples
 from deepemotion.samples.splits import Audit
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.training.placement import place
 
 
@@ -75,19 +74,3 @@ class TrialData:
             audit = splits.audit(table.movie_time, table.label, self.training, self.unseen, len(self.classes))
             found |= {"label_only_accuracy_unseen": audit.label_only, "majority_accuracy_unseen": audit.majority}
         return found
-
-
-def data_checksums(trial: Trial, packed: Path, labels: Labels) -> dict[str, str]:
-    """Return the checksums of everything a trial reads: its labels, its atlas and its subjects' files.
-
-    Raises UserError where one cannot be read, or the atlas lies on another grid than a subject.
-    """
-    checksums = {"labels": labels.checksum}
-    if trial.model.atlas is not None:
-        checksums["atlas"] = atlas.checksum(Path(trial.model.atlas))
-    for subject in (*trial.subjects, *trial.unseen_subjects):
-        with SubjectFile.of(packed, subject) as file:
-            checksums[f"sub-{subject}"] = file.checksum
-            if trial.model.atlas is not None:
-                atlas.require_grid(Path(trial.model.atlas), file)
-    return checksums

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+TRIALS = "trials"
+
+
 class TrialDirectory:
     """Reads and writes the files of one training."""
 
@@ -110,6 +113,25 @@ class TrialDirectory:
     def read_json(self, path: Path) -> dict[str, Any] | None:
         """Return the content of one of the JSON files, None where it is not there. Raises UserError for a torn one."""
         return files.read_json(path, "delete it and launch again")
+
+
+def is_run(folder: Path) -> bool:
+    """Say whether a folder is that of a run, with trainings below it."""
+    return (folder / TRIALS).is_dir()
+
+
+def find_trial(folder: Path, beginning: str) -> TrialDirectory:
+    """Return the only training below `folder` whose name begins so, or has this very name.
+
+    Raises UserError where there is none, or where several begin so.
+    """
+    if not is_run(folder):
+        raise UserError(f"{folder}: no run here (it has no folder {TRIALS}); give the folder runs/NAME of a launch")
+    names = sorted(path.name for path in (folder / TRIALS).glob("*/") if path.name.startswith(beginning))
+    if len(names) != 1 and beginning not in names:
+        several = f"{len(names)} trials begin so: {', '.join(names[:5])}" if names else "no trial that has begun"
+        raise UserError(f"{beginning}: {several} in {folder / TRIALS}")
+    return TrialDirectory(folder / TRIALS / (beginning if beginning in names else names[0]))
 
 
 def _identity(trial: Trial, checksums: Mapping[str, str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def figures(
     ] = None,
 ) -> None:
     """Draw a run's figures into RUN/figures/ and print their names; docs/figures.md says what each shows."""
-    from deepemotion.dataset import parse_subjects
+    from deepemotion.settings.subjects import parse_subjects
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)

@@ -30,7 +30,8 @@ def pack(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts, and submit nothing.")] = False,
 ) -> None:
     """Pack subjects in a job array; prints the jobs' ids, for `--after` of a launch."""
-    from deepemotion.dataset import Dataset, parse_subjects
+    from deepemotion.dataset import Dataset
+    from deepemotion.settings.subjects import parse_subjects
     from launcher.slurm import cluster_profile, pack_array
 
     profile = cluster_profile.required(on.value, cluster)

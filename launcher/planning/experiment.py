@@ -7,9 +7,10 @@ import pydantic
 from pydantic import Field
 
 from deepemotion import config_files
-from deepemotion.dataset import parse_subjects
 from deepemotion.errors import UserError, from_validation
-from deepemotion.settings.schema import Section, TrialSettings, apply_overrides, parse_value
+from deepemotion.settings.overrides import apply_overrides, parse_value
+from deepemotion.settings.schema import Section, TrialSettings
+from deepemotion.settings.subjects import parse_subjects
 
 
 class PlanSettings(Section):

@@ -15,7 +15,7 @@ from deepemotion.settings.rules import refuse_alignment, refuse_fold
 from deepemotion.settings.schema import TrialSettings
 from deepemotion.subject_file.format import FORMAT_VERSION
 from deepemotion.training import memory
-from deepemotion.training.data_sources import data_digest
+from deepemotion.training.checksums import data_digest
 from launcher.planning.experiment import Experiment
 
 # The columns of the paper's figure 6 that each fold leaves out, numbered from 1 in the order of the subjects.

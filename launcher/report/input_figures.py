@@ -18,7 +18,7 @@ from deepemotion.labels.statistics import LabelStatistics
 from deepemotion.labels.table import Labels
 from deepemotion.models import registry
 from deepemotion.samples.grid import Grid
-from deepemotion.samples.samples import common_mask
+from deepemotion.samples.load import common_mask
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.training.data_sources import Sources
@@ -36,7 +36,7 @@ def labels(run: RunDirectory, annotations: Path | None) -> Figure | str:
     times = Labels.read(labels_file).movie_time
     rule = Rule.read(config_files.find(_RULE, "labels")).replaced("figure 1", observers=_OBSERVERS)
     events = raw.read(annotations, rule.observers, rule.class_of)
-    given = consensus.labels_given(events, consensus.Grid(times[0], times[1] - times[0], len(times)), rule)
+    given = consensus.labels_given(events, consensus.TimeGrid(times[0], times[1] - times[0], len(times)), rule)
     if not given.any():
         raise UserError(f"{annotations}: no label falls into the {len(times)} movie times of {labels_file}")
     caption = f"Observers {', '.join(events)}."

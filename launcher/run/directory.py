@@ -22,8 +22,7 @@ import yaml
 
 from deepemotion.errors import UserError
 from deepemotion.files import readable, whole_lines, write_text
-from deepemotion.training.data_sources import TRIALS
-from deepemotion.training.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TRIALS, TrialDirectory
 from launcher.planning import experiment
 from launcher.planning.experiment import Experiment
 from launcher.planning.plan import PlannedTrial, replaced

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepemotion.machine import available_memory as available_memory
 from deepemotion.settings.rules import refuse_device
-from deepemotion.training.memory import available_memory as available_memory
 from launcher.planning.experiment import ResourceSettings
 from launcher.planning.plan import PlannedTrial
 

@@ -7,7 +7,7 @@ from typing import Any
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import Trial
-from deepemotion.training.data_sources import data_digest
+from deepemotion.training.checksums import data_digest
 from deepemotion.training.trial_directory import TrialDirectory
 
 
@@ -55,7 +55,7 @@ def run_trial(config: dict[str, Any]) -> None:
 
 def _require_planned(trial: Trial, packed: Path, labels: Path, planned: str) -> None:
     """Raise UserError where the data is no longer what was planned: its results would count as those of the plan's."""
-    from deepemotion.training.trial_data import data_checksums
+    from deepemotion.training.checksums import data_checksums
 
     if data_digest(data_checksums(trial, packed, Labels.read(labels))) != planned:
         raise UserError(f"{labels} or the subjects in {packed} have changed since the trial was planned; launch again")

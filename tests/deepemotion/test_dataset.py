@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset, parse_subjects
+from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 
 DESCRIPTION: dict[str, Any] = {
@@ -144,29 +142,3 @@ def test_the_common_mask_comes_before_the_runs_masks(tmp_path: Path) -> None:
     (tmp_path / "link.nii.gz").symlink_to(".git/annex/objects/nowhere")
     with pytest.raises(UserError, match=r"datalad get -d .*link\.nii\.gz$"):
         masks(mask="link.nii.gz")
-
-
-@pytest.mark.parametrize(
-    ("text", "subjects"),
-    [
-        ("1,2,5-9", ["01", "02", "05", "06", "07", "08", "09"]),
-        ("sub-01, sub-20", ["01", "20"]),
-        ("01,1,sub-1", ["01"]),
-        ("pilot,sub-patient-3", ["pilot", "patient-3"]),
-        ("3-3", ["03"]),
-        ("²", ["²"]),
-    ],
-)
-def test_subjects_are_parsed(text: str, subjects: list[str]) -> None:
-    assert parse_subjects(text) == subjects
-
-
-@pytest.mark.parametrize(("text", "said"), [("", "empty entry"), ("1,,2", "empty entry"), ("9-5", "runs backwards")])
-def test_wrong_subjects_are_refused(text: str, said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        parse_subjects(text)
-
-
-@given(st.lists(st.integers(1, 99), min_size=1, unique=True))
-def test_subject_numbers_survive_parsing(numbers: list[int]) -> None:
-    assert [int(subject) for subject in parse_subjects(",".join(map(str, numbers)))] == numbers

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from deepemotion import simulation
+from deepemotion.simulation.folder import simulate
+from deepemotion.simulation.parameters import Parameters
 from launcher.run.directory import RunDirectory
 
 pytestmark = pytest.mark.slow
@@ -15,10 +16,8 @@ QUICK = ("--set", "train.epochs=8", "--set", "train.learning_rate=0.01", "--set"
 def differing(command, tmp_path_factory):
     """Five packed subjects whose regions lie far apart, and their labels."""
     folder = tmp_path_factory.mktemp("differing")
-    parameters = simulation.Parameters(
-        subjects=5, shape=(14, 18, 10), volumes_per_run=40, signal=3.0, idiosyncrasy=1.0, seed=4
-    )
-    simulation.simulate(folder / "raw", parameters, jobs=1)
+    parameters = Parameters(subjects=5, shape=(14, 18, 10), volumes_per_run=40, signal=3.0, idiosyncrasy=1.0, seed=4)
+    simulate(folder / "raw", parameters, jobs=1)
     where = ("--annotations", folder / "raw" / "annotations", "--dataset", folder / "raw" / "dataset.yaml")
     words = ("label", *where, "--rule", "interval", "--observers", "av", "--out", folder / "labels.tsv")
     for arguments in (words, ("pack", folder / "raw", "--out", folder / "packed")):

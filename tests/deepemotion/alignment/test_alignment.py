@@ -18,7 +18,7 @@ from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import timing
-from deepemotion.samples.samples import load
+from deepemotion.samples.load import load
 from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.subject_file.reader import SubjectFile, subject_path

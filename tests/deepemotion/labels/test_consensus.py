@@ -9,13 +9,13 @@ from deepemotion import config_files
 from deepemotion.dataset import Dataset
 from deepemotion.labels import annotations
 from deepemotion.labels.annotations import Event
-from deepemotion.labels.consensus import Consensus, Grid, count_labelled, labels_given, vote
+from deepemotion.labels.consensus import Consensus, TimeGrid, count_labelled, labels_given, vote
 from deepemotion.labels.rules import Rule
 
 PAPER = Rule.read(config_files.find("paper", "labels"))
 INTERVAL = Rule.read(config_files.find("interval", "labels"))
 STUDYFORREST = Dataset.read(config_files.find("studyforrest", "datasets"))
-GRID = Grid(start=0.0, step=2.0, count=10)
+GRID = TimeGrid(start=0.0, step=2.0, count=10)
 
 # Hundredths of a second: what lies closer to a grid time than rounding errors counts as on it.
 seconds = st.integers(0, 1990).map(lambda hundredths: hundredths / 100)
@@ -33,18 +33,18 @@ def named(crowd: list[list[Event]]) -> dict[str, list[Event]]:
     return {f"av1o{number:02d}": of_observer for number, of_observer in enumerate(crowd)}
 
 
-def decide(crowd: list[list[Event]], rule: Rule, grid: Grid = GRID) -> Consensus:
+def decide(crowd: list[list[Event]], rule: Rule, grid: TimeGrid = GRID) -> Consensus:
     return vote(labels_given(named(crowd), grid, rule), rule)
 
 
-def emotions(crowd: list[list[Event]], rule: Rule, grid: Grid = GRID) -> list[str]:
+def emotions(crowd: list[list[Event]], rule: Rule, grid: TimeGrid = GRID) -> list[str]:
     names = [*rule.classes, "NONE"]
     return [names[index] for index in decide(crowd, rule, grid).emotion]
 
 
 def label_real(folder: Path, rule: Rule) -> Consensus:
     observers = annotations.read(folder, rule.observers, rule.class_of)
-    return vote(labels_given(observers, Grid.of_movie(STUDYFORREST, rule), rule), rule)
+    return vote(labels_given(observers, TimeGrid.of_movie(STUDYFORREST, rule), rule), rule)
 
 
 def test_the_paper_rule_reproduces_the_published_labels(shared_annotations: Path) -> None:
@@ -87,7 +87,7 @@ def test_which_times_an_event_labels(start: float, end: float, paper: list[int],
 
 
 def test_sums_of_a_tr_without_exact_binary_fraction_do_not_shift_events() -> None:
-    grid = Grid(start=0.0, step=0.7, count=1000)
+    grid = TimeGrid(start=0.0, step=0.7, count=1000)
     for index in range(999):
         event = Event(float(grid.movie_time[index]), float(grid.movie_time[index + 1]), "MAN", ("FEAR",))
         assert grid.covered(event, INTERVAL) == slice(index, index + 1)
@@ -96,9 +96,9 @@ def test_sums_of_a_tr_without_exact_binary_fraction_do_not_shift_events() -> Non
 def test_a_short_movie_ends_the_grid_before_the_rule_does() -> None:
     segments = [{"run": 1, "start": 0, "end": 41}]
     movie = Dataset.model_validate(STUDYFORREST.model_dump() | {"segments": segments})
-    assert Grid.of_movie(movie, PAPER) == Grid(0.0, 2.0, 21)
-    assert Grid.of_movie(STUDYFORREST, PAPER).movie_time[-1] == 7032
-    assert Grid.of_movie(STUDYFORREST, INTERVAL).movie_time[-1] == 7084
+    assert TimeGrid.of_movie(movie, PAPER) == TimeGrid(0.0, 2.0, 21)
+    assert TimeGrid.of_movie(STUDYFORREST, PAPER).movie_time[-1] == 7032
+    assert TimeGrid.of_movie(STUDYFORREST, INTERVAL).movie_time[-1] == 7084
 
 
 def test_the_character_of_first_priority_speaks_for_an_observer_even_without_emotion() -> None:

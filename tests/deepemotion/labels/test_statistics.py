@@ -11,7 +11,7 @@ from deepemotion import config_files
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels import annotations
-from deepemotion.labels.consensus import Grid, labels_given
+from deepemotion.labels.consensus import TimeGrid, labels_given
 from deepemotion.labels.rules import Rule
 from deepemotion.labels.statistics import LabelStatistics, compare_clusters
 
@@ -93,7 +93,7 @@ def test_the_real_frequencies_are_those_of_figure_1(shared_annotations: Path) ->
     rule = Rule.read(config_files.find("paper", "labels"))
     movie = Dataset.read(config_files.find("studyforrest", "datasets"))
     observers = annotations.read(shared_annotations, rule.observers, rule.class_of)
-    given_labels = labels_given(observers, Grid.of_movie(movie, rule), rule)
+    given_labels = labels_given(observers, TimeGrid.of_movie(movie, rule), rule)
     frequency = np.sort(LabelStatistics.of(given_labels, tuple(rule.class_of)).frequency)[::-1]
     # Read off the published bars, so good to about a hundredth.
     published = [1, 0.94, 0.87, 0.63, 0.47, 0.26, 0.18, 0.15]

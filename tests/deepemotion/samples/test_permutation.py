@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from deepemotion import config_files
 from deepemotion.labels.table import Labels
+from deepemotion.samples.load import load
 from deepemotion.samples.movie_blocks import label_blocks, moment_positions
 from deepemotion.samples.permutation import LEAST_SHIFT, order, permuted
-from deepemotion.samples.samples import SampleTable, load
+from deepemotion.samples.samples import SampleTable
 from deepemotion.settings.schema import DataSettings, make_trial, read_settings
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory

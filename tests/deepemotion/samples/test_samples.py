@@ -13,7 +13,7 @@ import yaml
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.samples.samples import load
+from deepemotion.samples.load import load
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.samples.samples import SampleTable, load
+from deepemotion.samples.load import load
+from deepemotion.samples.samples import SampleTable
 from deepemotion.samples.splits import audit, moments, split
 from deepemotion.settings.schema import DataSettings, SplitSettings
 from deepemotion.subject_file.reader import SubjectFile, subject_path

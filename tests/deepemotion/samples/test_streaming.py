@@ -13,7 +13,7 @@ from deepemotion.dataset import Dataset, FilePatterns, Segment
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.labels.table import write as write_labels
-from deepemotion.samples.samples import load
+from deepemotion.samples.load import load
 from deepemotion.settings.schema import DataSettings, make_trial, read_settings
 from deepemotion.subject_file.format import RunRecord, Source
 from deepemotion.subject_file.options import Compression, NanRule

@@ -16,7 +16,8 @@ from deepemotion import config_files
 from deepemotion.commands import simulate as command
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.simulation import Parameters, simulate
+from deepemotion.simulation.folder import simulate
+from deepemotion.simulation.parameters import Parameters
 from deepemotion.simulation.story import EMOTIONS
 
 REAL_VOLUMES = (451, 441, 438, 488, 462, 439, 542, 338)

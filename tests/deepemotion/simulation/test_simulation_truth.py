@@ -15,9 +15,10 @@ from sklearn.linear_model import RidgeClassifier
 
 from deepemotion import config_files
 from deepemotion.dataset import Dataset
-from deepemotion.simulation import Parameters, brain, scan, simulate, story
+from deepemotion.simulation import brain, scan, story
+from deepemotion.simulation.folder import simulate
 from deepemotion.simulation.observers import OBSERVERS, annotate
-from deepemotion.simulation.parameters import Stream
+from deepemotion.simulation.parameters import Parameters, Stream
 
 LAG_S = 4.0
 

@@ -16,7 +16,8 @@ from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.models import registry
-from deepemotion.samples.samples import SampleTable, load
+from deepemotion.samples.load import load
+from deepemotion.samples.samples import SampleTable
 from deepemotion.settings.schema import DataSettings, ModelSettings, TrainSettings, make_trial, read_settings
 from deepemotion.training import optimisers
 from deepemotion.training.loop import train

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from deepemotion.models import registry
 from deepemotion.samples.grid import Grid, bounding_box
 from deepemotion.settings.schema import DataSettings, TrialSettings
-from deepemotion.training import memory
 from deepemotion.training.memory import PackedSize, trial_bytes
 
 
@@ -86,23 +85,3 @@ def test_no_mask_makes_more_voxels_than_its_box_promises(seed, crop, downsample)
     assert len(grid.voxels) <= voxels
     if downsample == 1:
         assert (grid.shape, len(grid.voxels)) == (shape, voxels)
-
-
-@pytest.mark.parametrize(
-    ("own", "limit"),
-    [
-        ("0::/slurm/job_7/step_0\n", "slurm/job_7/memory.max"),
-        ("4:memory:/slurm/job_7/step_0\n1:cpu:/\n", "memory/slurm/job_7/memory.limit_in_bytes"),
-    ],
-)
-def test_the_limit_of_a_cgroup_above_this_process_s_counts(tmp_path, monkeypatch, own, limit):
-    (tmp_path / "own").write_text(own)
-    monkeypatch.setattr(memory, "_CGROUPS", tmp_path / "groups")
-    monkeypatch.setattr(memory, "_OWN_CGROUPS", tmp_path / "own")
-    unlimited = memory.available_memory()
-    path = tmp_path / "groups" / limit
-    path.parent.mkdir(parents=True)
-    path.write_text("max\n")
-    assert memory.available_memory() > 2**29 or unlimited < 2**30
-    path.write_text("104857600\n")
-    assert memory.available_memory() == 104857600

@@ -10,7 +10,7 @@ from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.models.registry import build
-from deepemotion.samples.samples import load
+from deepemotion.samples.load import load
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.training import memory, placement
 from deepemotion.training.checkpoints import Checkpoints

@@ -16,7 +16,8 @@ from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import read_settings
 from deepemotion.training.data_sources import Sources
-from deepemotion.training.loop import choose_device, choose_precision, train
+from deepemotion.training.device import choose_device, choose_precision
+from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
 

@@ -1,0 +1,177 @@
+"""Loads labelled volumes: joins subject files with labels, in the unit and on the voxel grid that the settings ask for.
+
+Shape suffixes as in samples.py.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deepemotion.errors import UserError
+from deepemotion.labels.table import Labels
+from deepemotion.samples import timing
+from deepemotion.samples.grid import Grid
+from deepemotion.samples.normalisation import Normaliser, normaliser
+from deepemotion.samples.samples import Samples, SampleTable
+from deepemotion.samples.volume_reader import VolumeReader
+from deepemotion.samples.volumes import Held, Staged, SubjectFiles, Volumes
+from deepemotion.settings.schema import DataSettings
+from deepemotion.subject_file.format import AFFINE_TOLERANCE
+from deepemotion.subject_file.reader import SubjectFile
+
+
+def load(
+    packed: Path,
+    subjects: list[str],
+    labels: Labels,
+    settings: DataSettings,
+    *,
+    most_bytes: int | None = None,
+    grid: Grid | None = None,
+) -> Samples:
+    """Load the labelled volumes of `subjects` from their packed files; more than `most_bytes` of them are streamed.
+
+    A volume's label is that of the grid interval holding its movie time minus the lag. Where masks differ, the voxels
+    that all subjects have are kept; `grid` keeps those of other samples. Streamed volumes stay in their files, which
+    are read when batches are made of them. Raises UserError where files do not fit each other or nothing is labelled.
+    """
+    files = {subject: SubjectFile.of(packed, subject) for subject in subjects}
+    streamed = False
+    try:
+        samples = _load(packed, files, labels, settings, most_bytes, grid)
+        streamed = isinstance(samples.volumes, Staged)
+        return samples
+    finally:
+        if not streamed:
+            for file in files.values():
+                file.close()
+
+
+def common_mask(files: Iterable[SubjectFile]) -> NDArray[np.bool_]:
+    """Return the voxels (X, Y, Z) that all files have. Raises UserError where grids differ, or there is none."""
+    first, *others = files
+    for file in others:
+        if file.shape != first.shape:
+            raise UserError(f"{file.path}: shape {file.shape}, but {first.path} has {first.shape}; pack them alike")
+        if not np.allclose(file.affine, first.affine, atol=AFFINE_TOLERANCE):
+            raise UserError(f"{file.path}: its affine is not that of {first.path}; align and pack them alike")
+    common: NDArray[np.bool_] = np.logical_and.reduce([file.mask for file in (first, *others)])
+    if not common.any():
+        subjects = ", ".join(file.subject for file in (first, *others))
+        raise UserError(f"{first.path.parent}: the masks of subjects {subjects} share no voxel")
+    return common
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The n volumes of a subject that are loaded: rows of its file, rows of the labels, movie times in seconds."""
+
+    rows: NDArray[np.int64]
+    label_row: NDArray[np.int64]
+    movie_time: NDArray[np.float64]
+
+
+def _load(
+    packed: Path,
+    files: dict[str, SubjectFile],
+    labels: Labels,
+    settings: DataSettings,
+    most_bytes: int | None,
+    grid: Grid | None,
+) -> Samples:
+    if grid is None:
+        grid = Grid.of(common_mask(files.values()), settings)
+    chosen = {subject: _labelled(file, labels, settings) for subject, file in files.items()}
+    total = sum(len(one.rows) for one in chosen.values())
+    if total == 0:
+        raise UserError(f"{packed}: no volume of subjects {', '.join(files)} has a label at lag {settings.lag_s} s")
+
+    streamed = most_bytes is not None and 2 * total * len(grid.voxels) > most_bytes
+    volumes_NV = np.empty((0 if streamed else total, len(grid.voxels)), np.int16)
+    readers, columns, normalisers, end, groups = [], [], [], 0, 0
+    for subject, file in files.items():
+        rows = chosen[subject].rows
+        start, end = end, end + len(rows)
+        reader = VolumeReader(file, grid)
+        scale_N2 = reader.scale(rows) if streamed else reader.read_side_by_side(rows, volumes_NV[start:end])
+        columns.append(_columns(file, chosen[subject], labels, scale_N2, groups))
+        groups += len(file.volumes_per_run)
+        readers.append(reader)
+        normalisers.append(normaliser(reader, settings.normalisation))
+
+    volumes: Volumes = Held(torch.from_numpy(volumes_NV))
+    if streamed:
+        store = SubjectFiles(readers, [one.rows for one in chosen.values()], len(grid.voxels))
+        volumes = Staged(store, torch.device("cpu"))
+    return _joined(columns, normalisers, labels.classes, grid, volumes)
+
+
+def _labelled(file: SubjectFile, labels: Labels, settings: DataSettings) -> _Chosen:
+    """Return the volumes of a file that have a label."""
+    movie_time = timing.movie_times(file.segments, file.tr, file.run, file.index_in_run, settings.timing)
+    label_row = labels.at(movie_time - settings.lag_s)
+    keep = (label_row >= 0) & (labels.emotion[np.maximum(label_row, 0)] >= 0)
+    if settings.drop_overlaps:
+        keep &= timing.outside_overlaps(file.segments, file.run, file.movie_time)
+    rows = np.flatnonzero(keep)
+    return _Chosen(rows, label_row[rows], movie_time[rows])
+
+
+def _columns(
+    file: SubjectFile, chosen: _Chosen, labels: Labels, scale_N2: NDArray[np.float64], first_group: int
+) -> dict[str, NDArray[np.generic]]:
+    """Return what is known of each of a subject's volumes; its runs are the groups from `first_group` on."""
+    rows = chosen.rows
+    run = file.run[rows]
+    # Statistics are in the order of the movie, whatever the runs' numbers are.
+    place = {number: row for row, number in enumerate(file.volumes_per_run)}
+    run_row = np.array([place[number] for number in run.tolist()], np.int64)
+    length = np.array(list(file.volumes_per_run.values()))
+    return {
+        "subject": np.full(len(rows), file.subject),
+        "run": run,
+        "index_in_run": file.index_in_run[rows].astype(np.int64),
+        "movie_time": chosen.movie_time,
+        "true_time": file.movie_time[rows],
+        "label": labels.emotion[chosen.label_row],
+        "soft": labels.soft[chosen.label_row],
+        "scale": scale_N2.astype(np.float32),
+        "group": run_row + first_group,
+        "position": (file.index_in_run[rows] - (length[run_row] - 1) / 2).astype(np.float32),
+    }
+
+
+def _joined(
+    columns: list[dict[str, NDArray[np.generic]]],
+    normalisers: list[Normaliser],
+    classes: tuple[str, ...],
+    grid: Grid,
+    volumes: Volumes,
+) -> Samples:
+    whole = {key: np.concatenate([column[key] for column in columns]) for key in columns[0]}
+    offset, gain, trend = (_stack([parts[i] for parts in normalisers]) for i in range(3))
+    return Samples(
+        SampleTable(**{column.name: whole[column.name] for column in fields(SampleTable)}),
+        classes,
+        grid,
+        torch.from_numpy(grid.voxels),
+        volumes,
+        torch.from_numpy(whole["scale"]),
+        torch.from_numpy(whole["group"]),
+        offset,
+        gain,
+        trend,
+        torch.from_numpy(whole["position"]),
+    )
+
+
+def _stack(parts: list[NDArray[np.float32] | None]) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    if not present:
+        return None
+    return torch.from_numpy(present[0] if len(present) == 1 else np.concatenate(present))

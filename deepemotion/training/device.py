@@ -1,0 +1,21 @@
+"""What a training computes on, and in which precision."""
+
+import torch
+
+from deepemotion.settings.rules import refuse_device
+from deepemotion.settings.schema import TrainSettings
+
+
+def choose_device(settings: TrainSettings) -> torch.device:
+    """Return the device asked for; `auto` is the GPU where there is one. Raises UserError for one that is not here."""
+    refuse_device(settings.device, torch.cuda.device_count())
+    if settings.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(settings.device)
+
+
+def choose_precision(settings: TrainSettings, device: torch.device) -> torch.dtype:
+    """Return the type of forward passes; `auto` is bfloat16 on a GPU that has it, else float32."""
+    if settings.precision == "auto":
+        return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if settings.precision == "bf16" else torch.float32
