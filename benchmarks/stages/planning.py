@@ -8,7 +8,8 @@ from benchmarks.stage import at_most, stage
 from deepemotion import config_files
 from launcher.planning import data_facts, experiment
 from launcher.planning.experiment import Experiment
-from launcher.planning.plan import DataFacts, make_plan
+from launcher.planning.facts import DataFacts
+from launcher.planning.plan import make_plan
 
 _SUBJECTS = 20
 _ROUNDS = 5

@@ -84,7 +84,9 @@ def _write_trial(directory: TrialDirectory, trial: PlannedTrial, table: pa.Table
         "duration_s": 100.0,
     }
     # Not through write_text: syncing thousands of small files would take longer than all that is measured.
-    directory.settings.write_text(json.dumps({"trial": trial.settings, "data": {}}), encoding="utf-8")
+    directory.settings.write_text(
+        json.dumps({"trial": trial.trial.model_dump(mode="json"), "data": {}}), encoding="utf-8"
+    )
     directory.result.write_text(json.dumps(result), encoding="utf-8")
 
 

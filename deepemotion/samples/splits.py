@@ -36,7 +36,7 @@ def split(table: SampleTable, settings: SplitSettings, count: int | None = None)
     held out is a matter of the true time, wherever `data.timing` places the labels.
     Raises UserError where a side would be empty.
     """
-    if settings.protocol == "random":
+    if settings.fold_is is None:
         training, validation = _random(table.subject[:count], settings)
     else:
         training, validation = (np.flatnonzero(side[:count]) for side in moments(table, settings))

@@ -6,14 +6,15 @@ from deepemotion.settings.schema import SplitSettings, TrialSettings
 
 def refuse_fold(split: SplitSettings) -> None:
     """Raise UserError where `fold` is no part that the protocol of one training can validate on."""
-    if split.protocol == "random":
+    if split.fold_is is None:
         if split.fold is not None:
             raise UserError(
-                f"split.fold={split.fold}: split.protocol=random has no folds; leave it out, or use block or run"
+                f"split.fold={split.fold}: split.protocol={split.protocol} has no folds;"
+                " leave it out, or use block or run"
             )
     elif split.fold is None:
         raise UserError(f"split.protocol={split.protocol} needs split.fold, the part to validate on")
-    elif split.protocol == "block" and split.fold > split.folds:
+    elif split.fold_is == "fold" and split.fold > split.folds:
         raise UserError(f"split.fold={split.fold}: there are {split.folds} folds")
 
 
@@ -25,10 +26,10 @@ def refuse_alignment(settings: TrialSettings, subjects: int) -> None:
     where = f"align.method={settings.align.method}"
     if settings.align.method == "none" or subjects == 1:
         return
-    if settings.split.protocol == "random":
+    if settings.split.fold_is is None:
         raise UserError(
-            f"{where}: under split.protocol=random every moment is on both sides, and alignment would leak;"
-            " use run or block"
+            f"{where}: under split.protocol={settings.split.protocol} every moment is on both sides,"
+            " and alignment would leak; use run or block"
         )
     if settings.data.normalisation == "none":
         raise UserError(

@@ -37,6 +37,10 @@ class DataSettings(Section):
     permute: Literal["shift", "block"] = "shift"
 
 
+# What `split.fold` counts under each protocol: nothing, the number of a run, or one of `split.folds` parts.
+_FOLD_IS: dict[str, Literal["run", "fold"] | None] = {"random": None, "block": "fold", "run": "run"}
+
+
 class SplitSettings(Section):
     """Which moments of the movie are for training and which for validation.
 
@@ -52,6 +56,11 @@ class SplitSettings(Section):
     folds: Annotated[int, Field(ge=2)] = 5
     block_s: Annotated[float, Field(gt=0)] = 120.0
     gap_s: Annotated[float, Field(ge=0)] = 20.0
+
+    @property
+    def fold_is(self) -> Literal["run", "fold"] | None:
+        """What `fold` counts: runs by their numbers, parts from 1 to `folds`, or None where there are no folds."""
+        return _FOLD_IS[self.protocol]
 
 
 class ModelSettings(Section):

@@ -10,19 +10,10 @@ import typer
 from deepemotion.console import answer
 from deepemotion.errors import UserError
 from launcher.launching.backend import BACKENDS, Options, make
+from launcher.planning.protocols import Protocol
 
 # Typer takes the words of an option from an Enum.
 On = StrEnum("On", {name: name for name in BACKENDS})  # type: ignore[misc]
-
-
-class Protocol(StrEnum):
-    """What of the movie and of the subjects is held out."""
-
-    random = "random"
-    block = "block"
-    run = "run"
-    subject = "subject"
-    run_subject = "run-subject"
 
 
 def launch(
@@ -90,17 +81,17 @@ def launch(
         # What is planned depends on data that the other jobs are still to write.
         raise typer.Exit(launch_after.submit(run, after, str(cluster)))
     from launcher.launching.launch import Launch, plan_run
-    from launcher.planning import experiment
+    from launcher.planning import experiment, options
 
-    changes: dict[str, Any] = {"subjects": "all"} if all_subjects else experiment.parse_plan_subjects(subjects)
+    changes: dict[str, Any] = {"subjects": "all"} if all_subjects else options.parse_plan_subjects(subjects)
     changes |= {} if pooled is None else {"pooled": pooled}
     changes |= {"held_out_folds": True} if held_out_folds else {}
     changes |= {} if permutations is None else {"permutations": permutations}
     overrides = set_ or []
     if protocol is not None:
-        changes |= experiment.plan_of_protocol(protocol.value, held_out_folds)
-        overrides = [*overrides, f"split.protocol={experiment.split_of_protocol(protocol.value)}"]
-    sweeps = experiment.parse_sweeps(sweep or [], model, lr)
+        changes |= options.plan_of_protocol(protocol, held_out_folds)
+        overrides = [*overrides, f"split.protocol={protocol.movie_split}"]
+    sweeps = options.parse_sweeps(sweep or [], model, lr)
     job = Launch.of(run, experiment.read(path, overrides, changes, sweeps), data, labels)
     if plan_only and not dry_run:
         plan_run(job)

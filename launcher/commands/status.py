@@ -42,7 +42,7 @@ def _table(trials: Sequence["TrialStatus"]) -> str:
     rows = [("trial", "state", "epochs", "validation", "detail")]
     for one in trials:
         accuracy = "" if one.accuracy is None else f"{100 * one.accuracy:.1f} %"
-        epochs = f"{one.epochs}/{one.trial.settings['train']['epochs']}"
+        epochs = f"{one.epochs}/{one.trial.trial.train.epochs}"
         rows.append((one.trial.name, one.state, epochs, accuracy, one.detail))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     padded = [[cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)] for row in rows]

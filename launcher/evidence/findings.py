@@ -6,9 +6,10 @@ import pandas as pd
 
 from deepemotion.files import atomic_path
 from launcher.evidence.paired import single_against_pooled
-from launcher.evidence.statistics import LEVEL, SINGLE, TOGETHER, latest, statistics
+from launcher.evidence.statistics import LEVEL, SINGLE, TOGETHER, statistics
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_answers
+from launcher.tables.trials import latest
 
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from deepemotion.scoring import hypothesis_tests
-from launcher.evidence.statistics import KEYS, latest
 from launcher.tables.held_out import Answers
+from launcher.tables.trials import KEYS, latest
 
 _PLACE = ["fold", "seed"]
 

@@ -13,12 +13,12 @@ from deepemotion.samples.movie_blocks import label_blocks
 from deepemotion.scoring import hypothesis_tests, metrics
 from deepemotion.scoring.metrics import Tally
 from launcher.tables.held_out import SPLITS, Answers
+from launcher.tables.trials import KEYS, latest
 
 SINGLE = "all single-subject"
 # Models that together answer one question about all subjects, by what their names begin with.
 TOGETHER = {"sub-": SINGLE, "without-": "all left-out subjects", "held-out-": "all held-out folds"}
 LEVEL = 0.05
-KEYS = ["training_set", "condition", "setup", "protocol"]
 
 _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 _WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -64,12 +64,6 @@ def statistics(trials: pd.DataFrame, answers: Answers) -> pd.DataFrame:
             permuted.append(_permuted_scores(done, scored, split, confusions))
     table = pd.DataFrame(rows)
     return table if table.empty else _tested(table, permuted)
-
-
-def latest(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials without those whose labels or volumes a later launch replaced; `member` is the training set."""
-    last = trials.drop_duplicates([*KEYS, "fold", "seed", "permutation"], keep="last")
-    return last.assign(member=last["training_set"])
 
 
 def _scores(tested: pd.DataFrame, answers: Answers) -> dict[str, float]:

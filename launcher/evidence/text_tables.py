@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, marks
-from launcher.evidence.statistics import KEYS, TOGETHER, latest
+from launcher.evidence.statistics import TOGETHER
+from launcher.tables.trials import KEYS, latest
 
 _AUDIT = ["label_only_accuracy", "majority_accuracy", "chance"]
 _PLACE = ("condition", "protocol")

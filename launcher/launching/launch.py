@@ -9,7 +9,8 @@ from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_g
 from deepemotion.training.data_sources import Sources
 from launcher.planning import data_facts
 from launcher.planning.experiment import Experiment
-from launcher.planning.plan import DataFacts, PlannedTrial, make_plan
+from launcher.planning.facts import DataFacts
+from launcher.planning.plan import PlannedTrial, make_plan
 from launcher.run.directory import RunDirectory
 
 
@@ -78,7 +79,7 @@ def trials_table(job: Launch) -> str:
     rows = [("trial", "training set", "fold", "learning rate", "epochs", "memory", "state")]
     for trial in job.trials:
         fold = "" if trial.fold is None else str(trial.fold)
-        epochs = str(trial.settings["train"]["epochs"])
+        epochs = str(trial.trial.train.epochs)
         memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
         state = job.run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))

@@ -58,5 +58,5 @@ def _accuracy(trial: status.TrialStatus) -> float:
 
 def _lines(trials: list[status.TrialStatus], line: str) -> str:
     busy = [trial for trial in trials if trial.state not in ("done", "pending", "planned", "replaced")]
-    shown = [f"{t.trial.name}  {t.state}  {t.epochs}/{t.trial.settings['train']['epochs']}  {t.detail}" for t in busy]
+    shown = [f"{t.trial.name}  {t.state}  {t.epochs}/{t.trial.trial.train.epochs}  {t.detail}" for t in busy]
     return "\n".join([*shown[:30], line])

@@ -8,7 +8,7 @@ from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import bounding_box
 from deepemotion.subject_file.reader import SubjectFile, find_subjects
 from launcher.planning.experiment import Experiment
-from launcher.planning.plan import AtlasFacts, DataFacts, SubjectFacts
+from launcher.planning.facts import AtlasFacts, DataFacts, SubjectFacts
 
 
 def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataFacts, dict[str, str]]:

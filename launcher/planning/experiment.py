@@ -8,9 +8,8 @@ from pydantic import Field
 
 from deepemotion import config_files
 from deepemotion.errors import UserError, from_validation
-from deepemotion.settings.overrides import apply_overrides, parse_value
+from deepemotion.settings.overrides import apply_overrides
 from deepemotion.settings.schema import Section, TrialSettings
-from deepemotion.settings.subjects import parse_subjects
 
 
 class PlanSettings(Section):
@@ -79,57 +78,3 @@ def _mapping(content: dict[str, Any], key: str, config: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UserError(f"{config}: {key}: not `key: value` lines but {found!r}")
     return found
-
-
-def parse_sweeps(texts: list[str], model: str | None, lr: str | None) -> dict[str, list[Any]]:
-    """Return the values to sweep by `--sweep`, `--model` and `--lr`. Raises UserError for a key named twice."""
-    parsed = [(f"--sweep {text}", *_parse_sweep(text)) for text in texts]
-    if model is not None:
-        parsed.append((f"--model {model}", "model.name", model.split(",")))
-    if lr is not None:
-        parsed.append((f"--lr {lr}", "train.learning_rate", _parse_learning_rates(lr)))
-    sweeps: dict[str, list[Any]] = {}
-    for option, key, values in parsed:
-        if key in sweeps:
-            raise UserError(f"{option}: {key} is swept twice; give all its values at once")
-        sweeps[key] = values
-    return sweeps
-
-
-def _parse_sweep(text: str) -> tuple[str, list[Any]]:
-    """Parse `section.key=a,b,c`. Raises UserError for another form or a value given twice."""
-    key, equals, values = text.partition("=")
-    parsed = [parse_value(value) for value in values.split(",")] if values else []
-    if not equals or "." not in key or not parsed:
-        raise UserError(f"--sweep {text}: write it as section.key=a,b,c, for instance data.lag_s=0,2,4")
-    if len({repr(value) for value in parsed}) != len(parsed):
-        raise UserError(f"--sweep {text}: a value is given twice")
-    return key, parsed
-
-
-def _parse_learning_rates(text: str) -> list[float]:
-    """Parse `1e-4,3e-4`. Raises UserError for anything that is not a list of numbers."""
-    try:
-        return [float(value) for value in text.split(",")]
-    except ValueError:
-        raise UserError(f"--lr {text}: write numbers, for instance 1e-4,3e-4,1e-3") from None
-
-
-def plan_of_protocol(protocol: str, held_out_folds: bool) -> dict[str, Any]:
-    """Return the plan's change for `--protocol`: those with `subject` train held-out sets instead of the usual ones.
-
-    They leave one subject out at a time, unless the paper's four folds are asked for.
-    """
-    if "subject" not in protocol:
-        return {}
-    return {"single_subject": False, "pooled": False, "leave_one_subject_out": not held_out_folds}
-
-
-def split_of_protocol(protocol: str) -> str:
-    """Return `split.protocol` for `--protocol`: subjects are held out together with moments of the movie."""
-    return {"subject": "block", "run-subject": "run"}.get(protocol, protocol)
-
-
-def parse_plan_subjects(text: str | None) -> dict[str, Any]:
-    """Return the plan's change for `--subjects`; none for no option."""
-    return {} if text is None else {"subjects": parse_subjects(text)}

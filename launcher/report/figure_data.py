@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from deepemotion.errors import UserError
 from deepemotion.figures import label_audit, scoring, style
-from launcher.evidence.statistics import latest
 from launcher.run.directory import RunDirectory
 from launcher.tables import conditions
+from launcher.tables.trials import latest
 
 
 @dataclass(frozen=True)

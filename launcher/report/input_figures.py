@@ -48,7 +48,7 @@ def networks(run: RunDirectory, trials: list[str]) -> Iterator[tuple[str, Figure
     planned = {trial.name: trial for trial in run.read_plan()}
     seen = []
     for name in trials:
-        trial = Trial.model_validate(planned[name].settings)
+        trial = planned[name].trial
         if trial.model not in seen:
             seen.append(trial.model)
             yield trial.model.name, _network(run, trial)

@@ -1,4 +1,4 @@
-"""Where everything of a run lies, who may write to it, and what state its trials are in.
+"""Where everything of a run is stored, and what state its trials are in.
 
 experiment.yaml  the last launch's experiment, resolved      tune/        Tune's sessions
 plan.tsv         every trial ever planned here               tensorboard/ aggregates
@@ -7,26 +7,21 @@ sources.json     see deepemotion.training.data_sources       sessions/    who wo
 trials/TRIAL/    see deepemotion.training.trial_directory   slurm/       submissions, job scripts, logs
 """
 
-import errno
-import fcntl
 import json
-import os
-import time
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import fields
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
 from deepemotion.errors import UserError
-from deepemotion.files import readable, whole_lines, write_text
+from deepemotion.files import readable, write_text
 from deepemotion.training.trial_directory import TRIALS, TrialDirectory
 from launcher.planning import experiment
 from launcher.planning.experiment import Experiment
 from launcher.planning.plan import PlannedTrial, replaced
-from launcher.run import sessions
+from launcher.run import locks, plan_file, sessions
 
 # More than any of the files that a session rewrites all the time.
 _PROBE_BYTES = 2**18
@@ -62,7 +57,7 @@ class RunDirectory:
     @contextmanager
     def planning(self) -> Iterator[None]:
         """Hold the plan for one writer, for as long as it takes to write; others wait."""
-        with self._lock(".planning", fcntl.LOCK_EX):
+        with locks.acquire(self.path, ".planning"):
             yield
 
     @contextmanager
@@ -72,7 +67,7 @@ class RunDirectory:
         Raises UserError where somebody else holds it.
         """
         try:
-            lock = self._lock(".lock", (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            lock = locks.acquire(self.path, ".lock", shared=shared, wait=False)
         except BlockingIOError:
             raise UserError(f"{self.path}: another launch is working on this run; wait for it or stop it") from None
         with lock:
@@ -81,36 +76,8 @@ class RunDirectory:
     @contextmanager
     def only_one(self, name: str, every_s: float) -> Iterator[bool]:
         """Give True to one process at a time, and at most once in `every_s` seconds over all of them."""
-        try:
-            file = self._lock(f".{name}", fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        with file:
-            file.seek(0)
-            due = time.time() - float(file.read() or 0) > every_s
+        with locks.only_one(self.path, f".{name}", every_s) as due:
             yield due
-            if due:
-                # Without the time, on a full disk, somebody does it once more.
-                with suppress(OSError):
-                    os.ftruncate(file.fileno(), 0)
-                    os.pwrite(file.fileno(), str(time.time()).encode(), 0)
-
-    def _lock(self, name: str, how: int) -> IO[str]:
-        """Return the file that holds the lock until it is closed."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            file = (self.path / name).open("a+", encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{self.path}: cannot write: {error.strerror}; choose another --runs folder") from error
-        try:
-            fcntl.flock(file, how)
-        except OSError as error:
-            # Lustre without its flock option knows no locks; SLURM's own bookkeeping has to do there.
-            if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
-                file.close()
-                raise
-        return file
 
     def require_writable(self) -> None:
         """Raise UserError where nothing more can be written to the run."""
@@ -159,26 +126,12 @@ class RunDirectory:
             if trial.name in dead:
                 del rows[trial.name]
             rows[trial.name] = trial
-        if list(rows.values()) == before:
-            return
-        lines = ["\t".join(field.name for field in fields(PlannedTrial))]
-        lines += ["\t".join(_cell(getattr(row, field.name)) for field in fields(PlannedTrial)) for row in rows.values()]
-        write_text(self.plan_file, "\n".join(lines) + "\n")
+        if list(rows.values()) != before:
+            plan_file.write(self.plan_file, rows.values())
 
     def read_plan(self) -> list[PlannedTrial]:
-        """Return all trials planned in this run so far, none for a new one."""
-        try:
-            text = self.plan_file.read_bytes()
-        except FileNotFoundError:
-            return []
-        try:
-            header, *lines = whole_lines(text)
-            rows = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
-            return [PlannedTrial(**{key: _READ.get(key, str)(cell) for key, cell in row.items()}) for row in rows]
-        except (ValueError, TypeError) as error:
-            raise UserError(
-                f"{self.plan_file}: not a plan as this version writes it ({error}); put it aside and launch again"
-            ) from error
+        """Return all trials planned in this run so far, none for a new one. Raises UserError for a truncated plan."""
+        return plan_file.read(self.plan_file)
 
     def read_provenance(self) -> list[dict[str, Any]]:
         """Return what is known of each launch into the run."""
@@ -192,20 +145,3 @@ class RunDirectory:
         """Append a launch to the run's provenance."""
         launches = self.read_provenance()
         write_text(self.provenance_file, json.dumps([*launches, launch], indent=1) + "\n")
-
-
-_READ: dict[str, Callable[[str], Any]] = {
-    "fold": lambda cell: int(cell) if cell else None,
-    "permutation": int,
-    "learning_rate": float,
-    "seed": int,
-    "memory_bytes": int,
-    "work": float,
-    "settings": json.loads,
-}
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return json.dumps(value) if isinstance(value, dict) else str(value)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import deepemotion
-from launcher.planning.plan import DataFacts
+from launcher.planning.facts import DataFacts
 
 _PACKAGES = ("deepemotion", "torch", "ray", "numpy", "pandas", "h5py", "nibabel")
 

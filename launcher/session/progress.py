@@ -103,7 +103,7 @@ class SessionProgress:
             self._console.print(f"{text} · {self.summary()}", highlight=False, soft_wrap=True)
 
     def _all_epochs(self, trial: str) -> int:
-        return int(self._trials[trial].settings["train"]["epochs"])
+        return self._trials[trial].trial.train.epochs
 
     def _work(self, trial: str, epochs: int) -> float:
         return self._trials[trial].work * epochs / self._all_epochs(trial)

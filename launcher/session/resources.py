@@ -41,7 +41,7 @@ def this_machine() -> Machine:
 
 def refuse_devices(trials: Iterable[PlannedTrial]) -> None:
     """Raise UserError where a trial asks for a GPU and this machine has none."""
-    if "cuda" in {trial.settings["train"]["device"] for trial in trials}:
+    if "cuda" in {planned.trial.train.device for planned in trials}:
         refuse_device("cuda", _gpu_count())
 
 
@@ -56,24 +56,24 @@ def short_of_memory(trials: Sequence[PlannedTrial], memory_bytes: int) -> str | 
     )
 
 
-def share_of(trial: PlannedTrial, settings: ResourceSettings, machine: Machine) -> Share:
+def share_of(planned: PlannedTrial, settings: ResourceSettings, machine: Machine) -> Share:
     """Return the trial's share of the machine.
 
     A trial never asks for more than the machine has, or it would wait for ever: it streams its volumes then. Memory is
     rounded up, so that trials that need about the same get the same share and can reuse each other's worker process. A
     trial of several subjects gets a whole GPU; single-subject ones share it as their memory allows.
     """
-    cpus = min(int(trial.settings["train"]["threads"]), machine.cpus)
-    memory = min(math.ceil(trial.memory_bytes / _MEMORY_STEP) * _MEMORY_STEP, machine.memory_bytes)
-    if machine.gpus == 0 or trial.settings["train"]["device"] == "cpu":
+    cpus = min(planned.trial.train.threads, machine.cpus)
+    memory = min(math.ceil(planned.memory_bytes / _MEMORY_STEP) * _MEMORY_STEP, machine.memory_bytes)
+    if machine.gpus == 0 or planned.trial.train.device == "cpu":
         gpus = 0.0
     elif settings.gpus_per_trial != "auto":
         gpus = float(settings.gpus_per_trial)
-    elif len(trial.settings["subjects"]) > 1 or machine.gpu_memory_bytes == 0:
+    elif len(planned.trial.subjects) > 1 or machine.gpu_memory_bytes == 0:
         gpus = 1.0
     else:
-        gpus = 1 / max(1, machine.gpu_memory_bytes // trial.memory_bytes)
-    return Share(cpus, gpus, memory, memory if memory < trial.memory_bytes else None)
+        gpus = 1 / max(1, machine.gpu_memory_bytes // planned.memory_bytes)
+    return Share(cpus, gpus, memory, memory if memory < planned.memory_bytes else None)
 
 
 def gpu_memory() -> int:

@@ -59,7 +59,7 @@ def run_session(
             [
                 {
                     "name": trial.name,
-                    "settings": trial.settings,
+                    "settings": trial.trial.model_dump(mode="json"),
                     "data": trial.data,
                     "directory": str(run.trial(trial.name).path.resolve()),
                     "memory_limit": shares[trial.name].memory_limit,

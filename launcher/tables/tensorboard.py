@@ -12,10 +12,9 @@ from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from launcher.evidence.statistics import latest
 from launcher.run.directory import RunDirectory
 from launcher.tables import conditions
-from launcher.tables.trials import epochs_table, trials_table
+from launcher.tables.trials import epochs_table, latest, trials_table
 
 _SIDES = ("train", "validation")
 # How old the aggregates may be while trials run, in seconds.

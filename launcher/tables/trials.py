@@ -17,6 +17,8 @@ from launcher.run.directory import RunDirectory
 from launcher.tables.predictions import write_predictions
 
 _OF_TRIAL = ("training_set", "condition", "fold", "seed")
+# What tells one model from another; its folds, seeds and permutations are one model's.
+KEYS = ["training_set", "condition", "setup", "protocol"]
 _AUDIT = ("label_only_accuracy", "majority_accuracy", "chance")
 
 
@@ -80,6 +82,12 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
     if state == "failed":
         row["reason"] = (directory.read_json(directory.failure) or {}).get("reason", "")
     return row
+
+
+def latest(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials without those whose labels or volumes a later launch replaced; `member` is the training set."""
+    last = trials.drop_duplicates([*KEYS, "fold", "seed", "permutation"], keep="last")
+    return last.assign(member=last["training_set"])
 
 
 def epochs_table(run: RunDirectory) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training.loop import train
 from launcher.run.directory import RunDirectory
@@ -28,8 +27,7 @@ def finished(command, tiny_packed, tiny_labels, tmp_path_factory):
     run = RunDirectory(runs / "r")
     # Here rather than under Ray, whose ways other tests go.
     for planned in run.read_plan():
-        trial = Trial.model_validate(planned.settings)
-        train(trial, tiny_packed, tiny_labels, run.trial(planned.name), lambda metrics: None)
+        train(planned.trial, tiny_packed, tiny_labels, run.trial(planned.name), lambda metrics: None)
     return run
 
 

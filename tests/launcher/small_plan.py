@@ -1,10 +1,12 @@
-"""Plans of nineteen subjects of the demo's size, for the tests of planning and of resources."""
+"""Plans of nineteen subjects of the demo's size, and single planned trials, for the launcher's tests."""
 
 import dataclasses
 
 from deepemotion import config_files
+from deepemotion.settings.schema import Trial
 from launcher.planning import experiment
-from launcher.planning.plan import DataFacts, SubjectFacts, make_plan
+from launcher.planning.facts import DataFacts, SubjectFacts
+from launcher.planning.plan import PlannedTrial, make_plan
 
 SUBJECTS = [f"{i:02d}" for i in range(1, 21) if i != 10]
 
@@ -20,3 +22,9 @@ def facts(subjects=SUBJECTS, **changes):
 def plan(config="paper", data=None, overrides=(), sweeps=None, **changes):
     wanted = experiment.read(config_files.find(config), list(overrides), changes, sweeps or {})
     return make_plan(wanted, data or facts())
+
+
+def planned(name, training_set="sub-01", condition="lr-0.001", protocol="run", memory_bytes=1, work=1.0, **settings):
+    """Return a planned trial of some names whose settings are the defaults but for these sections and subjects."""
+    trial = Trial.model_validate({"subjects": ["01"]} | settings)
+    return PlannedTrial(name, training_set, condition, protocol, memory_bytes, work, trial)

@@ -4,9 +4,9 @@ import json
 import os
 
 import pytest
+import small_plan
 
 from launcher.monitoring import status, watch
-from launcher.planning.plan import PlannedTrial
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
@@ -18,8 +18,7 @@ NAMES = ["sub-01_a", "sub-02_b", "pooled_c"]
 
 
 def planned(name):
-    settings = {"train": {"epochs": 5}}
-    return PlannedTrial(name, name.split("_")[0], "lr-0.001", "random", None, 0, 1e-3, 0, 2**30, 1.0, settings)
+    return small_plan.planned(name, name.split("_")[0], protocol="random", train={"epochs": 5})
 
 
 @pytest.fixture

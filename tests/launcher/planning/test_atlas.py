@@ -47,8 +47,8 @@ def test_a_trial_is_told_by_the_atlas_s_content_and_finds_it_from_anywhere(plan,
     (moved,) = plan("model.name=roi-linear", f"model.atlas={atlas('b.nii')}")
     (other,) = plan("model.name=roi-linear", f"model.atlas={atlas('a.nii', regions=5)}")
     assert one.name == moved.name != other.name
-    assert one.settings["model"]["atlas"] == str(tmp_path / "a.nii")
-    assert moved.settings["model"]["atlas"] == str(tmp_path / "b.nii")
+    assert one.trial.model.atlas == str(tmp_path / "a.nii")
+    assert moved.trial.model.atlas == str(tmp_path / "b.nii")
 
 
 def test_atlases_and_models_can_be_swept(plan, atlas):

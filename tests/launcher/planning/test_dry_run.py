@@ -2,8 +2,8 @@
 
 import pytest
 import torch
+from small_plan import planned
 
-from launcher.planning.plan import PlannedTrial
 from launcher.session.resources import short_of_memory
 
 WORDS = ("--all-subjects", "--config", "demo")
@@ -77,7 +77,7 @@ def test_a_gpu_that_is_not_there_is_told_before_anything_is_written(command, tin
 
 
 def test_too_little_memory_is_a_warning():
-    trials = [PlannedTrial("a", "a", "a", "run", 1, 0, 1e-3, 0, size * 2**30, 1.0, {}) for size in (1, 9, 12)]
+    trials = [planned("a", memory_bytes=size * 2**30) for size in (1, 9, 12)]
     assert short_of_memory(trials, 16 * 2**30) is None
     line = short_of_memory(trials, 8 * 2**30)
     assert line.startswith("warning: 2 of 3 trials need more memory than the 8.0 GiB")

@@ -4,7 +4,8 @@ import pytest
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
-from launcher.planning.experiment import parse_sweeps, read
+from launcher.planning.experiment import read
+from launcher.planning.options import parse_sweeps
 
 
 @pytest.mark.parametrize("name", ["paper", "rigorous", "demo"])

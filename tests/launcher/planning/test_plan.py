@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from small_plan import SUBJECTS, facts, plan
 
 from deepemotion.errors import UserError
-from launcher.planning import experiment
-from launcher.planning.plan import AtlasFacts, replaced
+from launcher.planning import options
+from launcher.planning.facts import AtlasFacts
+from launcher.planning.plan import replaced
+from launcher.planning.protocols import Protocol
 
 
 def test_nineteen_single_subject_trainings_and_the_pooled_one_first():
     trials = plan()
     assert len(trials) == 20
     assert trials[0].training_set == "pooled"
-    assert trials[0].settings["subjects"] == SUBJECTS
+    assert trials[0].trial.subjects == SUBJECTS
     assert sorted(trial.training_set for trial in trials[1:]) == [f"sub-{subject}" for subject in SUBJECTS]
 
 
@@ -55,13 +57,13 @@ def test_seeds_are_replicates_of_one_condition():
 def test_leave_one_run_out_has_a_trial_a_run():
     trials = plan("rigorous", subjects=["01", "02"])
     assert len(trials) == 3 * 8
-    assert {trial.settings["split"]["fold"] for trial in trials} == set(range(1, 9))
+    assert {trial.trial.split.fold for trial in trials} == set(range(1, 9))
     assert {trial.fold for trial in plan("rigorous", overrides=["split.fold=3"])} == {3}
 
 
 def test_held_out_folds_are_the_papers_columns():
     trials = plan(held_out_folds=True, single_subject=False, pooled=False)
-    unseen = {trial.training_set: trial.settings["unseen_subjects"] for trial in trials}
+    unseen = {trial.training_set: trial.trial.unseen_subjects for trial in trials}
     assert unseen == {
         "held-out-1-4": ["01", "02", "03", "04"],
         "held-out-5-10": ["05", "06", "07", "08", "09", "11"],
@@ -69,7 +71,7 @@ def test_held_out_folds_are_the_papers_columns():
         "held-out-16-19": ["17", "18", "19", "20"],
     }
     for trial in trials:
-        assert sorted(trial.settings["subjects"] + trial.settings["unseen_subjects"]) == SUBJECTS
+        assert sorted(trial.trial.subjects + trial.trial.unseen_subjects) == SUBJECTS
 
 
 @given(
@@ -96,6 +98,17 @@ def test_a_trial_s_identity_changes_with_its_data_and_settings_only():
     assert not set(one.values()) & set(relabelled.values())
     shorter = {trial.training_set: trial.name for trial in plan(overrides=["train.epochs=49"])}
     assert not set(one.values()) & set(shorter.values())
+
+
+def test_names_and_setups_stay_what_they_were(monkeypatch):
+    """Their hashes are in every run's folder: a change of how a trial is described would train it all again."""
+    monkeypatch.setattr("launcher.planning.identity.__version__", "0.1.0")
+    (demo, *_), (rigorous, *_) = plan("demo"), plan("rigorous")
+    assert (demo.name, demo.setup, demo.data) == ("pooled_lr-0.001_48deac98", "3a71442b", "19f8f8fe2a15f1b1")
+    assert (rigorous.name, rigorous.setup) == ("pooled_lr-0.001_run-1_d67848ed", "2bdbba1c")
+    held_out = {"single_subject": False, "pooled": False, "leave_one_subject_out": True, "permutations": 2}
+    last = plan("rigorous", overrides=["split.protocol=block"], **held_out)[-1]
+    assert (last.name, last.setup) == ("without-20_lr-0.001_fold-5_perm-2_76ca0251", "7ceeaced")
 
 
 def test_estimated_memory_grows_with_what_is_loaded():
@@ -170,7 +183,7 @@ def test_permutations_are_trials_beside_the_true_one():
     assert len(trials) == 3 * 4
     assert {trial.condition for trial in trials} == {"lr-0.001"}
     for trial in trials:
-        assert trial.settings["data"]["permutation"] == trial.permutation
+        assert trial.trial.data.permutation == trial.permutation
         assert trial.name.count(f"_perm-{trial.permutation}_") == bool(trial.permutation)
     assert sorted(trial.permutation for trial in trials) == sorted([0, 1, 2, 3] * 3)
     fewer = {trial.name for trial in plan(permutations=1, subjects=["01", "02"])}
@@ -180,22 +193,28 @@ def test_permutations_are_trials_beside_the_true_one():
 @pytest.mark.parametrize(
     ("asked", "folds", "sets", "parts", "named"),
     [
+        ("random", False, 20, 1, "random"),
         ("block", False, 20, 5, "block"),
+        ("run", False, 20, 8, "run"),
         ("subject", False, 19, 5, "subject"),
         ("subject", True, 4, 5, "subject"),
         ("run-subject", False, 19, 8, "run x subject"),
     ],
 )
 def test_protocols(asked, folds, sets, parts, named):
-    changes = {**experiment.plan_of_protocol(asked, folds), "held_out_folds": folds}
-    trials = plan("rigorous", overrides=[f"split.protocol={experiment.split_of_protocol(asked)}"], **changes)
+    changes = {**options.plan_of_protocol(Protocol(asked), folds), "held_out_folds": folds}
+    trials = plan("rigorous", overrides=[f"split.protocol={Protocol(asked).movie_split}"], **changes)
     assert len(trials) == sets * parts
     assert {trial.protocol for trial in trials} == {named}
     for trial in trials:
-        assert not set(trial.settings["subjects"]) & set(trial.settings["unseen_subjects"])
-        assert len(trial.settings["subjects"]) + len(trial.settings["unseen_subjects"]) in (
-            {1, 19} if sets == 20 else {19}
-        )
+        assert not set(trial.trial.subjects) & set(trial.trial.unseen_subjects)
+        assert len(trial.trial.subjects) + len(trial.trial.unseen_subjects) in ({1, 19} if sets == 20 else {19})
+
+
+def test_subjects_held_out_at_random_moments_have_no_protocol_of_their_own():
+    trials = plan(single_subject=False, pooled=False, leave_one_subject_out=True)
+    assert {trial.protocol for trial in trials} == {"random"}
+    assert all(trial.trial.unseen_subjects for trial in trials)
 
 
 def test_a_trial_is_replaced_by_the_same_on_other_data_and_by_no_other():

@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from small_plan import planned
 
 from deepemotion.errors import UserError
-from deepemotion.settings.schema import Trial
 from deepemotion.training.data_sources import Sources
-from launcher.planning.plan import PlannedTrial
 from launcher.report import figure_data, figures
 from launcher.report.figure_data import Choice
 from launcher.report.html import write_report
@@ -23,13 +22,10 @@ def add(run, training_set, subjects, unseen=(), permutation=0, right=0.5, done=T
     """Plan a trial and write what a finished one leaves; the predictions of volumes are right in turn."""
     condition, protocol = named.get("condition", "lr-0.001"), named.get("protocol", "random")
     data, split = {"permutation": permutation}, {"protocol": protocol}
-    trial = Trial(subjects=list(subjects), unseen_subjects=list(unseen), data=data, split=split)
     name = f"{training_set}_{condition}_perm-{permutation}{named.get('suffix', '')}"
     name += "" if protocol == "random" else f"_{protocol}"
-    settings = trial.model_dump(mode="json")
-    run.add_to_plan(
-        [PlannedTrial(name, training_set, condition, protocol, None, permutation, 1e-3, 0, 1, 1.0, settings)]
-    )
+    who = {"subjects": list(subjects), "unseen_subjects": list(unseen)}
+    run.add_to_plan([planned(name, training_set, condition, protocol, data=data, split=split, **who)])
     directory = run.trial(name)
     row = {"epoch": 1, "accuracy/train": 1.0, "accuracy/validation": right}
     directory.path.mkdir(parents=True)

@@ -4,10 +4,10 @@ import json
 
 import pandas as pd
 import pytest
+from small_plan import planned
 
 from deepemotion.errors import UserError
 from launcher.monitoring import status
-from launcher.planning.plan import PlannedTrial
 from launcher.report.html import write_report
 from launcher.run.directory import RunDirectory
 from launcher.slurm import submissions
@@ -19,7 +19,7 @@ def run(tmp_path):
     """A run of one trial that is done and one that failed."""
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
-    trials = [PlannedTrial(name, name, "lr-0.001", "run", 1, 0, 1e-3, 0, 1, 1.0, {}) for name in ("sub-01", "sub-02")]
+    trials = [planned(name, name) for name in ("sub-01", "sub-02")]
     run.add_to_plan(trials)
     run.experiment_file.write_text("plan: {}\n")
     for trial in trials:

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from small_plan import plan
 
+from deepemotion.settings.schema import TrainSettings
 from launcher.planning.experiment import ResourceSettings
 from launcher.session.resources import Machine, share_of
 
@@ -24,7 +25,7 @@ def test_a_trial_is_told_its_limit_where_it_cannot_have_what_it_needs(trial):
 
 
 def test_single_subject_trials_share_a_gpu_as_its_memory_allows(trial):
-    single = next(one for one in plan() if len(one.settings["subjects"]) == 1)
+    single = next(one for one in plan() if len(one.trial.subjects) == 1)
     single = dataclasses.replace(single, memory_bytes=10 * GIB)
     machine = Machine(cpus=8, gpus=2, memory_bytes=64 * GIB, gpu_memory_bytes=45 * GIB)
     auto = ResourceSettings()
@@ -34,5 +35,5 @@ def test_single_subject_trials_share_a_gpu_as_its_memory_allows(trial):
     assert share_of(dataclasses.replace(single, memory_bytes=50 * GIB), auto, machine).gpus == 1
     assert share_of(single, auto, dataclasses.replace(machine, gpu_memory_bytes=0)).gpus == 1
     assert share_of(single, ResourceSettings(gpus_per_trial=0.5), machine).gpus == 0.5
-    settings = {**single.settings, "train": {**single.settings["train"], "device": "cpu"}}
-    assert share_of(dataclasses.replace(single, settings=settings), auto, machine).gpus == 0
+    on_cpu = single.trial.model_copy(update={"train": TrainSettings(device="cpu")})
+    assert share_of(dataclasses.replace(single, trial=on_cpu), auto, machine).gpus == 0

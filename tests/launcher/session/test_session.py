@@ -4,9 +4,9 @@ import os
 import stat
 
 import pytest
+from small_plan import planned
 
 from deepemotion.errors import UserError
-from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 from launcher.session import private_ray
 from launcher.session import session as work
@@ -16,7 +16,7 @@ from launcher.session.progress import SessionProgress
 @pytest.mark.parametrize("error", [UserError("epochs.tsv: torn"), OSError(5, "Input/output error")])
 def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch, capsys, error):
     run = RunDirectory(tmp_path / "run")
-    trials = [PlannedTrial("a", "a", "a", "run", 1, 0, 1e-3, 0, 1, 1.0, {"train": {"epochs": 1}})]
+    trials = [planned("a", train={"epochs": 1})]
     run.add_to_plan(trials)
 
     def fail(_run):
@@ -52,10 +52,9 @@ def test_a_token_is_whole_whenever_it_is_there(tmp_path, monkeypatch):
 def test_the_live_line_counts_trials_and_estimates_the_time_left(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    settings = {"train": {"epochs": 10}}
     # The pooled trial is three times the work of each other.
     trials = [
-        PlannedTrial(name, name, "a", "run", 1, 0, 1e-3, 0, 1, float(weight), settings)
+        planned(name, name, work=float(weight), train={"epochs": 10})
         for name, weight in (("pooled", 30), ("one", 10), ("two", 10), ("three", 10))
     ]
     beats = []
@@ -79,7 +78,7 @@ def test_the_live_line_counts_trials_and_estimates_the_time_left(monkeypatch):
 def test_what_earlier_sessions_trained_does_not_make_the_time_left_shorter(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    trials = [PlannedTrial("a", "a", "a", "run", 1, 0, 1e-3, 0, 1, 10.0, {"train": {"epochs": 10}})]
+    trials = [planned("a", work=10.0, train={"epochs": 10})]
     progress = SessionProgress(trials, 0, lambda running: None, lambda: None)
     now[0] = 6.0
     # Resumed after epoch 6, of which this session trained none.

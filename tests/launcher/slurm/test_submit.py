@@ -4,9 +4,9 @@ import dataclasses
 import os
 
 import pytest
+from small_plan import planned
 
 from deepemotion.errors import UserError
-from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 from launcher.slurm import allocation, submissions, submit
 from launcher.slurm.cluster_profile import ClusterProfile
@@ -18,7 +18,7 @@ NAMES = [f"sub-{number:02d}_a" for number in range(1, 8)]
 def run(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
-    run.add_to_plan([PlannedTrial(name, name, "a", "random", None, 0, 1e-3, 0, 1, 1.0, {}) for name in NAMES])
+    run.add_to_plan([planned(name, name) for name in NAMES])
     return run
 
 

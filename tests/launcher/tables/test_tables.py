@@ -4,22 +4,15 @@ import json
 
 import numpy as np
 import pandas as pd
+import small_plan
 
-from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_answers
 from launcher.tables.trials import epochs_table, write_tables
 
 
 def planned(name, permutation=0, fold=1, epochs=5):
-    settings = {
-        "subjects": ["01"],
-        "unseen_subjects": [],
-        "split": {"fold": fold},
-        "data": {"permutation": permutation},
-    }
-    settings["train"] = {"seed": 0, "epochs": epochs}
-    return PlannedTrial(name, "sub-01", "lr-0.001", "run", fold, permutation, 1e-3, 0, 0, 1.0, settings)
+    return small_plan.planned(name, split={"fold": fold}, data={"permutation": permutation}, train={"epochs": epochs})
 
 
 def test_tables_hold_trials_of_other_classes_and_of_permuted_ones_only_what_tests(tmp_path):

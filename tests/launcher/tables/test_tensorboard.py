@@ -2,8 +2,8 @@
 
 import pandas as pd
 import pytest
+from small_plan import planned
 
-from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 from launcher.tables.tensorboard import aggregate, write_aggregates
 
@@ -61,10 +61,8 @@ def test_a_condition_that_was_given_another_name_leaves_no_files_under_the_old_o
     run.path.mkdir()
     for protocols in (["block"], ["block", "random"]):
         for protocol in protocols:
-            settings = {"split": {"fold": None, "protocol": protocol}, "data": {"permutation": 0}}
-            settings |= {"train": {"seed": 0}, "subjects": ["01"], "unseen_subjects": []}
             name = f"sub-01_{protocol}"
-            run.add_to_plan([PlannedTrial(name, "sub-01", "lr-0.001", protocol, None, 0, 1e-3, 0, 1, 1.0, settings)])
+            run.add_to_plan([planned(name, protocol=protocol, split={"protocol": protocol})])
             run.trial(name).write_epochs([{"epoch": 1, "accuracy/train": 1.0, "accuracy/validation": 0.5}])
         write_aggregates(run)
     assert {path.name for path in run.tensorboard.iterdir()} == {"lr-0.001_block", "lr-0.001_random"}

@@ -1,0 +1,34 @@
+"""What planning needs to know of the data: the packed subjects, the labels and the atlases."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class SubjectFacts:
+    """What planning needs to know of a packed subject; `checksum` identifies its content."""
+
+    checksum: str
+    shape: tuple[int, int, int]
+    box: tuple[int, int, int]  # sides of the mask's bounding box
+    voxels: int
+    volumes: int
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class AtlasFacts:
+    """Where an atlas lies, as an absolute path that any worker finds; `checksum` identifies its content."""
+
+    path: str
+    checksum: str
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """The packed subjects, in order, the labels, and the atlases by the paths that the experiment gives."""
+
+    subjects: dict[str, SubjectFacts]
+    labels_checksum: str
+    labelled_share: float
+    classes: int
+    atlases: dict[str, AtlasFacts] = field(default_factory=dict)

@@ -1,0 +1,42 @@
+"""The protocols of a launch: what each holds out of the movie and of the subjects, and what tables call it.
+
+To add one that splits the movie in a new way, add its `split.protocol` to `deepemotion.settings.schema`, the rule to
+`deepemotion.samples.splits`, and a line here.
+"""
+
+from enum import StrEnum
+from typing import Self
+
+
+class Protocol(StrEnum):
+    """What of the movie and of the subjects is held out; the value is what `--protocol` takes.
+
+    `movie_split` is the `split.protocol` of its trials, `held_out_subjects` whether models are tested on subjects that
+    they were not trained on, and `in_tables` its name there.
+    """
+
+    movie_split: str
+    held_out_subjects: bool
+    in_tables: str
+
+    random = "random", "random", False, "random"
+    block = "block", "block", False, "block"
+    run = "run", "run", False, "run"
+    subject = "subject", "block", True, "subject"
+    run_subject = "run-subject", "run", True, "run x subject"
+
+    def __new__(cls, value: str, movie_split: str, held_out_subjects: bool, in_tables: str) -> Self:
+        """Return the member that is its value, with what the table says of it."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.movie_split, member.held_out_subjects, member.in_tables = movie_split, held_out_subjects, in_tables
+        return member
+
+    @classmethod
+    def of(cls, split: str, held_out_subjects: bool) -> "Protocol":
+        """Return the protocol of a trial with this `split.protocol`, whether or not it holds subjects out.
+
+        A split that no protocol holds subjects out with has one name for both.
+        """
+        alike = [protocol for protocol in cls if protocol.movie_split == split]
+        return next((protocol for protocol in alike if protocol.held_out_subjects == held_out_subjects), alike[0])

@@ -1,0 +1,55 @@
+"""Locks on a run between processes and hosts: files of its folder under flock."""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from deepemotion.errors import UserError
+
+
+def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True) -> IO[str]:
+    """Return the file `name` of the folder, which holds the lock until it is closed.
+
+    Raises UserError where the folder cannot be written, and without `wait` BlockingIOError where another process holds
+    the lock.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / name).open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write: {error.strerror}; choose another --runs folder") from error
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        # Lustre without its flock option knows no locks; SLURM's own bookkeeping has to do there.
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            file.close()
+            raise
+    return file
+
+
+@contextmanager
+def only_one(folder: Path, name: str, every_s: float) -> Iterator[bool]:
+    """Give True to one process at a time, and at most once in `every_s` seconds over all of them.
+
+    The lock's file holds when that last was, in seconds of the clock.
+    """
+    try:
+        file = acquire(folder, name, wait=False)
+    except BlockingIOError:
+        yield False
+        return
+    with file:
+        file.seek(0)
+        due = time.time() - float(file.read() or 0) > every_s
+        yield due
+        if due:
+            # Without the time, on a full disk, another process only repeats the work.
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), 0)
+                os.pwrite(file.fileno(), str(time.time()).encode(), 0)

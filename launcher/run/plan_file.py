@@ -1,0 +1,72 @@
+"""plan.tsv: the trials planned in a run, one per row."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pydantic
+
+from deepemotion.errors import UserError, from_validation
+from deepemotion.files import whole_lines, write_text
+from deepemotion.settings.schema import Trial
+from launcher.planning.plan import PlannedTrial
+
+# `settings` has all of a trial; the columns that repeat a part of it are for people and spreadsheets.
+_COLUMNS: dict[str, Callable[[PlannedTrial], object]] = {
+    "name": lambda planned: planned.name,
+    "training_set": lambda planned: planned.training_set,
+    "condition": lambda planned: planned.condition,
+    "protocol": lambda planned: planned.protocol,
+    "fold": lambda planned: "" if planned.fold is None else planned.fold,
+    "permutation": lambda planned: planned.permutation,
+    "learning_rate": lambda planned: planned.learning_rate,
+    "seed": lambda planned: planned.seed,
+    "memory_bytes": lambda planned: planned.memory_bytes,
+    "work": lambda planned: planned.work,
+    "settings": lambda planned: json.dumps(planned.trial.model_dump(mode="json")),
+    "data": lambda planned: planned.data,
+}
+
+
+def write(path: Path, trials: Iterable[PlannedTrial]) -> None:
+    """Write the plan, whole or not at all."""
+    lines = ["\t".join(_COLUMNS)]
+    lines += ["\t".join(str(cell(planned)) for cell in _COLUMNS.values()) for planned in trials]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def read(path: Path) -> list[PlannedTrial]:
+    """Return the planned trials in the file's order, none where there is no file.
+
+    Raises UserError for a file that is truncated or not a plan.
+    """
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    try:
+        header, *lines = whole_lines(text)
+        return [_planned(dict(zip(header.split("\t"), line.split("\t"), strict=True))) for line in lines]
+    except pydantic.ValidationError as error:
+        raise _not_a_plan(path, str(from_validation(error, "settings", Trial))) from error
+    except KeyError as error:
+        raise _not_a_plan(path, f"no column {error}") from error
+    except ValueError as error:
+        raise _not_a_plan(path, str(error)) from error
+
+
+def _planned(row: dict[str, str]) -> PlannedTrial:
+    return PlannedTrial(
+        name=row["name"],
+        training_set=row["training_set"],
+        condition=row["condition"],
+        protocol=row["protocol"],
+        memory_bytes=int(row["memory_bytes"]),
+        work=float(row["work"]),
+        trial=Trial.model_validate_json(row["settings"]),
+        data=row["data"],
+    )
+
+
+def _not_a_plan(path: Path, why: str) -> UserError:
+    return UserError(f"{path}: not a plan as this version writes it ({why}); put it aside and launch again")
