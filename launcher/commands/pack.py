@@ -36,11 +36,11 @@ def pack(
 
     profile = cluster_profile.required(on.value, cluster)
     described = Dataset.of_folder(dataset, description)
-    chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
+    selected = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
     words = ["deepemotion", "pack", str(dataset.resolve()), "--out", str(out.resolve())]
     if description is not None:
         words += ["--dataset", str(Path(description).resolve()) if Path(description).is_file() else description]
-    scripts = pack_array.scripts(shlex.join(words), chosen, profile, out.resolve() / "slurm", max_parallel, dry_run)
+    scripts = pack_array.scripts(shlex.join(words), selected, profile, out.resolve() / "slurm", max_parallel, dry_run)
     if dry_run:
         answer("\n\n".join(script.text() for script in scripts))
         return
@@ -49,7 +49,7 @@ def pack(
         try:
             jobs.append(script.submit())
         except UserError as error:
-            took = f"; {', '.join(jobs)} go on with the first subjects" if jobs else ""
-            raise UserError(f"{error}{took}") from error
-    say(f"{len(chosen)} subjects to pack; logs in {out}/slurm/")
+            submitted = f"; {', '.join(jobs)} are submitted, with the first subjects" if jobs else ""
+            raise UserError(f"{error}{submitted}") from error
+    say(f"{len(selected)} subjects to pack; logs in {out}/slurm/")
     answer(",".join(jobs))

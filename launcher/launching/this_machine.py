@@ -50,11 +50,11 @@ class ThisMachine:
 
 
 def _train(run: RunDirectory, trials: list[PlannedTrial], already_done: int) -> None:
-    from launcher.session import session as work
     from launcher.session.private_ray import private_ray
+    from launcher.session.session import open_session
 
     machine = resources.this_machine()
-    with work.session(run, trials, already_done) as session, private_ray(machine):
+    with open_session(run, trials, already_done) as session, private_ray(machine):
         session.train(machine)
 
 

@@ -37,8 +37,8 @@ from typing import IO, cast
 from deepemotion.console import say
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
-from launcher.session import session as work
 from launcher.session.private_ray import private_ray
+from launcher.session.session import RunningSession, open_session, tabulate_what_is_new
 from launcher.slurm import allocation, ray_node, submissions
 from launcher.slurm.allocation import Allocation
 from launcher.slurm.exit_codes import ExitCode
@@ -62,7 +62,7 @@ def run(run_directory: RunDirectory, submission: int | None, first_task: int) ->
                 return code
     if not unfinished and not run_directory.running():
         # Requeued after its last trial.
-        work.tabulate_what_is_new(run_directory, share)
+        tabulate_what_is_new(run_directory, share)
     states = [run_directory.state(trial.name, running=()) for trial in share]
     return ExitCode.FAILED if "failed" in states else ExitCode.DONE
 
@@ -94,7 +94,7 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
     # The batch script, from which srun started this process, runs on this very node.
     address = allocation.address_towards(os.environ["SLURM_LAUNCH_NODE_IPADDR"]) if several else None
     token = submissions.token_file(run_directory) if several else None
-    with work.session(run_directory, trials, done, granted.group, granted.job) as session, ExitStack() as stack:
+    with open_session(run_directory, trials, done, granted.group, granted.job) as session, ExitStack() as stack:
         try:
             signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
             folder = stack.enter_context(private_ray(granted.machine, address, token))
@@ -115,7 +115,7 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
         return ExitCode.REQUEUE
 
 
-def _stop_on_signals(session: work.Work) -> None:
+def _stop_on_signals(session: RunningSession) -> None:
     """End the session on SLURM's signals as Ctrl-C does, after Ray, which replaces handlers, has been started."""
 
     def stop(why: str) -> None:
