@@ -15,7 +15,7 @@ import io
 import json
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,11 +127,21 @@ def find_trial(folder: Path, beginning: str) -> TrialDirectory:
     """
     if not is_run(folder):
         raise UserError(f"{folder}: no run here (it has no folder {TRIALS}); give the folder runs/NAME of a launch")
-    names = sorted(path.name for path in (folder / TRIALS).glob("*/") if path.name.startswith(beginning))
-    if len(names) != 1 and beginning not in names:
-        several = f"{len(names)} trials begin so: {', '.join(names[:5])}" if names else "no trial that has begun"
-        raise UserError(f"{beginning}: {several} in {folder / TRIALS}")
-    return TrialDirectory(folder / TRIALS / (beginning if beginning in names else names[0]))
+    names = (path.name for path in (folder / TRIALS).glob("*/"))
+    name = name_by_beginning(names, beginning, f"those that have begun are in {folder / TRIALS}")
+    return TrialDirectory(folder / TRIALS / name)
+
+
+def name_by_beginning(names: Iterable[str], beginning: str, listed: str) -> str:
+    """Return the trial of this very name, or the only one whose name begins so.
+
+    Raises UserError where there is none, or where several begin so; `listed` says where a person finds their names.
+    """
+    found = sorted(name for name in names if name.startswith(beginning))
+    if len(found) != 1 and beginning not in found:
+        several = f"{len(found)} trials begin so: {', '.join(found[:5])}" if found else "no such trial"
+        raise UserError(f"{beginning}: {several}; {listed}")
+    return beginning if beginning in found else found[0]
 
 
 def _identity(trial: Trial, checksums: Mapping[str, str]) -> dict[str, Any]:

@@ -3,25 +3,17 @@
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from deepemotion.console import answer, say, table
+from deepemotion.console import answer
 from deepemotion.errors import UserError
+from launcher.launching.backend import BACKENDS, Options, make
 from launcher.planning.protocols import Protocol
 
-if TYPE_CHECKING:
-    from launcher.planning.plan import PlannedTrial
-    from launcher.run.directory import RunDirectory
-
-
-class Backend(StrEnum):
-    """Where trials run."""
-
-    local = "local"
-    slurm = "slurm"
-    slurm_array = "slurm-array"
+# Typer takes the words of an option from an Enum.
+On = StrEnum("On", {name: name for name in BACKENDS})  # type: ignore[misc]
 
 
 def launch(
@@ -53,7 +45,7 @@ def launch(
         bool, typer.Option("--held-out-folds", help="The paper's four folds of unseen subjects.")
     ] = False,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, e.g. train.epochs=10.")] = None,
-    on: Annotated[Backend, typer.Option(help="Where to run.")] = Backend.local,
+    on: Annotated[On, typer.Option(help="Where to run.")] = On("local"),
     cluster: Annotated[
         str | None, typer.Option(help="SLURM: a cluster profile that ships (example) or a path.")
     ] = None,
@@ -74,14 +66,10 @@ def launch(
         return
     if all_subjects == (subjects is not None):
         raise UserError("say --all-subjects, or which with --subjects 1,2,5-9")
-    if on is not Backend.local and cluster is None:
-        raise UserError(
-            f"--on {on.value}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml"
-        )
-    if on is Backend.local and after is not None:
-        raise UserError(f"--after {after}: only SLURM waits for jobs; say --on slurm or slurm-array, and --cluster")
     if name is not None and (Path(name).name != name or name.startswith(".")):
         raise UserError(f"--name {name}: a run is a folder of --runs; give a name without / that begins with no dot")
+    watched = sys.stderr.isatty() if follow is None else follow
+    backend = make(on, Options(cluster, after, trials_per_task, max_parallel, snapshot, watched, dry_run))
     from deepemotion import config_files
     from launcher.run.directory import RunDirectory
 
@@ -92,8 +80,8 @@ def launch(
 
         # What is planned depends on data that the other jobs are still to write.
         raise typer.Exit(launch_after.submit(run, after, str(cluster)))
-    from launcher.launching.launch import Launch, check_here, launch_here, plan_run
-    from launcher.planning import data_facts, experiment, options, plan
+    from launcher.launching.launch import Launch, plan_run
+    from launcher.planning import experiment, options
 
     changes: dict[str, Any] = {"subjects": "all"} if all_subjects else options.parse_plan_subjects(subjects)
     changes |= {} if pooled is None else {"pooled": pooled}
@@ -104,39 +92,12 @@ def launch(
         changes |= options.plan_of_protocol(protocol, held_out_folds)
         overrides = [*overrides, f"split.protocol={protocol.movie_split}"]
     sweeps = options.parse_sweeps(sweep or [], model, lr)
-    wanted = experiment.read(path, overrides, changes, sweeps)
-    facts, broken = data_facts.read(data, labels, wanted)
-    for subject, reason in broken.items():
-        say(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
-    job = Launch(run, wanted, facts, plan.make_plan(wanted, facts), data, labels)
-    if on is Backend.local:
-        if dry_run:
-            check_here(job)
-            answer(_table(job.trials, run))
-        elif plan_only:
-            plan_run(job)
-        else:
-            raise typer.Exit(launch_here(job))
+    job = Launch.of(run, experiment.read(path, overrides, changes, sweeps), data, labels)
+    if plan_only and not dry_run:
+        plan_run(job)
         return
-    from launcher.monitoring.watch import launch_on_slurm
-    from launcher.slurm import submit
-
-    submission = submit.Options(
-        "slurm" if on is Backend.slurm else "slurm-array", str(cluster), trials_per_task, max_parallel, snapshot
-    )
+    backend.check(job)
     if dry_run:
-        answer(f"{_table(job.trials, run)}\n\n{submit.preview(run, job.trials, submission)}")
-        return
-    raise typer.Exit(launch_on_slurm(job, submission, sys.stderr.isatty() if follow is None else follow))
-
-
-def _table(trials: list["PlannedTrial"], run: "RunDirectory") -> str:
-    running = run.running()
-    rows = [("trial", "training set", "fold", "learning rate", "epochs", "memory", "state")]
-    for trial in trials:
-        fold = "" if trial.fold is None else str(trial.fold)
-        epochs = str(trial.trial.train.epochs)
-        memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
-        state = run.state(trial.name, running)
-        rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
-    return f"{table(rows)}\n{len(trials)} trials"
+        answer(backend.preview(job))
+    else:
+        raise typer.Exit(backend.run(job))

@@ -30,20 +30,17 @@ def pack(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts, and submit nothing.")] = False,
 ) -> None:
     """Pack subjects in a job array; prints the jobs' ids, for `--after` of a launch."""
-    if cluster is None:
-        raise UserError(
-            f"--on {on.value}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml"
-        )
     from deepemotion.dataset import Dataset
     from deepemotion.settings.subjects import parse_subjects
-    from launcher.slurm import pack_array
+    from launcher.slurm import cluster_profile, pack_array
 
+    profile = cluster_profile.required(on.value, cluster)
     described = Dataset.of_folder(dataset, description)
-    chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
+    selected = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
     words = ["deepemotion", "pack", str(dataset.resolve()), "--out", str(out.resolve())]
     if description is not None:
         words += ["--dataset", str(Path(description).resolve()) if Path(description).is_file() else description]
-    scripts = pack_array.scripts(shlex.join(words), chosen, cluster, out.resolve() / "slurm", max_parallel, dry_run)
+    scripts = pack_array.scripts(shlex.join(words), selected, profile, out.resolve() / "slurm", max_parallel, dry_run)
     if dry_run:
         answer("\n\n".join(script.text() for script in scripts))
         return
@@ -52,7 +49,7 @@ def pack(
         try:
             jobs.append(script.submit())
         except UserError as error:
-            took = f"; {', '.join(jobs)} go on with the first subjects" if jobs else ""
-            raise UserError(f"{error}{took}") from error
-    say(f"{len(chosen)} subjects to pack; logs in {out}/slurm/")
+            submitted = f"; {', '.join(jobs)} are submitted, with the first subjects" if jobs else ""
+            raise UserError(f"{error}{submitted}") from error
+    say(f"{len(selected)} subjects to pack; logs in {out}/slurm/")
     answer(",".join(jobs))

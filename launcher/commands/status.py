@@ -1,7 +1,6 @@
-"""`deepemotion-launch status RUN`: how each trial stands, and why those that need somebody do."""
+"""`deepemotion-launch status RUN`: the state of each trial, and what to do about those that need attention."""
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,12 +35,7 @@ def status(
         answer(f"  try: {one.hint}")
         for line in one.last_lines():
             answer(f"  | {line}")
-    say(f"at {time.strftime('%H:%M:%S')}: " + counts(trials))
-
-
-def counts(trials: Sequence["TrialStatus"]) -> str:
-    """Return how many trials are in which state, in one line."""
-    return " · ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).most_common())
+    say(f"at {time.strftime('%H:%M:%S')}: " + reader.count_states(trials))
 
 
 def _table(trials: Sequence["TrialStatus"]) -> str:

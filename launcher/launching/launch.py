@@ -1,17 +1,17 @@
 """A launch: plan, skip what is done, run the rest, tabulate. The same launch again goes on where it stopped."""
 
 import shlex
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on
-from deepemotion.errors import UserError
+from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on, table
 from deepemotion.training.data_sources import Sources
+from launcher.planning import data_facts
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
-from launcher.planning.plan import PlannedTrial
+from launcher.planning.plan import PlannedTrial, make_plan
 from launcher.run.directory import RunDirectory
-from launcher.session import resources
 
 
 @dataclass(frozen=True)
@@ -25,54 +25,21 @@ class Launch:
     packed: Path
     labels: Path
 
+    @classmethod
+    def of(cls, run: RunDirectory, experiment: Experiment, packed: Path, labels: Path) -> "Launch":
+        """Plan the trials of an experiment on the data in `packed` and `labels`; write nothing.
 
-def launch_here(job: Launch) -> int:
-    """Run what is not done yet here; return the exit code: 0 all done, 1 some failed, 130 interrupted.
-
-    Raises UserError, before anything is written, as `check_here` does, and where SLURM holds jobs of the run.
-    """
-    check_here(job)
-    with job.run.locked():
-        if unfinished(job):
-            _refuse_queued(job.run)
-        to_run = plan_run(job)
-        if to_run:
-            from launcher.launching import local
-
-            local.run(job.run, to_run, len(job.trials) - len(to_run))
-    # The lock is given back first: states read while it is held would be those of a launch at work.
-    if not to_run:
-        from launcher.session.session import tabulate_what_is_new
-
-        tabulate_what_is_new(job.run, job.trials)
-    return conclude(job)
-
-
-def check_here(job: Launch) -> None:
-    """Raise UserError where what is not done yet needs a GPU and this machine has none; warn of too little memory."""
-    waiting = unfinished(job)
-    resources.refuse_devices(waiting)
-    warning = resources.short_of_memory(waiting, resources.available_memory())
-    if warning:
-        say(warning)
+        Raises UserError for data that cannot be read, and for trials that cannot work with their settings.
+        """
+        data, broken = data_facts.read(packed, labels, experiment)
+        for subject, reason in broken.items():
+            say(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
+        return cls(run, experiment, data, make_plan(experiment, data), packed, labels)
 
 
 def unfinished(job: Launch) -> list[PlannedTrial]:
     """Return the trials that are not done yet."""
     return [trial for trial in job.trials if not job.run.trial(trial.name).result.exists()]
-
-
-def _refuse_queued(run: RunDirectory) -> None:
-    """Raise UserError where SLURM holds jobs of the run: they could not begin while a launch here holds it."""
-    if not run.slurm.is_dir():
-        return
-    from launcher.slurm.submit import queued_trials
-
-    queued = queued_trials(run)
-    if queued:
-        raise UserError(
-            f"{run.path}: {len(queued)} trials are with SLURM; wait for them, or deepemotion-launch cancel {run.path}"
-        )
 
 
 def plan_run(job: Launch) -> list[PlannedTrial]:
@@ -91,9 +58,9 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
 
 
 def conclude(job: Launch) -> int:
-    """Tell how the trials of a launch ended; return the exit code as `launch_here` does."""
+    """Say how the trials of a launch ended; return the exit code: 0 all done, 1 some failed, 130 some to go."""
     states = {trial.name: job.run.state(trial.name, running=()) for trial in job.trials}
-    counts = {state: list(states.values()).count(state) for state in ("done", "failed", "pending")}
+    counts = Counter(states.values())
     say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} to go")
     for name, state in states.items():
         if state == "failed":
@@ -106,3 +73,16 @@ def conclude(job: Launch) -> int:
         say_how_to_go_on()
         return EXIT_INTERRUPTED
     return EXIT_FAILED if counts["failed"] else 0
+
+
+def trials_table(job: Launch) -> str:
+    """Return the trials of a launch as a table for people: what each trains on, what it needs, and its state."""
+    running = job.run.running()
+    rows = [("trial", "training set", "fold", "learning rate", "epochs", "memory", "state")]
+    for trial in job.trials:
+        fold = "" if trial.fold is None else str(trial.fold)
+        epochs = str(trial.trial.train.epochs)
+        memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
+        state = job.run.state(trial.name, running)
+        rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
+    return f"{table(rows)}\n{len(job.trials)} trials"

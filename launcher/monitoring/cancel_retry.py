@@ -46,7 +46,7 @@ def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submissi
     dead = replaced(plan)
     trials = [trial for trial in plan if trial.name not in dead and run.state(trial.name, running=()) in wanted]
     options = submit.Options(
-        mode="slurm" if last.mode == "slurm" else "slurm-array",
+        array=last.array,
         cluster=cluster or last.cluster,
         trials_per_task=max(map(len, last.tasks)),
         max_parallel=last.max_parallel,
@@ -54,4 +54,6 @@ def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submissi
     )
     if cluster is None and not Path(last.cluster).is_file() and "/" in last.cluster:
         raise UserError(f"{last.cluster}: the cluster profile of the last submission is gone; give one with --cluster")
-    return submit.submit(run, trials, options, submit.target(options))
+    target = submit.target(options)
+    submit.warn_of_memory(trials, target)
+    return submit.submit(run, trials, options, target)

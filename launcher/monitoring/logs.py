@@ -1,10 +1,11 @@
-"""Finds the log that somebody means, and prints it, as it grows if wanted."""
+"""Finds the log of a trial or of the newest job and prints it, optionally following it."""
 
 import time
 from pathlib import Path
 
 from deepemotion.console import answer
 from deepemotion.errors import UserError
+from deepemotion.training.trial_directory import name_by_beginning
 from launcher.run.directory import RunDirectory
 
 _LOOK_EVERY_S = 1.0
@@ -20,11 +21,9 @@ def find(run: RunDirectory, trial: str | None) -> Path:
         if not logs:
             raise UserError(f"{run.slurm}: no job has written a log yet; a trial's is shown with its name")
         return logs[-1]
-    names = [planned.name for planned in run.read_plan() if planned.name.startswith(trial)]
-    if len(names) != 1 and trial not in names:
-        several = f"{len(names)} trials begin so: {', '.join(names[:5])}" if names else "no such trial"
-        raise UserError(f"{trial}: {several}; deepemotion-launch status {run.path} lists them")
-    return run.trial(trial if trial in names else names[0]).log_file
+    names = (planned.name for planned in run.read_plan())
+    name = name_by_beginning(names, trial, f"deepemotion-launch status {run.path} lists them")
+    return run.trial(name).log_file
 
 
 def show(log: Path, follow: bool) -> None:
@@ -32,7 +31,7 @@ def show(log: Path, follow: bool) -> None:
     try:
         file = log.open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        raise UserError(f"{log}: not there yet: the trial has not begun") from None
+        raise UserError(f"{log}: does not exist yet: the trial has not begun") from None
     with file:
         _print_rest(file.read())
         try:

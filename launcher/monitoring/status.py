@@ -1,5 +1,6 @@
 """How each trial of a run stands: from the run's directory, squeue, and sacct for jobs that left the queue."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,9 +68,14 @@ def read(run: RunDirectory) -> list[TrialStatus]:
     job_of = _jobs(plan, submissions.last_of_each_trial(history), past)
     jobs = {job for job in job_of.values() if job is not None}
     states = _job_states(run, jobs)
-    found = [_status(run, trial, job_of[trial.name], states, newest, at_work) for trial in plan]
+    trials = [_status(run, trial, job_of[trial.name], states, newest, at_work) for trial in plan]
     dead = replaced(plan)
-    return [_without_duty(one, dead[one.trial.name]) if one.trial.name in dead else one for one in found]
+    return [_without_duty(one, dead[one.trial.name]) if one.trial.name in dead else one for one in trials]
+
+
+def count_states(trials: Iterable[TrialStatus]) -> str:
+    """Return how many trials are in which state, in one line, the most frequent state first."""
+    return " · ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).most_common())
 
 
 def _without_duty(status: TrialStatus, by: str) -> TrialStatus:
@@ -100,9 +106,9 @@ def _job_states(run: RunDirectory, jobs: set[str]) -> dict[str, JobState]:
     states = queue.read_queue()
     gone = {job for job in jobs if job not in states or not states[job].active}
     # Accounting knows more of an ended job (memory); the queue forgets it after some minutes.
-    told = queue.read_accounting(gone, run.slurm / "sacct.json") if gone else {}
-    # Of whole arrays: tasks that are still in the queue stand as that has them.
-    return states | {job: state for job, state in told.items() if job in gone}
+    accounted = queue.read_accounting(gone, run.slurm / "sacct.json") if gone else {}
+    # sacct answers for whole arrays; for tasks that are still in the queue, squeue's word counts.
+    return states | {job: state for job, state in accounted.items() if job in gone}
 
 
 def _status(
@@ -169,4 +175,4 @@ def _place(session: Session) -> str:
 def _hint(reason: str) -> str:
     if "out of memory" in reason.lower():
         return "give each trial more of a GPU (--set resources.gpus_per_trial=1), or a smaller train.batch_size"
-    return "mend what the reason says, then retry"
+    return "fix the cause above, then retry"

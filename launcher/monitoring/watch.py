@@ -1,4 +1,4 @@
-"""Launching on SLURM, and watching a run from outside of its jobs, which neither need nor notice it."""
+"""Watching a run from outside of its jobs, which neither need nor notice it."""
 
 import shlex
 import time
@@ -8,35 +8,12 @@ from rich.live import Live
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
-from launcher.launching.launch import Launch, conclude, plan_run
 from launcher.monitoring import status
 from launcher.run.directory import RunDirectory
-from launcher.slurm import submit
 
 # A look reads a few small files a trial, and asks SLURM's controller, which all users share (seconds).
 _LOOK_EVERY_S = 15.0
 _AT_WORK = {"running", "pending", "requeued", "preempted"}
-
-
-def launch_on_slurm(job: Launch, options: submit.Options, follow: bool) -> int:
-    """Submit what is not done yet; return the exit code: of the submission, or with `follow` of the trials.
-
-    Raises UserError, before anything is written, where the cluster does not answer or the profile does not fit it, and
-    where a launch outside of SLURM is working on the run.
-    """
-    to = submit.target(options)
-    with job.run.locked(shared=True):
-        to_run = plan_run(job)
-    if not to_run:
-        return conclude(job)
-    submission = submit.submit(job.run, to_run, options, to)
-    path = shlex.quote(str(job.run.path))
-    if submission is not None:
-        say(f"submitted {', '.join(f'job {number}' for number in submission.jobs)}; logs in {job.run.slurm}/")
-    say(f"status: deepemotion-launch status {path}   stop: deepemotion-launch cancel {path}")
-    if not follow:
-        return 0
-    return conclude(job) if watch(job.run) else 0
 
 
 def watch(run: RunDirectory) -> bool:
@@ -44,17 +21,17 @@ def watch(run: RunDirectory) -> bool:
     console = Console(stderr=True)
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
-            shown = told = ""
+            shown = problem = ""
             while True:
                 try:
                     trials = status.read(run)
                 except UserError as error:
                     # A controller that is busy for a moment is no reason to stop watching.
-                    if told != (told := str(error)):
-                        console.print(told, highlight=False, soft_wrap=True)
+                    if problem != (problem := str(error)):
+                        console.print(problem, highlight=False, soft_wrap=True)
                     time.sleep(_LOOK_EVERY_S)
                     continue
-                line, told = summary(trials), ""
+                line, problem = summary(trials), ""
                 if console.is_terminal:
                     live.update(_lines(trials, line), refresh=True)
                 elif line != shown:
@@ -70,12 +47,9 @@ def watch(run: RunDirectory) -> bool:
 
 def summary(trials: list[status.TrialStatus]) -> str:
     """Return the counts and the best accuracy so far in one line."""
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
-    parts = [f"{count} {state}" for state, count in counts.items()]
+    counts = status.count_states(trials)
     best = max((trial for trial in trials if trial.accuracy is not None), key=_accuracy, default=None)
-    return " · ".join([*parts, f"best {_accuracy(best):.3f} ({best.trial.name})"] if best else parts)
+    return counts if best is None else f"{counts} · best {_accuracy(best):.3f} ({best.trial.name})"
 
 
 def _accuracy(trial: status.TrialStatus) -> float:

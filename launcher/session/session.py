@@ -1,4 +1,4 @@
-"""A session from its first to its last moment: its record, its live progress, its Tuner, the tables at the end."""
+"""A session from its beginning to its end: its record, its live progress, its Tuner, the tables at the end."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from launcher.session.resources import Machine, share_of
 
 
 @dataclass
-class Work:
+class RunningSession:
     """A session that has begun. `stopped_by` is set by whoever ends it early, and says why."""
 
     run: RunDirectory
@@ -39,43 +39,43 @@ class Work:
 
 
 @contextmanager
-def session(
+def open_session(
     run: RunDirectory,
     trials: Sequence[PlannedTrial],
     already_done: int,
     group: str | None = None,
     job: str | None = None,
-) -> Iterator[Work]:
+) -> Iterator[RunningSession]:
     """Begin a session over these trials, and end its record however the block ends; then tabulate.
 
-    A job that goes on later leaves that to its next session: the tasks of an array stop at the same time, and would
+    A job that resumes later leaves that to its next session: the tasks of an array stop at the same time, and would
     wait for each other until SLURM ends them. `already_done` is only for the counts shown; `group` and `job` are as in
     `sessions.Session`.
     """
     record = SessionFile(run.sessions, [trial.name for trial in trials], group, job)
     with SessionProgress(trials, already_done, record.beat, _refresher(run)) as watcher:
-        work = Work(run, trials, record, watcher)
+        session = RunningSession(run, trials, record, watcher)
         try:
-            yield work
+            yield session
         finally:
-            record.end(work.stopped_by if work.unfinished else "done")
-    if not run.running() and not (job is not None and work.unfinished):
+            record.end(session.stopped_by if session.unfinished else "done")
+    if not run.running() and not (job is not None and session.unfinished):
         tabulate(run)
 
 
 def _refresher(run: RunDirectory) -> Callable[[], None]:
-    """Return what refreshes TensorBoard's aggregates; where it cannot, it says so once, and training goes on."""
+    """Return what refreshes TensorBoard's aggregates; where it cannot, it says so once, and training continues."""
     from launcher.tables.tensorboard import refresh_aggregates
 
-    told: set[str] = set()
+    reported: set[str] = set()
 
     def refresh() -> None:
         try:
             refresh_aggregates(run)
         except (OSError, UserError) as error:
-            if str(error) not in told:
-                say(f"the aggregates for TensorBoard wait: {error}")
-            told.add(str(error))
+            if str(error) not in reported:
+                say(f"the aggregates for TensorBoard were not updated: {error}")
+            reported.add(str(error))
 
     return refresh
 

@@ -91,12 +91,12 @@ def run_session(
     try:
         tuner.fit()
     except Exception as error:
-        # On a full disk Tune and its callbacks stumble anywhere; that it is full is what has to be told.
+        # On a full disk Tune and its callbacks stumble anywhere; that it is full is what has to be reported.
         run.require_writable()
         # What could not be written is gone by now, and may have left room.
-        told = _user_error(error)
-        if told is not None:
-            raise UserError(str(told)) from error
+        user_error = _user_error(error)
+        if user_error is not None:
+            raise UserError(str(user_error)) from error
         raise
 
 
@@ -151,9 +151,9 @@ class Relay(tune.Callback):  # type: ignore[misc]
         self.watcher.failed(_name(trial))
 
 
-def _reason(said: str) -> str:
+def _reason(errors: str) -> str:
     """Return the gist of what Tune has written of a trial's errors: that of the last one."""
-    last = re.split(r"^Failure # .*$", said, flags=re.MULTILINE)[-1].splitlines()
+    last = re.split(r"^Failure # .*$", errors, flags=re.MULTILINE)[-1].splitlines()
     own = [line.partition(": ")[2] for line in last if line.startswith(f"{TrialError.__module__}.TrialError: ")]
     if own:
         return own[-1]

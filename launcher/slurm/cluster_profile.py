@@ -100,7 +100,7 @@ class ClusterProfile(Section):
     @classmethod
     def _gpus_of_a_type(cls, gpus: int, others: pydantic.ValidationInfo) -> int:
         if others.data.get("gpu_type") and not gpus:
-            raise ValueError("how many a node? gpu_type asks for GPUs")
+            raise ValueError("gpu_type is set, so gpus_per_node must be at least 1")
         return gpus
 
     @pydantic.field_validator("warn_before_end_s")
@@ -172,6 +172,13 @@ class ClusterProfile(Section):
 _KEYS = {field.alias or name for name, field in ClusterProfile.model_fields.items()}
 
 
+def required(on: str, cluster: str | None) -> str:
+    """Return the profile's name or path that `--cluster` gives. Raises UserError where it is missing with `--on`."""
+    if cluster is None:
+        raise UserError(f"--on {on}: say on which cluster with --cluster, for instance configs/clusters/mine.yaml")
+    return cluster
+
+
 def read(name_or_path: str) -> ClusterProfile:
     """Read a profile: a file of that path, or one that ships in `configs/clusters`. Raises UserError: file and key."""
     path = config_files.find(name_or_path, "clusters")
@@ -180,11 +187,11 @@ def read(name_or_path: str) -> ClusterProfile:
         if key not in _KEYS:
             raise UserError(f"{path}: {key}: no such key{did_you_mean(key, _KEYS)}")
     # A key whose values are all commented out means its default.
-    given: dict[str, Any] = {key: value for key, value in content.items() if value is not None}
-    if "time" in given:
-        given["time"] = _as_written(path, "time")
+    values: dict[str, Any] = {key: value for key, value in content.items() if value is not None}
+    if "time" in values:
+        values["time"] = _as_written(path, "time")
     try:
-        return ClusterProfile.model_validate(given)
+        return ClusterProfile.model_validate(values)
     except pydantic.ValidationError as error:
         raise from_validation(error, path, ClusterProfile) from error
 

@@ -1,4 +1,29 @@
-"""What runs inside a SLURM job: a session over the job's share of the plan, with Ray over the job's nodes."""
+"""What runs inside a SLURM job: a session over the job's share of the plan, with Ray over the job's nodes.
+
+A job from its submission to its end. The code in parentheses is what this process ends with (exit_codes.py); the job's
+script (script.py), SLURM, or a surviving node (ray_node.py) does the rest:
+
+    submitted --SLURM starts it--> running <--SLURM starts it again-- requeued
+                                      |                                  ^
+      all its trials are done         |--> (DONE) -----------> ended     |
+      some have failed for good       |--> (FAILED) ---------> ended     |
+      bad input, code has changed     |--> (MISUSE) ---------> ended     |
+      time limit near (SIGUSR2):      |                                  |
+        some epoch has finished       |--> (REQUEUE) ---- the script ----+
+        none has                      |--> (FAILED) ---------> ended     |
+      cancelled (SIGTERM)             |--> (TERMINATED) -----> ended     |
+      preempted (SIGTERM):            |                                  |
+        no time to end                |--> (TERMINATED) -- SLURM --------+
+        with time to end              |--> (TERMINATED) -- the script ---+
+      this process is killed          |--> (128 + signal) the script ----+   up to MAX_RESTARTS_AFTER_KILL, then ended
+      its first node is lost:         |                                  |
+        the only one                  |------------------- SLURM --------+
+        others survive                |------------------- a survivor ---+
+      another node is lost            '--> running on: its trials restart on the nodes that are left
+
+A requeued job keeps its id. It trains those of its trials that have no result yet, from their checkpoints, and leaves
+out those that have failed in it before.
+"""
 
 import os
 import signal
@@ -9,27 +34,21 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
-from deepemotion.console import EXIT_FAILED, say
+from deepemotion.console import say
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
-from launcher.session import session as work
 from launcher.session.private_ray import private_ray
+from launcher.session.session import RunningSession, open_session, tabulate_what_is_new
 from launcher.slurm import allocation, ray_node, submissions
 from launcher.slurm.allocation import Allocation
+from launcher.slurm.exit_codes import ExitCode
 
-# sysexits.h: EX_TEMPFAIL. The job's script requeues the job for it.
-EXIT_REQUEUE = 75
-# As a shell reports a process that SIGTERM ended: SLURM preempts or cancels, and requeues by itself if it wants to.
-EXIT_TERMINATED = 128 + signal.SIGTERM
 # How long the other nodes may take to leave, in seconds; SLURM ends them with the job.
 _LEAVE_S = 20
 
 
 def run(run_directory: RunDirectory, submission: int | None, first_task: int) -> int:
-    """Train this job's unfinished trials; return the exit code.
-
-    0 all have ended well, 1 some failed, EXIT_REQUEUE the time limit is near and epochs were won, EXIT_TERMINATED.
-    """
+    """Train this job's unfinished trials; return the exit code, one of `ExitCode`."""
     # Ray's processes inherit this: the warning before a time limit reaches them too, and would end them.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     granted = allocation.current()
@@ -43,9 +62,9 @@ def run(run_directory: RunDirectory, submission: int | None, first_task: int) ->
                 return code
     if not unfinished and not run_directory.running():
         # Requeued after its last trial.
-        work.tabulate_what_is_new(run_directory, share)
+        tabulate_what_is_new(run_directory, share)
     states = [run_directory.state(trial.name, running=()) for trial in share]
-    return EXIT_FAILED if "failed" in states else 0
+    return ExitCode.FAILED if "failed" in states else ExitCode.DONE
 
 
 def _share(
@@ -75,7 +94,7 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
     # The batch script, from which srun started this process, runs on this very node.
     address = allocation.address_towards(os.environ["SLURM_LAUNCH_NODE_IPADDR"]) if several else None
     token = submissions.token_file(run_directory) if several else None
-    with work.session(run_directory, trials, done, granted.group, granted.job) as session, ExitStack() as stack:
+    with open_session(run_directory, trials, done, granted.group, granted.job) as session, ExitStack() as stack:
         try:
             signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
             folder = stack.enter_context(private_ray(granted.machine, address, token))
@@ -86,17 +105,17 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
         except KeyboardInterrupt:
             say("stopped before the first trial began")
         if not session.unfinished:
-            return 0
+            return ExitCode.DONE
         if session.stopped_by != "time limit":
-            return EXIT_TERMINATED
+            return ExitCode.TERMINATED
         if not session.watcher.progressed:
             session.stopped_by = "time limit before a single epoch was done"
             say("the time limit came before a single epoch was done: ask for more time in the cluster profile")
-            return EXIT_FAILED
-        return EXIT_REQUEUE
+            return ExitCode.FAILED
+        return ExitCode.REQUEUE
 
 
-def _stop_on_signals(session: work.Work) -> None:
+def _stop_on_signals(session: RunningSession) -> None:
     """End the session on SLURM's signals as Ctrl-C does, after Ray, which replaces handlers, has been started."""
 
     def stop(why: str) -> None:

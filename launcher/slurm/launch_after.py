@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from pathlib import Path
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
@@ -24,8 +23,7 @@ def submit(run: RunDirectory, after: str, cluster: str) -> int:
         raise UserError(f"--after {after}: give SLURM's job ids, for instance 12,13")
     profile = cluster_profile.read(cluster).model_copy(update=_SMALL)
     command = shlex.join(["deepemotion-launch", *_without_after(sys.argv[1:]), "--detach"])
-    setup = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
-    script = Script(f"de-{run.path.name}-launch", command, profile, run.slurm.resolve(), setup, after=jobs)
+    script = Script(f"de-{run.path.name}-launch", command, profile, run.slurm.resolve(), after=jobs)
     job = script.submit()
     say(f"submitted job {job}: it launches into {run.path} after {', '.join(jobs)}   stop: scancel {job}")
     return 0

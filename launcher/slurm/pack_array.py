@@ -1,13 +1,12 @@
 """Packing as a job array: each task packs one subject."""
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from deepemotion.errors import UserError
 from launcher.slurm import cluster_profile
-from launcher.slurm.script import Script
+from launcher.slurm.script import Script, split_array
 from launcher.slurm.site import largest_array
 
 # A packer streams one volume at a time: docs/subject-file.md.
@@ -24,11 +23,8 @@ def scripts(
     if max_parallel is not None and max_parallel < 1:
         raise UserError("--max-parallel: give at least 1")
     profile = cluster_profile.read(cluster).model_copy(update=_ONE_PACKER)
-    limit = largest_array(profile, only_shown) or len(subjects)
-    return [
-        array_script(command, subjects[first : first + limit], profile, folder, max_parallel)
-        for first in range(0, len(subjects), limit)
-    ]
+    parts = split_array(len(subjects), largest_array(profile, only_shown), max_parallel)
+    return [array_script(command, [subjects[i] for i in tasks], profile, folder, array) for tasks, array in parts]
 
 
 def array_script(
@@ -36,16 +32,14 @@ def array_script(
     subjects: Sequence[str],
     profile: cluster_profile.ClusterProfile,
     folder: Path | None,
-    max_parallel: int | None = None,
+    array: str = "",
 ) -> Script:
-    """Return the script of one array; without a `folder` it is one to submit by hand, with sbatch --array."""
-    parallel = f"%{max_parallel}" if max_parallel else ""
-    path = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"] if folder else []
+    """Return the script of one array. `folder` and `array` are as in `Script`."""
     return Script(
         "de-pack",
         f'{command} --jobs 1 --subjects "${{subjects[$SLURM_ARRAY_TASK_ID]}}"',
         profile,
         folder,
-        [*path, f"subjects=({shlex.join(subjects)})"],
-        array=f"0-{len(subjects) - 1}{parallel}" if folder else "",
+        [f"subjects=({shlex.join(subjects)})"],
+        array=array,
     )

@@ -28,7 +28,7 @@ _TIMEOUT_S = 60
 class JobState:
     """A job or array task: SLURM's long state (`PENDING`, ...), its reason for waiting, nodes, exit code, requeues.
 
-    `exit_code` is SLURM's, as text; `memory` what the job asked for and used at most, where sacct told.
+    `exit_code` is SLURM's, as text; `memory` what the job asked for and used at most, where sacct knows it.
     """
 
     job: str
@@ -53,9 +53,9 @@ def is_here() -> bool:
 def read_queue() -> dict[str, JobState]:
     """Return this user's jobs that SLURM still remembers, by id (`123`, `123_4`). Raises UserError if it is silent."""
     words = [*("squeue", "--noheader", "--array", "--states=all", f"--user={getpass.getuser()}")]
-    said = _run([*words, "--Format=" + ",".join(f"{field}:|" for field in _FIELDS)])
+    rows = _run([*words, "--Format=" + ",".join(f"{field}:|" for field in _FIELDS)])
     states = {}
-    for line in said.splitlines():
+    for line in rows.splitlines():
         array, task, state, reason, nodes, code, restarts = line.split("|")[: len(_FIELDS)]
         job = array if task == "N/A" else f"{array}_{task}"
         states[job] = JobState(job, state, "" if reason == "None" else reason, nodes, code, int(restarts or 0))
@@ -77,18 +77,18 @@ def read_accounting(jobs: Iterable[str], cache: Path) -> dict[str, JobState]:
             return {job: JobState(**state) for job, state in content.items()}
     fields = "JobID,State,ExitCode,NodeList,ReqMem,MaxRSS"
     try:
-        said = _run(["sacct", "--noheader", "--parsable2", f"--format={fields}", f"--jobs={','.join(wanted)}"])
+        rows = _run(["sacct", "--noheader", "--parsable2", f"--format={fields}", f"--jobs={','.join(wanted)}"])
     except UserError:
-        said = ""
-    states = _parse_accounting(said)
+        rows = ""
+    states = _parse_accounting(rows)
     write_text(cache, json.dumps({job: asdict(state) for job, state in states.items()}) + "\n")
     return states
 
 
-def _parse_accounting(said: str) -> dict[str, JobState]:
+def _parse_accounting(text: str) -> dict[str, JobState]:
     states: dict[str, JobState] = {}
     used: dict[str, float] = {}
-    for line in said.splitlines():
+    for line in text.splitlines():
         job_id, state, code, nodes, asked, most = line.split("|")
         job, _, step = job_id.partition(".")
         if step:

@@ -2,6 +2,8 @@
 
 import io
 import os
+import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -12,21 +14,23 @@ import submitit
 
 from deepemotion.errors import UserError
 from launcher.slurm.cluster_profile import ClusterProfile
+from launcher.slurm.exit_codes import KILLED_PATTERN, MAX_RESTARTS_AFTER_KILL, ExitCode
 
 # One step on the first node, with all that the job has there: SLURM's warnings reach steps, not the batch script.
 _STEP = 'srun --nodes=1 --ntasks=1 --relative=0 --overlap --cpus-per-task="$SLURM_CPUS_PER_TASK" --unbuffered'
-_AFTERWARDS = """\
+# What each code means: launcher.slurm.exit_codes.
+_AFTERWARDS = f"""\
 code=$?
 # By its own number: the last task of an array has the id of the array, all of which would be requeued.
-job="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
+job="${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"
 again=no
 case "$code" in
-    # The time limit is near, and epochs were won.
-    75) again=yes ;;
+    # The time limit is near, and at least one epoch finished.
+    {ExitCode.REQUEUE}) again=yes ;;
     # SIGTERM from SLURM, which requeues by itself: unless preemption leaves time to end, and the job would end with it.
-    143) [ "$(squeue --noheader --jobs="$job" --format=%T)" != RUNNING ] || again=yes ;;
+    {ExitCode.TERMINATED}) [ "$(squeue --noheader --jobs="$job" --format=%T)" != RUNNING ] || again=yes ;;
     # Killed by something else; not for ever.
-    129 | 1[3-9]? | 2??) [ "${SLURM_RESTART_COUNT:-0}" -ge 3 ] || again=yes ;;
+    {KILLED_PATTERN}) [ "${{SLURM_RESTART_COUNT:-0}}" -ge {MAX_RESTARTS_AFTER_KILL} ] || again=yes ;;
 esac
 [ "$again" = no ] || scontrol requeue "$job"
 exit "$code"
@@ -39,7 +43,8 @@ class Script:
 
     `command` is shell text; `setup` are lines before the profile's own. `array` are sbatch's words for the indices,
     such as `0-19%4`, empty where a person will give them; `after` are ids of jobs that have to end well first.
-    `folder` takes logs and scripts; None is for scripts submitted by hand.
+    `folder` takes logs and scripts, and the job finds the programs of this environment; None is for scripts submitted
+    by hand, from a shell that finds them.
     """
 
     name: str
@@ -61,14 +66,17 @@ class Script:
             with _outside_of_jobs(), redirect_stderr(io.StringIO()):
                 return self._executor().send(self._step())
         except submitit.core.utils.FailedJobError as error:
-            said = str(error).strip() or "no reason given"
-            reason = next((line for line in said.splitlines() if "error:" in line), said.splitlines()[-1])
+            lines = (str(error).strip() or "no reason given").splitlines()
+            reason = next((line for line in lines if "error:" in line), lines[-1])
             raise UserError(f"sbatch refuses the job: {reason.removeprefix('sbatch: error: ')}") from error
         except FileNotFoundError:
             raise UserError("sbatch is not here: submit from a login node of the cluster") from None
 
     def _step(self) -> str:
         return f"{_STEP} {self.command}"
+
+    def _path(self) -> list[str]:
+        return [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"] if self.folder else []
 
     def _executor(self) -> "_Executor":
         executor = _Executor(self.folder or Path())
@@ -86,7 +94,7 @@ class Script:
             **{
                 **profile,
                 "job_name": self.name,
-                "setup": [*self.setup, *self.profile.setup_lines()],
+                "setup": [*self._path(), *self.setup, *self.profile.setup_lines()],
                 "teardown": _AFTERWARDS.splitlines(),
                 "use_srun": False,
                 "stderr_to_stdout": True,
@@ -94,6 +102,17 @@ class Script:
             }
         )
         return executor
+
+
+def split_array(count: int, limit: int | None, max_parallel: int | None) -> list[tuple[range, str]]:
+    """Return the tasks of each array for `count` tasks, and sbatch's words for its indices, which begin at 0.
+
+    `limit` is the site's MaxArraySize, None where one array takes them all; `max_parallel` limits running tasks.
+    """
+    starts = range(0, count, limit or max(count, 1))
+    parts = [range(first, min(first + starts.step, count)) for first in starts]
+    parallel = f"%{max_parallel}" if max_parallel else ""
+    return [(part, f"0-{len(part) - 1}{parallel}") for part in parts]
 
 
 @contextmanager

@@ -31,6 +31,11 @@ class Submission:
     jobs: dict[str, int] = field(default_factory=dict)
     submitted: float = field(default_factory=time.time)
 
+    @property
+    def array(self) -> bool:
+        """Say whether it is a job array, and not one job with Ray over its nodes."""
+        return self.mode == "slurm-array"
+
     def check_code(self) -> None:
         """Raise UserError where the code that runs now is not the code at submission."""
         if code_checksum() != self.code:
@@ -48,7 +53,7 @@ class Submission:
                     key=lambda pair: pair[1],
                     default=(None, 0),
                 )
-                return job if job is None or self.mode == "slurm" else f"{job}_{index - first}"
+                return f"{job}_{index - first}" if job is not None and self.array else job
         return None
 
 

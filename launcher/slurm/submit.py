@@ -3,11 +3,9 @@
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import deepemotion
 from deepemotion.console import say
@@ -19,17 +17,18 @@ from launcher.session.private_ray import write_token
 from launcher.session.resources import short_of_memory
 from launcher.slurm import cluster_profile, queue, site, submissions
 from launcher.slurm.cluster_profile import ClusterProfile
-from launcher.slurm.script import Script
+from launcher.slurm.script import Script, split_array
 from launcher.slurm.submissions import Submission
-
-Mode = Literal["slurm", "slurm-array"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to submit. `cluster` is a profile's name or path; `max_parallel` limits an array's running tasks."""
+    """How to submit: as an array, or as one job with Ray over its nodes.
 
-    mode: Mode
+    `cluster` is a profile's name or path; `max_parallel` limits an array's running tasks.
+    """
+
+    array: bool
     cluster: str
     trials_per_task: int = 1
     max_parallel: int | None = None
@@ -53,7 +52,7 @@ def target(options: Options, only_shown: bool = False) -> Target:
     if options.trials_per_task < 1 or (options.max_parallel is not None and options.max_parallel < 1):
         raise UserError("--trials-per-task and --max-parallel: give at least 1")
     profile = cluster_profile.read(options.cluster)
-    if options.mode == "slurm-array":
+    if options.array:
         profile = profile.model_copy(update={"nodes": 1})
     return Target(profile, site.largest_array(profile, only_shown))
 
@@ -71,7 +70,6 @@ def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, 
             say(f"{run.path}: {len(queued)} trials are with SLURM already: deepemotion-launch status {run.path}")
         if not wanted:
             return None
-        _warn_of_memory(trials, to)
         submission = _new(run, wanted, options)
         submissions.write(run, submission)
         write_token(submissions.token_file(run))
@@ -99,15 +97,13 @@ def _submitted(run: RunDirectory, script: Script, first: int, submission: Submis
         raise UserError(f"the first {first} tasks are submitted ({jobs}); {error}; retry submits the rest") from error
 
 
-def preview(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options) -> str:
-    """Return the scripts that would be submitted. Raises UserError where the profile does not fit the cluster."""
-    to = target(options, only_shown=True)
-    _warn_of_memory(trials, to)
+def preview(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, to: Target) -> str:
+    """Return the scripts that would be submitted."""
     submission = _new(run, [trial.name for trial in trials], options, copy_code=False)
     return "\n\n".join(script.text() for _, script in scripts(run, submission, to))
 
 
-def _warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
+def warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
     """Say so where trials need more memory than the profile asks for; what a site gives without asking is unknown."""
     if to.profile.memory_mb is not None:
         warning = short_of_memory(trials, to.profile.memory_mb * 2**20)
@@ -141,19 +137,14 @@ def scripts(run: RunDirectory, submission: Submission, to: Target) -> list[tuple
     """Return the submission's job scripts, each with its first task: more than one where an array exceeds the limit."""
     name, folder = f"de-{run.path.name}", run.slurm.resolve()
     words = ["deepemotion-launch", "work", str(run.path.resolve()), "--submission", str(submission.number)]
-    setup = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
-    if submission.snapshot:
-        setup.append(f"export PYTHONPATH={shlex.quote(submission.snapshot)}")
-    if submission.mode == "slurm":
+    setup = [f"export PYTHONPATH={shlex.quote(submission.snapshot)}"] if submission.snapshot else []
+    if not submission.array:
         return [(0, Script(name, shlex.join(words), to.profile, folder, setup))]
-    count = len(submission.tasks)
-    limit = to.max_array_size or count
     made = []
-    for first in range(0, count, limit):
-        last = min(count - first, limit) - 1
-        parallel = f"%{submission.max_parallel}" if submission.max_parallel else ""
+    for tasks, array in split_array(len(submission.tasks), to.max_array_size, submission.max_parallel):
+        first = tasks.start
         command = shlex.join([*words, *(["--first-task", str(first)] if first else [])])
-        made.append((first, Script(name, command, to.profile, folder, setup, array=f"0-{last}{parallel}")))
+        made.append((first, Script(name, command, to.profile, folder, setup, array=array)))
     return made
 
 
@@ -161,8 +152,8 @@ def _new(run: RunDirectory, names: list[str], options: Options, copy_code: bool 
     size = options.trials_per_task
     return Submission(
         number=max((earlier.number for earlier in submissions.read(run)), default=0) + 1,
-        mode=options.mode,
-        tasks=[names] if options.mode == "slurm" else [names[i : i + size] for i in range(0, len(names), size)],
+        mode="slurm-array" if options.array else "slurm",
+        tasks=[names[i : i + size] for i in range(0, len(names), size)] if options.array else [names],
         cluster=str(Path(options.cluster).resolve()) if Path(options.cluster).is_file() else options.cluster,
         code=submissions.code_checksum(),
         snapshot=_snapshot(run) if options.snapshot and copy_code else None,

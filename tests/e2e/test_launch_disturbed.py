@@ -66,35 +66,44 @@ def test_one_broken_subject_leaves_the_others_finished(launch, command, tiny_pac
     assert "failed" not in command("deepemotion-launch", "results", run.path).stdout
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_launch_goes_on_where_it_was(tiny_packed, tiny_labels, tmp_path, ray_home, how):
-    runs = tmp_path / "runs"
+def epochs_of(run):
+    """Return how many epochs each trial that has begun has behind it."""
+    return {path.parent.name: len(TrialDirectory(path.parent).read_epochs()) for path in run.glob("trials/*/log.txt")}
+
+
+def has_advanced(run, before):
+    return any(count >= before.get(name, 0) + 2 for name, count in epochs_of(run).items())
+
+
+def test_a_launch_that_was_interrupted_terminated_and_killed_goes_on_where_it_was(
+    tiny_packed, tiny_labels, tmp_path, ray_home
+):
+    runs, epochs = tmp_path / "runs", 60
     words = [LAUNCH, "--subjects", "1,2", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels]
-    words += ["--runs", runs, "--name", "r", "--set", "train.epochs=40", "--set", "data.drop_overlaps=false"]
+    words += ["--runs", runs, "--name", "r", "--set", f"train.epochs={epochs}", "--set", "data.drop_overlaps=false"]
     own = {"stderr": subprocess.PIPE, "text": True, "env": {**os.environ, "TMPDIR": str(ray_home)}}
-    with subprocess.Popen(words, **own, start_new_session=True) as process:
-        wait_for(lambda: any(len(TrialDirectory(p).read_epochs()) >= 2 for p in runs.glob("r/trials/*")), process)
-        process.send_signal(how)
-        _, said = process.communicate(timeout=120)
-    if how is signal.SIGKILL:
-        (folder,) = ray_home.glob("de-ray-*")
-        assert process.returncode == -signal.SIGKILL
-        wait_for(lambda: not processes_of(folder), None)
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
-        assert process.returncode == 130, said
-        assert "to go on:" in said
-        assert not list(ray_home.glob("de-ray-*"))
-    stopped = {
-        path.parent.name: len(TrialDirectory(path.parent).read_epochs()) for path in runs.glob("r/trials/*/log.txt")
-    }
-    assert any(0 < epochs < 40 for epochs in stopped.values())
+    stopped = {}
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with subprocess.Popen(words, **own, start_new_session=True) as process:
+            wait_for(lambda before=stopped: has_advanced(runs / "r", before), process)
+            process.send_signal(how)
+            _, said = process.communicate(timeout=120)
+        if how is signal.SIGKILL:
+            (folder,) = ray_home.glob("de-ray-*")
+            assert process.returncode == -signal.SIGKILL
+            wait_for(lambda folder=folder: not processes_of(folder), None)
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            assert process.returncode == 130, said
+            assert "to go on:" in said
+            assert not list(ray_home.glob("de-ray-*"))
+        before, stopped = stopped, epochs_of(runs / "r")
+        assert any(before.get(name, 0) < count < epochs for name, count in stopped.items())
     again = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
     assert again.returncode == 0, again.stderr
     for path in runs.glob("r/trials/*"):
-        epochs = [row["epoch"] for row in TrialDirectory(path).read_epochs()]
-        assert epochs == list(range(1, 41))
-        if stopped.get(path.name):
+        assert [row["epoch"] for row in TrialDirectory(path).read_epochs()] == list(range(1, epochs + 1))
+        if 0 < stopped.get(path.name, 0) < epochs:
             assert "resumed after epoch" in (path / "log.txt").read_text()
 
 

@@ -3,10 +3,11 @@
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from devcluster import DevCluster, started
-from study import LAUNCH, QUICK, Study, make_study
+from study import LAUNCH, QUICK, Study, make_data, make_study
 
 from launcher.run.directory import RunDirectory
 
@@ -19,9 +20,17 @@ def cluster() -> Iterator[DevCluster]:
 
 
 @pytest.fixture(scope="session")
-def study(cluster: DevCluster) -> Study:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with 19 simulated subjects, packed and labelled, for studies on any cluster. Read it only."""
+    folder = tmp_path_factory.mktemp("data")
+    make_data(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def study(cluster: DevCluster, data: Path) -> Study:
     """Return 19 packed subjects on the cluster, for launches under names of the test's own."""
-    return make_study(cluster)
+    return make_study(cluster, data)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -169,16 +170,22 @@ class Study:
         )
 
 
-def make_study(cluster) -> Study:
-    """Simulate, label and pack the study's data in a new folder of the cluster."""
-    folder = Path(tempfile.mkdtemp(prefix="study-", dir=cluster.shared))
-    folder.chmod(0o755)
+def make_data(folder: Path) -> None:
+    """Simulate, label and pack a study's data in a folder."""
     dataset = folder / "dataset"
     simulate = ["simulate", dataset, "--shape", "12,14,10", "--volumes-per-run", "20", "--signal", "5"]
     where = ["--annotations", dataset / "annotations", "--dataset", dataset / "dataset.yaml"]
     label = ["label", *where, "--rule", "interval", "--observers", "av", "--out", folder / "labels.tsv"]
     for words in (simulate, label, ["pack", dataset, "--out", folder / "packed"]):
         subprocess.run([PROGRAMS / "deepemotion", *map(str, words)], check=True, capture_output=True)
+
+
+def make_study(cluster, data: Path) -> Study:
+    """Copy a study's data into a new folder of the cluster."""
+    folder = Path(tempfile.mkdtemp(prefix="study-", dir=cluster.shared))
+    folder.chmod(0o755)
+    shutil.copytree(data, folder, dirs_exist_ok=True, copy_function=shutil.copy)
+    folder.chmod(0o755)
     return Study(cluster, folder)
 
 

@@ -1,4 +1,7 @@
-"""The demo's 19 + 1 trials on a real SLURM: by Ray over the nodes and by a job array, undisturbed."""
+"""The demo's 19 + 1 trials on a real SLURM, undisturbed: by Ray over the nodes, by a job array, and by hand.
+
+All that compares with a run on one machine is here, so that only one worker of the tests makes that run.
+"""
 
 import signal
 import subprocess
@@ -6,6 +9,7 @@ import subprocess
 import pytest
 from study import (
     LAUNCH,
+    PROGRAMS,
     QUICK,
     assert_devices_were_never_shared,
     assert_equal_results,
@@ -63,6 +67,21 @@ def test_two_launches_at_once_on_the_same_nodes(study, local):
         study.wait_until_done(name)
         assert_equal_results(study.run(name), local)
     assert_nothing_stayed(study.cluster)
+
+
+def test_scripts_submitted_by_hand(study, local):
+    planned = study.launch("hand", QUICK, "--plan-only")
+    assert planned.returncode == 0, planned.stderr
+    scripts = PROGRAMS.parents[1] / "slurm"
+    run = study.run("hand").path
+    # The nodes have what the scripts ask for but the memory.
+    small = ["--mem=2500", "--cpus-per-task=4", "--wait", f"--output={run}/%A_%a.log"]
+    path = {"env": {"PATH": f"{PROGRAMS}:/usr/bin:/bin:/usr/sbin:/sbin"}}
+    done = study.cluster.run("sbatch", *small, "--array=0-3", scripts / "train_array.sbatch", run, timeout=900, **path)
+    assert done.returncode == 0, (done.stderr, [log.read_text() for log in run.glob("*.log")])
+    study.wait_until_done("hand")
+    assert_equal_results(study.run("hand"), local)
+    assert study.ask("status", "hand").stdout.count(" done ") == 20
 
 
 def _assert_whole(study, name, local):

@@ -1,9 +1,9 @@
-"""Jobs around an experiment: refused, submitted by hand, after packing, and after a change of the code."""
+"""Jobs around an experiment: refused, after packing, and after a change of the code."""
 
 import shutil
 
 import pytest
-from study import HALF, LAUNCH, PROGRAMS, QUICK, assert_equal_results, wait_for
+from study import HALF, LAUNCH, QUICK, wait_for
 
 from launcher.slurm import submissions
 
@@ -18,21 +18,6 @@ def test_what_the_site_does_not_have_is_refused(study):
         assert reason in refused.stderr.splitlines()[-1]
         assert not study.queue("%i")
         assert not list(study.run("refused").slurm.glob("submission-*"))
-
-
-def test_scripts_submitted_by_hand(study, local):
-    planned = study.launch("hand", QUICK, "--plan-only")
-    assert planned.returncode == 0, planned.stderr
-    scripts = PROGRAMS.parents[1] / "slurm"
-    run = study.run("hand").path
-    # The nodes have what the scripts ask for but the memory.
-    small = ["--mem=2500", "--cpus-per-task=4", "--wait", f"--output={run}/%A_%a.log"]
-    path = {"env": {"PATH": f"{PROGRAMS}:/usr/bin:/bin:/usr/sbin:/sbin"}}
-    done = study.cluster.run("sbatch", *small, "--array=0-3", scripts / "train_array.sbatch", run, timeout=900, **path)
-    assert done.returncode == 0, (done.stderr, [log.read_text() for log in run.glob("*.log")])
-    study.wait_until_done("hand")
-    assert_equal_results(study.run("hand"), local)
-    assert study.ask("status", "hand").stdout.count(" done ") == 20
 
 
 def test_raw_data_to_results_in_one_line(study):

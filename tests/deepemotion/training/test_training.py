@@ -184,7 +184,7 @@ def test_a_trial_of_a_run_is_found_by_the_beginning_of_its_name(refusal, tiny_pa
     assert "sub-02_lr-0.001: this training is not done" in explained("sub-02_lr-0.001")
     assert "sub-01_lr-0.001: this training is not done" in explained("sub-01")
     assert "say which of its trials with --trial" in refusal("deepemotion.cli", "explain", tmp_path)
-    assert "no trial that has begun" in explained("pooled")
+    assert "pooled: no such trial; those that have begun are in" in explained("pooled")
     TrialDirectory(tmp_path / "trials" / "sub-01_lr-0.001").result.write_text("{}")
     assert "sources.json: missing" in explained("sub-01")
     (tmp_path / "sources.json").write_text('{"labels": "labels.tsv"}')

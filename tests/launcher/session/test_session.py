@@ -9,8 +9,8 @@ from small_plan import planned
 from deepemotion.errors import UserError
 from launcher.run.directory import RunDirectory
 from launcher.session import private_ray
-from launcher.session import session as work
 from launcher.session.progress import SessionProgress
+from launcher.session.session import open_session
 
 
 @pytest.mark.parametrize("error", [UserError("epochs.tsv: torn"), OSError(5, "Input/output error")])
@@ -24,10 +24,10 @@ def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch
 
     monkeypatch.setattr("launcher.tables.tensorboard.refresh_aggregates", fail)
     monkeypatch.setattr("launcher.session.progress._REFRESH_EVERY_S", -1)
-    with work.session(run, trials, 0) as session:
+    with open_session(run, trials, 0) as session:
         for _ in range(3):
             session.watcher.tick()
-    assert capsys.readouterr().err.count("the aggregates for TensorBoard wait") == 1
+    assert capsys.readouterr().err.count("the aggregates for TensorBoard were not updated") == 1
 
 
 def test_a_token_is_whole_whenever_it_is_there(tmp_path, monkeypatch):

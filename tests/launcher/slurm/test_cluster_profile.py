@@ -115,7 +115,7 @@ def test_another_time_is_refused(profile, text):
         ("partition: ''", "partition: is empty; leave the key out instead"),
         ("nodes: 0", "nodes: Input should be greater than or equal to 1"),
         ("memory_gb: .nan", "memory_gb: Input should be a finite number"),
-        ("gpu_type: a100", "gpus_per_node: how many a node? gpu_type asks for GPUs"),
+        ("gpu_type: a100", "gpus_per_node: gpu_type is set, so gpus_per_node must be at least 1"),
         ("warn_before_end_s: 3600", "warn_before_end_s: 3600 s before the end is before the start: time is 60 minutes"),
         ("environment: {MY-NAME: a}", "environment: 'MY-NAME' is no name of a shell variable"),
         ("environment: {'A=1;rm': a}", "environment: 'A=1;rm' is no name of a shell variable"),

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import yaml
 from deepemotion.errors import UserError
 from launcher.slurm import pack_array
 from launcher.slurm.cluster_profile import ClusterProfile, read
+from launcher.slurm.exit_codes import MAX_RESTARTS_AFTER_KILL, ExitCode
 from launcher.slurm.script import Script
 
 ROOT = Path(__file__).resolve().parents[3]
+KILLED = 128 + signal.SIGKILL
 
 
 def by_hand():
@@ -64,7 +67,8 @@ def test_every_key_of_the_example_profile_reaches_the_script():
         assert f"#SBATCH {line}" in text.splitlines()
     assert "wckey" not in text
     setup = text.partition("# setup")[2].partition("# command")[0].split("\n")
-    assert setup[1:3] == ["export HDF5_USE_FILE_LOCKING=FALSE", "module load python/3.11"]
+    assert setup[1].startswith("export PATH=")
+    assert setup[2:4] == ["export HDF5_USE_FILE_LOCKING=FALSE", "module load python/3.11"]
 
 
 def run_script(tmp_path, code, restarts=0, command="true", state="COMPLETING", **environment):
@@ -74,7 +78,7 @@ def run_script(tmp_path, code, restarts=0, command="true", state="COMPLETING", *
     """
     tools = tmp_path / "bin"
     tools.mkdir(exist_ok=True)
-    programs = {"srun": f"exit {code}", "scontrol": f'echo "$@" >> {tmp_path}/said', "squeue": f"echo {state}"}
+    programs = {"srun": f"exit {int(code)}", "scontrol": f'echo "$@" >> {tmp_path}/said', "squeue": f"echo {state}"}
     for name, body in programs.items():
         (tools / name).write_text(f"#!/bin/sh\n{body}\n")
         (tools / name).chmod(0o755)
@@ -91,15 +95,15 @@ def run_script(tmp_path, code, restarts=0, command="true", state="COMPLETING", *
 @pytest.mark.parametrize(
     ("code", "restarts", "requeued"),
     [
-        (0, 0, False),
-        (1, 0, False),
-        (2, 0, False),
-        (75, 0, True),
-        (75, 50, True),
-        (137, 0, True),
-        (137, 2, True),
-        (137, 3, False),
-        (143, 0, False),
+        (ExitCode.DONE, 0, False),
+        (ExitCode.FAILED, 0, False),
+        (ExitCode.MISUSE, 0, False),
+        (ExitCode.REQUEUE, 0, True),
+        (ExitCode.REQUEUE, 50, True),
+        (KILLED, 0, True),
+        (KILLED, MAX_RESTARTS_AFTER_KILL - 1, True),
+        (KILLED, MAX_RESTARTS_AFTER_KILL, False),
+        (ExitCode.TERMINATED, 0, False),
     ],
 )
 def test_a_job_is_requeued_at_its_time_limit_and_a_few_times_when_it_was_killed(tmp_path, code, restarts, requeued):
@@ -109,12 +113,15 @@ def test_a_job_is_requeued_at_its_time_limit_and_a_few_times_when_it_was_killed(
 @pytest.mark.parametrize(("state", "requeued"), [("RUNNING", True), ("COMPLETING", False), ("CANCELLED", False)])
 def test_a_job_that_preemption_leaves_time_to_end_is_requeued(tmp_path, state, requeued):
     """SLURM counts one that ends within its grace time as ended."""
-    assert run_script(tmp_path, 143, state=state) == (143, "requeue 7\n" if requeued else "")
+    assert run_script(tmp_path, ExitCode.TERMINATED, state=state) == (
+        ExitCode.TERMINATED,
+        "requeue 7\n" if requeued else "",
+    )
 
 
 def test_the_last_task_of_an_array_requeues_itself_alone(tmp_path):
     """Its SLURM_JOB_ID is that of the array, which scontrol would take for all tasks."""
-    _, said = run_script(tmp_path, 75, SLURM_JOB_ID="7", SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="19")
+    _, said = run_script(tmp_path, ExitCode.REQUEUE, SLURM_JOB_ID="7", SLURM_ARRAY_JOB_ID="7", SLURM_ARRAY_TASK_ID="19")
     assert said == "requeue 7_19\n"
 
 

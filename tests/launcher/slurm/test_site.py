@@ -6,7 +6,8 @@ import pytest
 
 from deepemotion.errors import UserError
 from launcher.slurm.cluster_profile import ClusterProfile, read
-from launcher.slurm.site import check, read_site
+from launcher.slurm.partitions import read_site
+from launcher.slurm.site import check
 
 ROWS = """\
 main*|up|infinite|2|8|6000|gpu:2|a100,ib
@@ -127,7 +128,7 @@ def test_other_failures_are_one_line(tools):
 
 
 def test_a_sinfo_that_hangs(tools, monkeypatch):
-    monkeypatch.setattr("launcher.slurm.site._TIMEOUT_S", 0.2)
+    monkeypatch.setattr("launcher.slurm.partitions._TIMEOUT_S", 0.2)
     tools("exec sleep 60")
     with pytest.raises(UserError, match="has not answered"):
         read_site()

@@ -36,7 +36,7 @@ def test_where_a_further_array_is_refused_the_first_ones_go_on_and_it_is_said(ru
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
-    options = submit.Options("slurm-array", "site")
+    options = submit.Options(array=True, cluster="site")
     with pytest.raises(UserError, match=r"the first 6 tasks are submitted \(job 41, job 42\); .*limit; retry"):
         submit.submit(run, run.read_plan(), options, submit.Target(profile, 3))
     (record,) = submissions.read(run)
@@ -48,7 +48,7 @@ def test_where_a_further_array_is_refused_the_first_ones_go_on_and_it_is_said(ru
 def test_nothing_is_submitted_into_a_run_that_a_launch_elsewhere_holds(run):
     profile = ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1})
     with run.locked(), pytest.raises(UserError, match="another launch is working on this run"):
-        submit.submit(run, run.read_plan(), submit.Options("slurm-array", "site"), submit.Target(profile, 3))
+        submit.submit(run, run.read_plan(), submit.Options(array=True, cluster="site"), submit.Target(profile, 3))
     assert not submissions.read(run)
 
 
@@ -64,7 +64,10 @@ def test_a_launch_here_beside_queued_jobs_of_other_trials_is_refused(run, comman
     done = command("deepemotion-launch", *words, env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "1 trials are with SLURM; wait for them, or deepemotion-launch cancel" in done.stderr
+    assert (
+        "1 trials are queued or running in SLURM; wait until they finish, or cancel them: deepemotion-launch cancel"
+        in done.stderr
+    )
     assert run.plan_file.read_bytes() == before
 
 

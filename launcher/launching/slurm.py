@@ -1,0 +1,74 @@
+"""Runs trials on a SLURM cluster: in one job with Ray over its nodes, or in a job array."""
+
+import shlex
+from functools import cached_property
+
+from deepemotion.console import say
+from launcher.launching.backend import Options
+from launcher.launching.launch import Launch, conclude, plan_run, trials_table, unfinished
+from launcher.monitoring.watch import watch
+from launcher.slurm import cluster_profile, submit
+
+
+class _OnSlurm:
+    """What both ways share: the profile is checked against the cluster, the jobs are submitted and perhaps watched."""
+
+    array: bool
+
+    def __init__(self, name: str, options: Options) -> None:
+        self._cluster = cluster_profile.required(name, options.cluster)
+        self._options = options
+
+    def check(self, job: Launch) -> None:
+        """Raise UserError where the cluster does not answer or the profile does not fit it; warn of too little memory.
+
+        In a dry run a cluster that does not answer is a warning, too.
+        """
+        submit.warn_of_memory(unfinished(job), self._target)
+
+    def preview(self, job: Launch) -> str:
+        """Return the table of the trials and the job scripts."""
+        return f"{trials_table(job)}\n\n{submit.preview(job.run, job.trials, self._submission, self._target)}"
+
+    def run(self, job: Launch) -> int:
+        """Submit what is not done yet; return the exit code: of the submission, or where it follows of the trials.
+
+        Raises UserError, before anything is written, where a launch outside of SLURM is working on the run.
+        """
+        target = self._target
+        with job.run.locked(shared=True):
+            to_run = plan_run(job)
+        if not to_run:
+            return conclude(job)
+        submission = submit.submit(job.run, to_run, self._submission, target)
+        path = shlex.quote(str(job.run.path))
+        if submission is not None:
+            say(f"submitted {', '.join(f'job {number}' for number in submission.jobs)}; logs in {job.run.slurm}/")
+        say(f"status: deepemotion-launch status {path}   stop: deepemotion-launch cancel {path}")
+        if not self._options.follow:
+            return 0
+        return conclude(job) if watch(job.run) else 0
+
+    @property
+    def _submission(self) -> submit.Options:
+        options = self._options
+        return submit.Options(
+            self.array, self._cluster, options.trials_per_task, options.max_parallel, options.snapshot
+        )
+
+    @cached_property
+    def _target(self) -> submit.Target:
+        """The profile and what the cluster says of itself, which is asked once."""
+        return submit.target(self._submission, only_shown=self._options.dry_run)
+
+
+class RayOverNodes(_OnSlurm):
+    """One job of several nodes: trials go to whichever node has room."""
+
+    array = False
+
+
+class JobArray(_OnSlurm):
+    """A job array: each task trains the trials that it was given, with a Ray of its own."""
+
+    array = True

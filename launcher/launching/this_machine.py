@@ -1,0 +1,72 @@
+"""Runs trials on this machine, in a Ray of its own that ends with the session."""
+
+from deepemotion.console import say
+from deepemotion.errors import UserError
+from launcher.launching.backend import Options
+from launcher.launching.launch import Launch, conclude, plan_run, trials_table, unfinished
+from launcher.planning.plan import PlannedTrial
+from launcher.run.directory import RunDirectory
+from launcher.session import resources
+
+
+class ThisMachine:
+    """The machine that the launch is started on."""
+
+    def __init__(self, name: str, options: Options) -> None:
+        if options.after is not None:
+            raise UserError(
+                f"--after {options.after}: only SLURM waits for jobs; say --on slurm or slurm-array, and --cluster"
+            )
+
+    def check(self, job: Launch) -> None:
+        """Raise UserError where a trial needs a GPU and there is none; warn of too little memory."""
+        waiting = unfinished(job)
+        resources.refuse_devices(waiting)
+        warning = resources.short_of_memory(waiting, resources.available_memory())
+        if warning:
+            say(warning)
+
+    def preview(self, job: Launch) -> str:
+        """Return the table of the trials."""
+        return trials_table(job)
+
+    def run(self, job: Launch) -> int:
+        """Run the trials until all have ended or Ctrl-C, as many at once as CPUs, memory and GPUs allow.
+
+        Raises UserError, before anything is written, where another launch or SLURM's jobs hold the run.
+        """
+        with job.run.locked():
+            if unfinished(job):
+                _refuse_queued(job.run)
+            to_run = plan_run(job)
+            if to_run:
+                _train(job.run, to_run, len(job.trials) - len(to_run))
+        # The lock is given back first: states read while it is held would be those of a launch at work.
+        if not to_run:
+            from launcher.session.session import tabulate_what_is_new
+
+            tabulate_what_is_new(job.run, job.trials)
+        return conclude(job)
+
+
+def _train(run: RunDirectory, trials: list[PlannedTrial], already_done: int) -> None:
+    from launcher.session.private_ray import private_ray
+    from launcher.session.session import open_session
+
+    machine = resources.this_machine()
+    with open_session(run, trials, already_done) as session, private_ray(machine):
+        session.train(machine)
+
+
+def _refuse_queued(run: RunDirectory) -> None:
+    """Raise UserError where SLURM holds jobs of the run: they could not begin while a launch here holds it."""
+    if not run.slurm.is_dir():
+        return
+    from launcher.slurm.submit import queued_trials
+
+    queued = queued_trials(run)
+    if queued:
+        raise UserError(
+            f"{run.path}: {len(queued)} trials are queued or running in SLURM; wait until they finish, or cancel them: "
+            f"deepemotion-launch cancel {run.path}"
+        )
