@@ -21,7 +21,7 @@ def evaluate(
     """Test a finished model on further subjects, at the moments of the movie that it was not trained on."""
     from deepemotion.labels.table import Labels
     from deepemotion.settings.subjects import parse_subjects
-    from deepemotion.subject_file.reader import find_subjects
+    from deepemotion.subject_file.folder import find_subjects
     from deepemotion.training.trial_directory import TrialDirectory
 
     wanted = parse_subjects(subjects)

@@ -34,7 +34,7 @@ def explain(
     A run knows where its data lies; for a training by itself give --data, --labels and --out.
     """
     from deepemotion.labels.table import Labels
-    from deepemotion.subject_file.reader import find_subjects
+    from deepemotion.subject_file.folder import find_subjects
     from deepemotion.training.data_sources import Sources
     from deepemotion.training.trial_directory import TrialDirectory, find_trial, is_run
 

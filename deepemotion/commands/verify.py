@@ -12,7 +12,7 @@ from deepemotion.errors import UserError
 def verify(files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5.")]) -> None:
     """Read packed files whole and check every checksum; exit code 1 if one is damaged, 2 if one is none."""
     from deepemotion.subject_file import kernels
-    from deepemotion.subject_file.reader import NotASubjectFileError
+    from deepemotion.subject_file.opening import NotASubjectFileError
     from deepemotion.subject_file.verify import problems
 
     # Not a fault of the files.

@@ -1,6 +1,7 @@
 """One run into a subject file: read from its NIfTI file, or copied from an earlier packing."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,76 +11,116 @@ from numpy.typing import NDArray
 from deepemotion.errors import UserError
 from deepemotion.packing.inputs import source
 from deepemotion.packing.nifti import NiftiHeader, VolumeStream
+from deepemotion.packing.spool import Spool
 from deepemotion.subject_file.format import RunRecord
 from deepemotion.subject_file.kernels import Segments, gather
 from deepemotion.subject_file.options import NanRule
-from deepemotion.subject_file.quantisation import encode
+from deepemotion.subject_file.quantisation import Extremes, Quantiser
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.subject_file.run_writer import RunWriter
 
+Tick = Callable[[], None]
+
 
 def read_run(
-    run: int,
-    header: NiftiHeader,
-    inside: Segments,
-    nan: NanRule,
-    writer: RunWriter,
-    tick: Callable[[], None],
+    run: int, header: NiftiHeader, inside: Segments, nan: NanRule, folder: Path, writer: RunWriter, tick: Tick
 ) -> None:
-    """Write a run from its NIfTI file; `tick` is called after each volume.
+    """Write a run from its NIfTI file; `tick` is called after each volume, `folder` takes what has to wait.
 
     Raises UserError where the file is damaged, and for voxels that are not finite unless `nan` makes them zero.
     """
-    lossless = header.dtype == np.dtype("<i2")
-    values: NDArray[Any] = np.empty(writer.room().shape, header.dtype)
     stream = VolumeStream(header)
-    not_finite, largest_error = 0, 0.0
-    for volume in stream:
-        if lossless:
-            values = writer.room()
-        gather(volume, inside, values)
-        # The next volume takes its memory, which is in the processor's cache.
-        del volume
-        if header.dtype.kind == "f":
-            wrong = ~np.isfinite(values)
-            not_finite += int(np.count_nonzero(wrong))
-            # Zero in physical units, as far as the header's scale can say it.
-            values[wrong] = -header.intercept / header.slope
-        if lossless:
-            writer.add_volume(values, header.slope, header.intercept)
-        else:
-            stored, slope, intercept, error = encode(values)
-            writer.add_volume(stored, slope * header.slope, intercept * header.slope + header.intercept)
-            largest_error = max(largest_error, abs(header.slope) * error)
-        tick()
-    if not_finite and nan is NanRule.FAIL:
-        raise UserError(
-            f"{header.path}: {not_finite} voxels inside the mask are NaN or infinite;"
-            " correct the file, or pack them as zero with --nan zero"
-        )
-    writer.end(
-        RunRecord(
-            run=run,
-            volumes=header.volumes,
-            source=source(header.path, stream.crc32),
-            dtype=header.dtype.name,
-            slope=header.slope,
-            intercept=header.intercept,
-            largest_error=largest_error,
-            not_finite=not_finite,
-        )
+    not_finite, error_V = 0, None
+    if np.can_cast(header.dtype, np.int16):
+        _copy_voxels(stream, inside, writer, tick)
+    else:
+        not_finite, error_V = _quantise_voxels(stream, inside, nan, folder, writer, tick)
+    record = RunRecord(
+        run=run,
+        volumes=header.volumes,
+        source=source(header.path, stream.crc32),
+        dtype=header.dtype.name,
+        slope=header.slope,
+        intercept=header.intercept,
+        largest_error=0.0,
+        largest_error_sd=0.0,
+        not_finite=not_finite,
     )
+    writer.end(record, error_V)
 
 
-def copy_run(packed: SubjectFile, record: RunRecord, writer: RunWriter, tick: Callable[[], None]) -> None:
+def _copy_voxels(stream: VolumeStream, inside: Segments, writer: RunWriter, tick: Tick) -> None:
+    """Store a run whose type fits int16 as it is."""
+    header = stream.header
+    as_stored = header.dtype == np.dtype("<i2")
+    values: NDArray[Any] = np.empty(inside.voxels, header.dtype)
+    for volume in stream:
+        with writer.next_volume(header.slope, header.intercept) as stored:
+            gather(volume, inside, stored if as_stored else values)
+            # The next volume takes its memory, which is in the processor's cache.
+            del volume
+            if not as_stored:
+                stored[:] = values
+        tick()
+
+
+def _quantise_voxels(
+    stream: VolumeStream, inside: Segments, nan: NanRule, folder: Path, writer: RunWriter, tick: Tick
+) -> tuple[int, NDArray[np.floating] | None]:
+    """Store a run of any other type; return how many voxels were not finite, and the largest error (V,) of each.
+
+    The scale of a voxel follows from its values in the whole run, so these are kept on disk until all are there.
+    """
+    header = stream.header
+    kind = header.dtype.newbyteorder("=")
+    values: NDArray[Any] = np.empty(inside.voxels, header.dtype)
+    extremes, not_finite = Extremes(inside.voxels, kind), 0
+    with Spool(folder, inside.voxels, kind) as spool:
+        for volume in stream:
+            gather(volume, inside, values)
+            del volume
+            if kind.kind == "f":
+                wrong = ~np.isfinite(values)
+                not_finite += int(np.count_nonzero(wrong))
+                # Zero in physical units, as far as the header's scale can say it.
+                values[wrong] = -header.intercept / header.slope
+            native = values.astype(kind, copy=False)
+            extremes.add(native)
+            spool.append(native)
+            tick()
+        if not_finite and nan is NanRule.FAIL:
+            raise UserError(
+                f"{header.path}: {not_finite} voxels inside the mask are NaN or infinite;"
+                " correct the file, or pack them as zero with --nan zero"
+            )
+        if not extremes.representable:
+            raise UserError(f"{header.path}: voxels of over 1e38, more than float32 holds; correct or rescale the file")
+        if extremes.fit_int16:
+            for native in spool:
+                with writer.next_volume(header.slope, header.intercept) as stored:
+                    stored[:] = native
+            return not_finite, None
+        scale = extremes.scale()
+        writer.scale_voxels(scale)
+        quantiser = Quantiser(scale)
+        for native in spool:
+            with writer.next_volume(header.slope, header.intercept) as stored:
+                quantiser.encode(native, stored)
+    return not_finite, abs(header.slope) * quantiser.error
+
+
+def copy_run(packed: SubjectFile, record: RunRecord, writer: RunWriter, tick: Tick) -> None:
     """Write a run as an earlier file has it; `tick` is called after each volume.
 
     Raises UserError where that file is damaged.
     """
+    scale = packed.stored_voxel_scale(record.run)
+    if scale is not None:
+        writer.scale_voxels(scale)
     for row in np.flatnonzero(packed.run == record.run):
-        volume = packed.read(np.array([row]))[0]
-        if isal_zlib.crc32(volume) != packed.crc32[row]:
-            raise UserError(f"{packed.path}: volume {row} is damaged; delete the file and pack the subject again")
-        writer.add_volume(volume, *packed.scale[row])
+        with writer.next_volume(*packed.scale[row]) as stored:
+            packed.read(np.array([row]), out=stored[None])
+            if isal_zlib.crc32(stored) != packed.crc32[row]:
+                raise UserError(f"{packed.path}: volume {row} is damaged; delete the file and pack the subject again")
         tick()
     writer.end(record)

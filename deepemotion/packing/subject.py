@@ -14,10 +14,11 @@ from deepemotion.packing.inputs import check_length, common_space, is_unchanged,
 from deepemotion.packing.nifti import read_header
 from deepemotion.packing.run import copy_run, read_run
 from deepemotion.packing.threads import for_each_run
-from deepemotion.subject_file.format import Header
+from deepemotion.subject_file.format import FORMAT_VERSION, Header, RunRecord
 from deepemotion.subject_file.kernels import Segments
+from deepemotion.subject_file.opening import NotASubjectFileError
 from deepemotion.subject_file.options import Compression, NanRule
-from deepemotion.subject_file.reader import NotASubjectFileError, SubjectFile, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.subject_file.writer import Layout, new_subject_file
 
 
@@ -65,7 +66,7 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
     masks = dataset.masks(request.root, request.subject)
     there = _open_if_there(path)
     try:
-        recorded = {run.run: run for run in there.header.runs} if there and there.header.nan is request.nan else {}
+        recorded = {run.run: run for run in _as_stored_now(there)} if there and there.header.nan is request.nan else {}
         unchanged = {
             run: recorded[run] for run in runs if run in recorded and is_unchanged(recorded[run].source, runs[run])
         }
@@ -91,7 +92,7 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
                 if there and run in unchanged:
                     copy_run(there, unchanged[run], writer.run(run), tick)
                 else:
-                    read_run(run, headers[run], inside, request.nan, writer.run(run), tick)
+                    read_run(run, headers[run], inside, request.nan, request.out, writer.run(run), tick)
 
             for_each_run(list(runs), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
             written = writer.finish()
@@ -106,17 +107,32 @@ def _open_if_there(path: Path) -> SubjectFile | None:
     if not path.exists():
         return None
     try:
-        return SubjectFile(path)
+        packed = SubjectFile(path)
     except NotASubjectFileError:
         raise
     except UserError:
         return None
+    try:
+        for name in packed.array_names:
+            packed.array(name)
+    except UserError:
+        packed.close()
+        return None
+    return packed
+
+
+def _as_stored_now(packed: SubjectFile) -> list[RunRecord]:
+    """Return the runs of a file that would be stored alike today: version 1 rounded all but small integers coarsely."""
+    return [
+        run for run in packed.header.runs if packed.format_version > 1 or np.can_cast(np.dtype(run.dtype), np.int16)
+    ]
 
 
 def _is_as_requested(header: Header, request: PackRequest, masks: list[Path]) -> bool:
     dataset = request.dataset
     return (
-        (header.dataset, header.tr, header.segments) == (dataset.name, dataset.tr, dataset.segments)
+        header.format_version == FORMAT_VERSION
+        and (header.dataset, header.tr, header.segments) == (dataset.name, dataset.tr, dataset.segments)
         and header.compression is request.compression
         and len(header.masks) == len(masks)
         and all(is_unchanged(recorded, mask) for recorded, mask in zip(header.masks, masks, strict=True))

@@ -22,8 +22,9 @@ from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.samples.volume_reader import VolumeReader
 from deepemotion.samples.volumes import Held, Staged, SubjectFiles, Volumes
 from deepemotion.settings.schema import DataSettings
+from deepemotion.subject_file.folder import open_subjects
 from deepemotion.subject_file.format import AFFINE_TOLERANCE
-from deepemotion.subject_file.reader import SubjectFile, open_subjects
+from deepemotion.subject_file.reader import SubjectFile
 
 
 def load(

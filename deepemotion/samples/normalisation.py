@@ -1,8 +1,9 @@
-"""The unit of a voxel: from a run's statistics to what is taken off and multiplied."""
+"""The unit of a voxel: from a run's statistics to what is subtracted and multiplied."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepemotion.errors import UserError
 from deepemotion.samples.volume_reader import VolumeReader
 
 # Voxels at a time, whose float64 values stay in the processor's cache.
@@ -12,22 +13,63 @@ Normaliser = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, NDArr
 
 
 def normaliser(reader: VolumeReader, normalisation: str) -> Normaliser:
-    """Return what brings a subject's voxels into the unit, run by run; `position` counts from the middle of the run."""
+    """Return what brings a subject's stored values into the unit, run by run; `position` counts from a run's middle.
+
+    A voxel without a unit becomes 0: one that is constant over the run, and under `psc` one whose mean is smaller than
+    its standard deviation. Raises UserError for `psc` of data whose mean was removed.
+    """
+    offset_RV, gain_RV, trend_RV = _of_physical_values(reader, normalisation)
+    if reader.voxel_scale is None:
+        return offset_RV, gain_RV, trend_RV
+    slope_RV, intercept_RV = reader.voxel_scale
+    # Applied to the stored values themselves: ((slope x + intercept) - offset - trend t) gain.
+    stored_offset_RV = ((0 if offset_RV is None else offset_RV) - intercept_RV) / slope_RV
+    stored_gain_RV = slope_RV if gain_RV is None else gain_RV * slope_RV
+    stored_trend_RV = None if trend_RV is None else (trend_RV / slope_RV).astype(np.float32)
+    return stored_offset_RV.astype(np.float32), stored_gain_RV.astype(np.float32), stored_trend_RV
+
+
+def _of_physical_values(reader: VolumeReader, normalisation: str) -> Normaliser:
     if normalisation == "none":
         return None, None, None
     if normalisation == "psc":
-        mean_RV = reader.statistics(("mean",))["mean"]
-        return mean_RV, _inverse(mean_RV / 100), None
+        found = reader.statistics(("mean", "std"))
+        return found["mean"], _percent(reader, found["mean"], _changes(reader, found["std"])), None
     if normalisation == "zscore":
         found = reader.statistics(("mean", "std"))
-        return found["mean"], _inverse(found["std"]), None
+        return found["mean"], _inverse(_changes(reader, found["std"])), None
     found = reader.statistics(("mean", "std", "trend"))
-    gain_RV = np.empty_like(found["std"])
+    std_RV = _changes(reader, found["std"])
+    gain_RV = np.empty_like(std_RV)
     for run, length in enumerate(reader.file.volumes_per_run.values()):
         for start in range(0, gain_RV.shape[1], _BLOCK):
             part = np.s_[run, start : start + _BLOCK]
-            gain_RV[part] = _inverse(_residual(found["std"][part], found["trend"][part], length))
+            gain_RV[part] = _inverse(_residual(std_RV[part], found["trend"][part], length))
     return found["mean"], gain_RV, found["trend"]
+
+
+def _changes(reader: VolumeReader, std_RV: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the standard deviations, 0 where they may be nothing but the rounding of version 1 of the file format."""
+    if reader.file.format_version == 1:
+        error_R = np.array([run.largest_error for run in reader.file.header.runs], np.float32)
+        std_RV[std_RV <= error_R[:, None]] = 0
+    return std_RV
+
+
+def _percent(reader: VolumeReader, mean_RV: NDArray[np.float32], std_RV: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return 100 / mean (R, V), 0 where the mean is smaller than the standard deviation."""
+    small_RV = np.abs(mean_RV) < std_RV
+    for run, small_V, std_V in zip(reader.file.volumes_per_run, small_RV, std_RV, strict=True):
+        changing = np.count_nonzero(std_V)
+        if changing and 2 * np.count_nonzero(small_V) > changing:
+            raise UserError(
+                f"data.normalisation=psc: {np.count_nonzero(small_V)} of {changing} voxels of {reader.file.path}, run"
+                f" {run}, have a mean smaller than their standard deviation: the mean was removed before packing, so"
+                " there is no percent of it; use zscore or none"
+            )
+    gain_RV = _inverse(mean_RV / 100)
+    gain_RV[small_RV | (std_RV == 0)] = 0
+    return gain_RV
 
 
 def _residual(std_V: NDArray[np.float32], trend_V: NDArray[np.float32], length: int) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
-"""The schema of the packed subject file: its root attributes, and what its checksum covers."""
+"""The schema of the packed subject file: its root attributes, its arrays, and what its checksum covers."""
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import h5py
 import numpy as np
@@ -13,15 +13,16 @@ from deepemotion.dataset import Segment
 from deepemotion.subject_file.options import Compression, NanRule
 
 FORMAT = "deepemotion.subject"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# Version 1 has one scale for each volume, whatever its type, and no checksum for each array.
 
 # Programs write affines in single precision, some through a quaternion: mm.
 AFFINE_TOLERANCE = 1e-3
 
 Statistic = Literal["mean", "std", "trend"]
 STATISTICS: tuple[Statistic, ...] = ("mean", "std", "trend")
-# What the content checksum covers, in this order. The volumes are in it through the CRC-32 of each.
-CHECKED: dict[str, type[np.generic]] = {
+# The arrays beside /volumes, which has a CRC-32 for each volume in `crc32`.
+ARRAYS: dict[str, type[np.generic]] = {
     "crc32": np.uint32,
     "mask": np.bool_,
     "affine": np.float64,
@@ -31,6 +32,8 @@ CHECKED: dict[str, type[np.generic]] = {
     "scale": np.float64,
     **{f"statistics/{name}": np.float32 for name in STATISTICS},
 }
+# In files with runs that need a scale for each voxel.
+VOXEL_SCALE: dict[str, type[np.generic]] = {"voxel_scale/slope": np.float32, "voxel_scale/intercept": np.float64}
 
 
 class _Record(BaseModel):
@@ -50,8 +53,9 @@ class RunRecord(_Record):
     """Where a run came from and what packing did to it.
 
     `slope` and `intercept` are the NIfTI header's; `largest_error` is the largest difference, in physical units,
-    between a source voxel and the stored one (0 where the source is integer and fits); `not_finite` counts the voxels
-    that were NaN or infinite and became zero.
+    between a source voxel and the stored one (0 where all values are stored exactly), and `largest_error_sd` the same
+    in standard deviations of the voxel over the run; `not_finite` counts the voxels that were NaN or infinite and
+    became zero; `constant_voxels` those inside the mask that never change. Version 1 of the format lacks the last two.
     """
 
     run: int
@@ -62,10 +66,15 @@ class RunRecord(_Record):
     intercept: float
     largest_error: float
     not_finite: int
+    largest_error_sd: float | None = None
+    constant_voxels: int | None = None
 
 
 class Header(_Record):
-    """The root attributes of a subject file. Lists and mappings are stored as JSON."""
+    """The root attributes of a subject file. Lists and mappings are stored as JSON.
+
+    `arrays` has the CRC-32 of each array's bytes; it is empty in version 1 of the format.
+    """
 
     format_version: int
     subject: str
@@ -79,11 +88,13 @@ class Header(_Record):
     versions: dict[str, str]
     created: str
     checksum: str
+    arrays: dict[str, int] = {}
 
     @classmethod
     def read(cls, file: h5py.File) -> Self:
         """Read and validate the root attributes. Raises pydantic.ValidationError, KeyError or ValueError."""
-        values = {name: file.attrs[name] for name in cls.model_fields}
+        names = [name for name, field in cls.model_fields.items() if field.is_required() or name in file.attrs]
+        values = {name: file.attrs[name] for name in names}
         return cls.model_validate(
             {name: json.loads(v) if isinstance(v, str) and v[:1] in "[{" else v for name, v in values.items()}
         )
@@ -95,17 +106,25 @@ class Header(_Record):
             file.attrs[name] = json.dumps(value) if isinstance(value, list | dict) else value
 
 
-def content_checksum(header: Header, arrays: dict[str, NDArray[np.generic]]) -> str:
-    """Return the SHA-256 of what a subject file says, `arrays` being those of `CHECKED`.
+def content_checksum(header: Header) -> str:
+    """Return the SHA-256 of what a subject file of version 2 holds, through the CRC-32 of each array.
 
     It is equal for equal content, whenever and from wherever that was packed.
     """
-    digest = hashlib.sha256()
-    said = header.model_dump(mode="json", include={"format_version", "subject", "dataset", "tr", "segments"})
-    said["runs"] = [(run.run, run.volumes) for run in header.runs]
-    digest.update(json.dumps(said, sort_keys=True).encode())
-    for name in CHECKED:
+    content = json.dumps(_identity(header) | {"arrays": header.arrays}, sort_keys=True)
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def content_checksum_of_version_1(header: Header, arrays: dict[str, NDArray[np.generic]]) -> str:
+    """Return the SHA-256 of what a subject file of version 1 holds, `arrays` being those of `ARRAYS`."""
+    digest = hashlib.sha256(json.dumps(_identity(header), sort_keys=True).encode())
+    for name in ARRAYS:
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
         digest.update(array.data)
     return f"sha256:{digest.hexdigest()}"
+
+
+def _identity(header: Header) -> dict[str, Any]:
+    content = header.model_dump(mode="json", include={"format_version", "subject", "dataset", "tr", "segments"})
+    return content | {"runs": [(run.run, run.volumes) for run in header.runs]}

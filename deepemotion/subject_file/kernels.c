@@ -72,3 +72,24 @@ void add_volumes(const int16_t *volumes, ptrdiff_t count, ptrdiff_t voxels, cons
         add_strip(STRIP, volumes + v, count, voxels, weights, unit, origin, set_centre, centre + v, sums + v);
     add_strip(voxels - v, volumes + v, count, voxels, weights, unit, origin, set_centre, centre + v, sums + v);
 }
+
+/* Rounds to the nearest whole number, halves to even, for |x| < 2^51. */
+#define ROUNDED(x) (((x) + 6755399441055744.0) - 6755399441055744.0)
+
+#define QUANTISE(name, type)                                                                                      \
+    FOR_NEWER_PROCESSORS_TOO                                                                                      \
+    void name(const type *values, ptrdiff_t count, const float *slope, const double *intercept, int16_t *out,     \
+              double *error)                                                                                      \
+    {                                                                                                             \
+        for (ptrdiff_t v = 0; v < count; v++) {                                                                   \
+            double away = values[v] - intercept[v], step = slope[v], steps = ROUNDED(away / step);                \
+            steps = steps > 32767 ? 32767 : steps < -32767 ? -32767 : steps;                                      \
+            out[v] = (int16_t)steps;                                                                              \
+            double off = steps * step - away;                                                                     \
+            off = off < 0 ? -off : off;                                                                           \
+            error[v] = off > error[v] ? off : error[v];                                                           \
+        }                                                                                                         \
+    }
+
+QUANTISE(quantise_float, float)
+QUANTISE(quantise_double, double)

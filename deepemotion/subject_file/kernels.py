@@ -69,6 +69,22 @@ def add_volumes(
     library().add_volumes(volumes, count, voxels, weights, unit, origin, set_centre, centre, sums)
 
 
+def quantise(
+    values: NDArray[np.floating],
+    slope: NDArray[np.float32],
+    intercept: NDArray[np.float64],
+    out: NDArray[np.int16],
+    error: NDArray[np.float64],
+) -> None:
+    """Write the nearest stored values (V,) into `out`, where value = slope * stored + intercept, all of them (V,).
+
+    `values` are float32 or float64; the result is at most 32,767 away from 0. `error` (V,) becomes the largest
+    difference that there was so far.
+    """
+    function = library().quantise_float if values.dtype == np.float32 else library().quantise_double
+    function(values.ctypes.data, values.size, slope, intercept, out, error)
+
+
 @functools.cache
 def library() -> ctypes.CDLL:
     """Return the compiled code, loaded when it is first needed: reading packed files and most trainings do without.
@@ -85,6 +101,16 @@ def library() -> ctypes.CDLL:
         raise UserError(f"{path}: cannot be loaded ({error}); install deepemotion again (pip install)") from error
     size, number, address = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
     loaded.gather.restype = loaded.add_volumes.restype = None
+    for quantise_type in (loaded.quantise_float, loaded.quantise_double):
+        quantise_type.restype = None
+        quantise_type.argtypes = [
+            address,
+            size,
+            _array(np.float32),
+            _array(np.float64),
+            _array(np.int16),
+            _array(np.float64),
+        ]
     loaded.gather.argtypes = [address, size, _array(np.int64), size, address]
     loaded.add_volumes.argtypes = [
         _array(np.int16),

@@ -7,10 +7,16 @@ from deepemotion.subject_file import kernels
 
 # Volumes to add at a time: fewer would touch the sums in float64 too often, more would take memory.
 BLOCK = 16
+# The scale of volumes whose values are added as they are stored.
+UNSCALED = np.tile([1.0, 0.0], (BLOCK, 1))
+
+
+# Slope and intercept (V,) of each voxel.
+Scale = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class RunStatistics:
-    """Gathers the statistics of V voxels over the volumes of one run, in order and in physical units.
+    """Gathers the statistics of V voxels over the volumes of one run, in order.
 
     Sums of x - c, t (x - c) and (x - c)^2, where c is the voxel's mean over the first block of volumes, rounded: in
     float32 within a block, in float64 over the blocks.
@@ -26,7 +32,7 @@ class RunStatistics:
         self._sums = np.zeros((3, voxels))
 
     def add(self, volumes: NDArray[np.int16], scale: NDArray[np.float64]) -> None:
-        """Add the next volumes (T, V), T at most BLOCK; physical value = scale[t, 0] * stored + scale[t, 1]."""
+        """Add the next volumes (T, V), T at most BLOCK; value = scale[t, 0] * stored + scale[t, 1]."""
         # From the first volume's intercept, and in units that keep all volumes' values, and c, within reach of float32.
         slope, intercept = scale[0]
         away = scale[:, 1:] - intercept
@@ -41,10 +47,12 @@ class RunStatistics:
             self._extremes = np.array([self._centre.min(), self._centre.max()])
         self._count += len(volumes)
 
-    def result(self) -> dict[str, NDArray[np.float32]]:
+    def result(self, scale: Scale | None = None) -> dict[str, NDArray[np.float32]]:
         """Return mean, std (ddof 0) and trend (slope of the least-squares line, units per volume), each (V,).
 
-        At least two volumes must have been added: one has no trend. It takes the sums' place: call it once, last.
+        `scale` has a slope and an intercept (V,) for each voxel, by which the values added become physical ones; None
+        where they are that. At least two volumes must have been added: one has no trend. The sums are overwritten: call
+        this once, last.
         """
         count = self._count
         self._sums /= count
@@ -53,10 +61,12 @@ class RunStatistics:
         trend /= (count * count - 1) / 12  # the variance of t = 0..n-1
         variance -= mean * mean
         # Rounding may leave less than nothing of a voxel that hardly changes.
-        variance = np.maximum(variance, 0, out=variance)
+        std = np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
         mean += self._centre
-        return {
-            "mean": mean.astype(np.float32),
-            "std": np.sqrt(variance, out=variance).astype(np.float32),
-            "trend": trend.astype(np.float32),
-        }
+        if scale is not None:
+            slope, intercept = scale
+            mean *= slope
+            mean += intercept
+            trend *= slope
+            std *= np.abs(slope)
+        return {name: value.astype(np.float32) for name, value in (("mean", mean), ("std", std), ("trend", trend))}

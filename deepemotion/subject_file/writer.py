@@ -11,21 +11,24 @@ from typing import Any
 
 import h5py
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
 from deepemotion.files import atomic_path
 from deepemotion.subject_file.format import (
-    CHECKED,
+    ARRAYS,
     FORMAT_VERSION,
     STATISTICS,
+    VOXEL_SCALE,
     Header,
     RunRecord,
     Source,
     content_checksum,
 )
 from deepemotion.subject_file.options import Compression, NanRule
+from deepemotion.subject_file.quantisation import VoxelScale
 from deepemotion.subject_file.run_statistics import BLOCK
 from deepemotion.subject_file.run_writer import RunWriter
 from deepemotion.subject_file.uncached_file import PAGE, UncachedFile
@@ -69,7 +72,7 @@ class SubjectWriter:
         self._begin = 0 if self._compressed else self._volumes.id.get_chunk_info_by_coord((0, 0)).byte_offset
         self._crc32 = np.zeros(total, np.uint32)
         self._scale = np.zeros((total, 2))
-        self._ended: dict[int, tuple[RunRecord, dict[str, NDArray[np.float32]]]] = {}
+        self._ended: dict[int, tuple[RunRecord, dict[str, NDArray[np.float32]], VoxelScale | None]] = {}
 
     def run(self, number: int) -> RunWriter:
         """Return the writer of a run of the layout, for one thread; runs may be written at the same time."""
@@ -102,9 +105,11 @@ class SubjectWriter:
     def _offset(self, row: int) -> int:
         return self._begin + row * self.voxels * 2
 
-    def end_run(self, record: RunRecord, statistics: dict[str, NDArray[np.float32]]) -> None:
-        """Take a run's record and statistics, once all its volumes are written."""
-        self._ended[record.run] = record, statistics
+    def end_run(
+        self, record: RunRecord, statistics: dict[str, NDArray[np.float32]], voxel_scale: VoxelScale | None
+    ) -> None:
+        """Take a run's record, its statistics and the scale of its voxels, once all its volumes are written."""
+        self._ended[record.run] = record, statistics, voxel_scale
 
     def finish(self) -> Header:
         """Write everything but the volumes, and return the header."""
@@ -121,26 +126,32 @@ class SubjectWriter:
             "index_in_run": index,
             "movie_time": np.array([starts[number] for number in run.tolist()]) + dataset.tr * index,
             "scale": self._scale,
-            **{f"statistics/{name}": np.stack([statistics[name] for _, statistics in ended]) for name in STATISTICS},
+            **{f"statistics/{name}": np.stack([statistics[name] for _, statistics, _ in ended]) for name in STATISTICS},
         }
-        arrays = {name: arrays[name].astype(dtype, copy=False) for name, dtype in CHECKED.items()}
+        types = ARRAYS
+        if any(scale is not None for *_, scale in ended):
+            scales = [scale or VoxelScale.identity(self.voxels) for *_, scale in ended]
+            arrays |= {name: np.stack([scale[i] for scale in scales]) for i, name in enumerate(VOXEL_SCALE)}
+            types = {**ARRAYS, **VOXEL_SCALE}
+        arrays = {name: np.ascontiguousarray(arrays[name], dtype) for name, dtype in types.items()}
         header = Header(
             format_version=FORMAT_VERSION,
             subject=layout.subject,
             dataset=dataset.name,
             tr=dataset.tr,
             segments=dataset.segments,
-            runs=[record for record, _ in ended],
+            runs=[record for record, *_ in ended],
             masks=layout.masks,
             nan=layout.nan,
             compression=layout.compression,
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             checksum="",
+            arrays={name: isal_zlib.crc32(array) for name, array in arrays.items()},
         )
-        header = header.model_copy(update={"checksum": content_checksum(header, arrays)})
-        for name in CHECKED:
-            self._file[name] = arrays[name]
+        header = header.model_copy(update={"checksum": content_checksum(header)})
+        for name, array in arrays.items():
+            self._file[name] = array
         header.write(self._file)
         return header
 

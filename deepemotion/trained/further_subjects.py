@@ -17,7 +17,8 @@ from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.scoring import predictions, score
 from deepemotion.scoring.audit import Audit, beats
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file.reader import SubjectFile, open_subjects
+from deepemotion.subject_file.folder import open_subjects
+from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.trained.trained import load_model, require_data
 from deepemotion.training.checksums import data_checksums
 from deepemotion.training.device import choose_device, choose_precision

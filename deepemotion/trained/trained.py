@@ -19,7 +19,7 @@ from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples
 from deepemotion.scoring import audit
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file.reader import open_subjects
+from deepemotion.subject_file.folder import open_subjects
 from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.checksums import data_checksums
 from deepemotion.training.device import choose_device

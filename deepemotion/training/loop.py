@@ -19,7 +19,7 @@ from deepemotion.models import registry
 from deepemotion.models.linear import LinearModel
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
-from deepemotion.subject_file.reader import open_subjects
+from deepemotion.subject_file.folder import open_subjects
 from deepemotion.training import checkpoints, malloc, optimisers
 from deepemotion.training.augmentation import Augmentation
 from deepemotion.training.checkpoints import Checkpoints

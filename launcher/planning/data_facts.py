@@ -6,7 +6,8 @@ from pathlib import Path
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import bounding_box
-from deepemotion.subject_file.reader import SubjectFile, find_subjects
+from deepemotion.subject_file.folder import find_subjects
+from deepemotion.subject_file.reader import SubjectFile
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import AtlasFacts, DataFacts, SubjectFacts
 

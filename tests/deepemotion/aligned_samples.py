@@ -8,7 +8,7 @@ from deepemotion.alignment.align import align
 from deepemotion.labels.table import Labels
 from deepemotion.samples.load import load_opened
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.subject_file.reader import open_subjects
+from deepemotion.subject_file.folder import open_subjects
 
 FOLD = 3
 CPU = torch.device("cpu")

@@ -1,17 +1,22 @@
 """Small datasets on disk, written byte by byte so that a test decides the type, byte order and scale."""
 
 import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nibabel
 import numpy as np
 import yaml
+from isal import isal_zlib
 from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import Packed, PackRequest, pack_subject
+from deepemotion.subject_file.format import Header, content_checksum
 from deepemotion.subject_file.options import Compression, NanRule
 from deepemotion.subject_file.reader import SubjectFile
 
@@ -116,9 +121,20 @@ class SmallDataset:
 def physical(path: Path) -> np.ndarray:
     """Return (T, V) in physical units."""
     with SubjectFile(path) as file:
-        return file.read(np.arange(file.total)) * file.scale[:, :1] + file.scale[:, 1:]
+        return file.physical(np.arange(file.total))
 
 
 def masked(data: np.ndarray) -> np.ndarray:
     """Return the voxels (T, V) of a run (X, Y, Z, T) that lie in `half_mask`."""
     return data.reshape(-1, data.shape[-1], order="F").T[:, half_mask().ravel(order="F")]
+
+
+@contextmanager
+def edited(path: Path) -> Iterator[h5py.File]:
+    """Give a packed file to change, and make its checksums those of what it holds then: as if it was packed so."""
+    with h5py.File(path, "r+") as file:
+        yield file
+        header = Header.read(file)
+        arrays = {name: isal_zlib.crc32(np.ascontiguousarray(file[name][()])) for name in header.arrays}
+        header = header.model_copy(update={"arrays": arrays})
+        header.model_copy(update={"checksum": content_checksum(header)}).write(file)

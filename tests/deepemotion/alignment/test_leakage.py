@@ -3,11 +3,11 @@
 import shutil
 import zlib
 
-import h5py
 import numpy as np
 import pytest
 import torch
 from aligned_samples import FOLD, METHODS, aligned, dense, trial
+from nifti_dataset import edited
 
 from deepemotion.alignment import moments
 from deepemotion.alignment.moments import AlignedMoments
@@ -24,7 +24,7 @@ def with_noise(packed, folder, which):
         with SubjectFile(path) as file:
             rows = np.flatnonzero(which(file))
         rng = np.random.default_rng(3)
-        with h5py.File(path, "r+") as file:
+        with edited(path) as file:
             for row in rows:
                 noise = rng.integers(5000, 12000, file["volumes"].shape[1], dtype=np.int16)
                 file["volumes"][row] = noise

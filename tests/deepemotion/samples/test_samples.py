@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from nifti_dataset import edited
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
@@ -169,14 +170,14 @@ def test_a_flipped_bit_in_a_volume_is_found_when_it_is_read(tiny_packed, labels,
         row = np.flatnonzero((file.run == table.run[3]) & (file.index_in_run == table.index_in_run[3]))[0]
     with h5py.File(path, "r+") as file:
         file["volumes"][row, 5] ^= 4
-    with pytest.raises(UserError, match=rf"sub-01\.h5: volume {row} is not what was packed: damaged; pack it again"):
+    with pytest.raises(UserError, match=rf"sub-01\.h5: volume {row} is not what was packed: damaged; delete it"):
         dense(load(tmp_path, ["01"], labels, settings, most_bytes=most_bytes), [2, 3])
 
 
 def test_subjects_in_different_places_are_refused(tiny_packed, labels, tmp_path):
     for subject in ("01", "02"):
         shutil.copy(subject_path(tiny_packed, subject), tmp_path)
-    with h5py.File(subject_path(tmp_path, "02"), "r+") as file:
+    with edited(subject_path(tmp_path, "02")) as file:
         file["affine"][0, 3] += 20
     with pytest.raises(UserError, match=r"sub-02\.h5: its affine is not that of .*sub-01\.h5"):
         load(tmp_path, ["01", "02"], labels, DataSettings())

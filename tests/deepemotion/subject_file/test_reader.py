@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from nifti_dataset import SHAPE, SmallDataset, half_mask
 
 from deepemotion.errors import UserError
+from deepemotion.subject_file.folder import find_subjects
 from deepemotion.subject_file.options import Compression
-from deepemotion.subject_file.reader import SubjectFile, find_subjects, subject_path
+from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.subject_file.verify import problems
 
 
@@ -30,7 +31,7 @@ def small(tmp_path: Path) -> SmallDataset:
 
 def test_what_is_known_from_the_attributes(packed: Path) -> None:
     with SubjectFile(packed) as file:
-        assert (file.subject, file.dataset_name, file.tr, file.format_version) == ("01", "small", 1.0, 1)
+        assert (file.subject, file.dataset_name, file.tr, file.format_version) == ("01", "small", 1.0, 2)
         assert (file.shape, file.voxels, file.total) == (SHAPE, half_mask().sum(), 40)
         assert file.volumes_per_run == {1: 20, 2: 20}
         assert [segment.start for segment in file.segments] == [0, 18]
@@ -95,8 +96,8 @@ def test_truncated(small: SmallDataset) -> None:
 
 def test_another_format_and_a_newer_one(small: SmallDataset) -> None:
     with h5py.File(small.packed, "r+") as file:
-        file.attrs["format_version"] = 2
-    with pytest.raises(UserError, match="format version 2, this program reads up to 1; update"):
+        file.attrs["format_version"] = 3
+    with pytest.raises(UserError, match="format version 3, this program reads up to 2; update"):
         SubjectFile(small.packed)
     with h5py.File(small.packed, "r+") as file:
         file.attrs["format"] = "something.else"
@@ -142,7 +143,8 @@ def test_a_changed_array_is_found(small: SmallDataset, name: str) -> None:
 def test_a_changed_attribute_is_found(small: SmallDataset) -> None:
     with h5py.File(small.packed, "r+") as file:
         file.attrs["tr"] = 1.5
-    assert problems(small.packed) != []
+    with pytest.raises(UserError, match="its attributes are not those that were packed"):
+        SubjectFile(small.packed)
 
 
 def test_damage_anywhere_never_escapes_as_another_error(small: SmallDataset) -> None:

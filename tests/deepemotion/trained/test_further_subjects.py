@@ -2,10 +2,10 @@
 
 import shutil
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from nifti_dataset import edited
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
@@ -58,9 +58,10 @@ def test_a_subject_without_the_model_s_voxels_is_refused(tiny_packed, tiny_label
     directory = trained(tmp_path / "t", tiny_packed, tiny_labels)
     for subject in ("01", "02"):
         shutil.copy(subject_path(tiny_packed, subject), tmp_path)
-    with h5py.File(subject_path(tmp_path, "02"), "r+") as file:
+    with edited(subject_path(tmp_path, "02")) as file:
         mask = file["mask"][()]
-        mask[tuple(np.argwhere(mask)[0])] = False
+        mask[tuple(np.argwhere(~mask)[0])] = True
+        mask[tuple(np.argwhere(mask)[-1])] = False
         file["mask"][...] = mask
     with pytest.raises(UserError, match=r"sub-02\.h5: its mask lacks 1 of the voxels"):
         further_subjects.evaluate(directory, tmp_path, tiny_labels, ["02"])
@@ -72,8 +73,8 @@ def test_only_the_model_s_own_data_and_last_epoch_will_do(tiny_packed, tiny_labe
     other.mkdir()
     for subject in ("01", "02"):
         shutil.copy(subject_path(tiny_packed, subject), other)
-    with h5py.File(subject_path(other, "01"), "r+") as file:
-        file.attrs["checksum"] = "of other volumes"
+    with edited(subject_path(other, "01")) as file:
+        file["affine"][0, 3] += 1e-6
     with pytest.raises(UserError, match="sub-01 is not what it was trained on"):
         further_subjects.evaluate(directory, other, tiny_labels, ["02"])
     last = directory.checkpoints / "last.pt"

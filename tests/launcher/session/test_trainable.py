@@ -6,7 +6,7 @@ from ray import tune
 from deepemotion import config_files
 from deepemotion.labels.table import Labels
 from deepemotion.settings.schema import Trial, make_trial, read_settings
-from deepemotion.subject_file.reader import open_subjects
+from deepemotion.subject_file.folder import open_subjects
 from deepemotion.training.checksums import data_checksums, data_digest
 from deepemotion.training.trial_directory import TrialDirectory
 from launcher.session.trainable import TrialError, run_trial

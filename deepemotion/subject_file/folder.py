@@ -1,0 +1,50 @@
+"""The packed subject files of a folder: which there are, and several opened together."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deepemotion.errors import UserError
+from deepemotion.subject_file.reader import SubjectFile
+
+
+class OpenSubjects(dict[str, SubjectFile]):
+    """Open subject files by subject; a context manager that closes them."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files, and forget them with what they hold in memory."""
+        while self:
+            self.popitem()[1].close()
+
+
+def open_subjects(folder: Path, subjects: Iterable[str]) -> OpenSubjects:
+    """Open the packed files of several subjects in `folder`. Raises UserError as `SubjectFile.of` does."""
+    files = OpenSubjects()
+    try:
+        for subject in subjects:
+            files[subject] = SubjectFile.of(folder, subject)
+    except BaseException:
+        files.close()
+        raise
+    return files
+
+
+def find_subjects(folder: Path) -> dict[str, Path]:
+    """Return subject label -> packed file, sorted. Raises UserError where the folder is missing or holds none."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; make it with: deepemotion pack DATASET --out {folder}")
+    found = {path.stem.removeprefix("sub-"): path for path in sorted(folder.glob("sub-*.h5"))}
+    if not found:
+        raise UserError(
+            f"{folder}: holds no packed subject (sub-XX.h5); fill it with: deepemotion pack DATASET --out {folder}"
+        )
+    return found
