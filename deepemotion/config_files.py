@@ -1,4 +1,4 @@
-"""Finds a configuration: the user's own by its path, one that ships with the package by its name."""
+"""Finds and reads a configuration: the user's own by its path, a built-in one by its name."""
 
 from pathlib import Path
 
@@ -14,16 +14,16 @@ CONFIGS = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.
 def find(name: str, folder: str = "") -> Path:
     """Return the path of the configuration `name`: a file of that path, or `configs/FOLDER/NAME.yaml` of the package.
 
-    Raises UserError that lists the names that ship.
+    Raises UserError that lists the built-in ones.
     """
-    given = Path(name)
-    if given.is_file():
-        return given
-    shipped = CONFIGS / folder / f"{name}.yaml"
-    if given.name == name and shipped.is_file():
-        return shipped
+    own = Path(name)
+    if own.is_file():
+        return own
+    built_in = CONFIGS / folder / f"{name}.yaml"
+    if own.name == name and built_in.is_file():
+        return built_in
     names = ", ".join(sorted(path.stem for path in (CONFIGS / folder).glob("*.yaml")))
-    raise UserError(f"{name}: no such file, and no configuration of that name ships (those that do: {names})")
+    raise UserError(f"{name}: no such file or built-in configuration; built-in ones are {names}")
 
 
 def read_yaml(path: Path) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A dataset's description (segments, TR, file patterns, subjects), and where its runs and masks lie."""
+"""A dataset's description (segments, TR, file patterns, subjects), and where its runs and masks are."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -83,14 +83,14 @@ class Dataset(_Strict):
 
     @classmethod
     def of_folder(cls, root: Path, description: str | None = None) -> Self:
-        """Read the description of the dataset at `root`: the one named or given by path, else its `dataset.yaml`."""
+        """Read the description of the dataset at `root`: by name or path, or else from its `dataset.yaml`."""
         if not root.is_dir():
             raise UserError(f"{root}: no such folder; give the root of the dataset")
         if description is not None:
             return cls.read(config_files.find(description, "datasets"))
         path = root / "dataset.yaml"
         if not path.is_file():
-            raise UserError(f"{path}: not found; say --dataset studyforrest, or give a description's path")
+            raise UserError(f"{path}: not found; give --dataset studyforrest, or the path of a description")
         return cls.read(path)
 
     def select_subjects(self, wanted: list[str] | None) -> list[str]:
@@ -107,7 +107,7 @@ class Dataset(_Strict):
         return round((segment.end - segment.start) / self.tr)
 
     def bold(self, root: Path, subject: str, run: int) -> Path:
-        """Return the run's 4D BOLD file. Raises UserError where it is not there, with the line that fetches it."""
+        """Return the run's 4D BOLD file. Raises UserError where it is missing, with the command that fetches it."""
         return _present(root, self.files.bold.format(subject=subject, run=run))
 
     def masks(self, root: Path, subject: str) -> list[Path]:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
 
-# How Labs et al. (2015, F1000Research 4:92) code them; an empty field says nothing.
+# How Labs et al. (2015, F1000Research 4:92) code them; an empty field has no value.
 _VALUES = {"arousal": {"HIGH": 1.0, "LOW": -1.0}, "valence": {"POS": 1.0, "NEG": -1.0}}
 
 
 @dataclass(frozen=True)
 class Affect:
-    """Arousal and valence (N,) at N movie times, from -1 (low, negative) to 1; nan where nobody said anything."""
+    """Arousal and valence (N,) at N movie times, from -1 (low, negative) to 1; nan where no observer has a value."""
 
     arousal: NDArray[np.float64]
     valence: NDArray[np.float64]
@@ -25,17 +25,17 @@ class Affect:
 def read(folder: Path, movie_time: NDArray[np.float64]) -> Affect:
     """Average the observers of all CSV files in `folder` over a uniform grid of movie times (N,) in seconds.
 
-    An observer's value at a time is the mean over the events of all characters that lie in [time, time + step), that
-    of the movie the mean over the observers who have one. Raises UserError with file and line for what is malformed.
+    An observer's value at a time is the mean over the events of all characters within [time, time + step); the
+    movie's is the mean over the observers who have one. Raises UserError with file and line for what is malformed.
     """
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".csv")
     if not files:
         raise UserError(f"{folder}: no CSV file in it; give the folder with the observers' files (av1o01.csv, ...)")
-    given: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _VALUES}
+    by_observer: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _VALUES}
     for path in files:
         for name, values in _observer(path, movie_time).items():
-            given[name].append(values)
-    return Affect(_mean(np.stack(given["arousal"])), _mean(np.stack(given["valence"])), len(files))
+            by_observer[name].append(values)
+    return Affect(_mean(np.stack(by_observer["arousal"])), _mean(np.stack(by_observer["valence"])), len(files))
 
 
 def _observer(path: Path, movie_time: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -72,9 +72,9 @@ def _inside(row: dict[str, str], movie_time: NDArray[np.float64], step: float, w
     return inside
 
 
-def _mean(given_ON: NDArray[np.float64]) -> NDArray[np.float64]:
-    there = ~np.isnan(given_ON)
-    return _ratio(np.where(there, given_ON, 0).sum(axis=0), there.sum(axis=0))
+def _mean(values_ON: NDArray[np.float64]) -> NDArray[np.float64]:
+    present = ~np.isnan(values_ON)
+    return _ratio(np.where(present, values_ON, 0).sum(axis=0), present.sum(axis=0))
 
 
 def _ratio(above: NDArray[np.float64], below: NDArray[np.floating] | NDArray[np.integer]) -> NDArray[np.float64]:

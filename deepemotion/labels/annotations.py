@@ -1,4 +1,4 @@
-"""Observers' raw annotations: one CSV file an observer, one row an emotional event of one character."""
+"""Observers' raw annotations: one CSV file per observer, one row per emotional event of one character."""
 
 import csv
 import math
@@ -32,8 +32,9 @@ def read(folder: Path, wanted: list[str], known: Collection[str]) -> dict[str, l
     An observer's id is the file's name without `.csv`, lower case; files are looked for in `folder` and below. `wanted`
     holds ids, `all`, `av` (audio-visual: ids that start so) or `ao` (audio only). The files are those of Labs et al.
     2015 (F1000Research 4:92): columns `start, end, character, emotion` and others that are not used; several labels of
-    one event are separated by spaces. Raises UserError with file and line for an observer not there or wanted twice, a
-    missing column, a time that is none, an end before its start, or a label not in `known`.
+    one event are separated by spaces.
+    Raises UserError with file and line for an observer who is missing or wanted twice, a
+    missing column, an invalid time, an end before its start, or a label not in `known`.
     """
     files = _find(folder)
     return {observer: _read_events(files[observer], known) for observer in _select(wanted, list(files), folder)}
@@ -41,7 +42,7 @@ def read(folder: Path, wanted: list[str], known: Collection[str]) -> dict[str, l
 
 def _find(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give the one with the observers' CSV files")
+        raise UserError(f"{folder}: no such folder; give the folder with the observers' CSV files")
     files: dict[str, Path] = {}
     for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".csv"):
         observer = path.stem.lower()
@@ -90,8 +91,8 @@ def _parse(reader: "Reader", path: Path, known: Collection[str]) -> list[Event]:
     header: list[str] = next(reader, [])
     for column in _COLUMNS:
         if header.count(column) != 1:
-            there = ", ".join(header) or "none: the file is empty"
-            raise UserError(f"{path}:1: needs one column {column!r}; the columns are {there}")
+            columns = ", ".join(header) or "none: the file is empty"
+            raise UserError(f"{path}:1: needs one column {column!r}; the columns are {columns}")
     events = []
     for fields in reader:
         where = f"{path}:{reader.line_num}"
@@ -125,5 +126,5 @@ def _parse_seconds(text: str, what: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise UserError(f"{what} {text!r} is no time in seconds of the movie (a number from 0)")
+        raise UserError(f"{what} {text!r} is not a time in seconds of the movie (a number from 0)")
     return seconds

@@ -95,5 +95,5 @@ def make_labels(
         needed = deciding.votes_needed(len(events))
         if made.consensus.votes.max() < needed:
             raise UserError(f"{folder}: no emotion has {needed} votes; lower --threshold")
-        raise UserError(f"{folder}: every emotion with {needed} votes is tied with another; say --ties first")
+        raise UserError(f"{folder}: every emotion with {needed} votes is tied with another; use --ties first")
     return made

@@ -1,4 +1,4 @@
-"""A label rule: every choice between raw events and one emotion a movie time, as a schema read from YAML."""
+"""A label rule: every choice between raw events and one emotion per movie time, as a schema read from YAML."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ _CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 class Rule(BaseModel):
-    """`configs/labels/paper.yaml` and `interval.yaml` are the two rules that ship in this schema."""
+    """`configs/labels/paper.yaml` and `interval.yaml` are the two built-in rules in this schema."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,7 +58,7 @@ class Rule(BaseModel):
         owner: dict[str, str] = {}
         for name, labels in clusters.items():
             if not _CLASS.fullmatch(name):
-                raise ValueError(f"{name!r} is no class name; use upper-case letters, digits and _")
+                raise ValueError(f"{name!r} is not a class name; use upper-case letters, digits and _")
             if not labels and name != NONE:
                 raise ValueError(f"{name} has no label")
             for label in labels:

@@ -1,4 +1,4 @@
-"""The label table, labels.tsv: which emotion each movie time carries, and how many observers said so."""
+"""The label table, labels.tsv: the emotion of each movie time, and how many observers gave it."""
 
 import hashlib
 import math
@@ -95,7 +95,7 @@ def _parse_header(line: str, where: str) -> tuple[str, ...]:
     fixed, classes = columns[: len(_FIXED)], columns[len(_FIXED) :]
     if fixed != _FIXED or not classes:
         raise UserError(
-            f"{where}: the columns must be {', '.join(_FIXED)} and one a class, tab-separated;"
+            f"{where}: the columns must be {', '.join(_FIXED)} and one for each class, tab-separated;"
             " write it: deepemotion label"
         )
     if len(set(classes)) != len(classes) or not all(classes) or NONE in classes:
@@ -116,7 +116,7 @@ def _parse_row(line: str, index: dict[str, int], where: str) -> tuple[float, int
     except ValueError as error:
         raise UserError(f"{where}: not a number: {error}") from error
     if not math.isfinite(movie_time):
-        raise UserError(f"{where}: movie_time {fields[0]} is no time in seconds")
+        raise UserError(f"{where}: movie_time {fields[0]} is not a time in seconds")
     if not 0 <= votes <= observers:
         raise UserError(f"{where}: {votes} votes of {observers} observers")
     if not all(0 <= share <= 1 for share in soft):
@@ -128,5 +128,5 @@ def _require_uniform(movie_time: NDArray[np.float64], path: Path) -> None:
     steps = np.diff(movie_time)
     wrong = np.flatnonzero((steps <= 0) | (abs(steps - steps[0]) > 1e-6 * abs(steps[0])))
     if wrong.size:
-        # Row i stands in line i + 2, and step i leads to row i + 1.
+        # Row i is in line i + 2, and step i leads to row i + 1.
         raise UserError(f"{path}:{wrong[0] + 3}: movie_time must rise by the same step in every line")

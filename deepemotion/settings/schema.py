@@ -18,15 +18,15 @@ class Section(BaseModel):
 
 
 class DataSettings(Section):
-    """Which volumes carry which label, and in which unit a network sees them.
+    """Which label each volume gets, and how volumes are normalised.
 
-    `permutation` 0 keeps the labels. A number from 1 on is the seed of a permutation that breaks their tie to the
+    `permutation` 0 keeps the labels. A number from 1 on is the seed of a permutation that unties them from the
     brain: `shift` moves the labels of each run circularly, `block` shuffles its blocks of equal labels.
     `crop` cuts dense volumes to the bounding box of the mask. `downsample` 2 averages the voxels of the mask in each
     block of 2 x 2 x 2 when volumes are loaded, before anything is normalised.
     """
 
-    # Unquoted, YAML's `true` is no word.
+    # YAML reads an unquoted `true` as a boolean.
     timing: Annotated[Literal["true", "cumulative"], BeforeValidator(lambda v: "true" if v is True else v)] = "true"
     lag_s: Annotated[float, Field(ge=0, le=30)] = 4.0
     drop_overlaps: bool = True
@@ -42,11 +42,11 @@ _FOLD_IS: dict[str, Literal["run", "fold"] | None] = {"random": None, "block": "
 
 
 class SplitSettings(Section):
-    """Which moments of the movie are for training and which for validation.
+    """Which moments of the movie are used for training and which for validation.
 
     `random` draws volumes by `seed` and `validation_share`. `run` leaves the run `fold` out. `block` cuts the movie
-    into blocks of `block_s` seconds and leaves every `folds`-th out, from the `fold`-th on. Both leave out the `gap_s`
-    seconds around that as well. Subjects that are not trained on are tested at validation moments (`random`: at all).
+    into blocks of `block_s` seconds and leaves out every `folds`-th, starting with number `fold`. Both also leave out
+    the `gap_s` seconds around it. Subjects that are not trained on are tested at validation moments (`random`: at all).
     """
 
     protocol: Literal["random", "block", "run"] = "random"
@@ -71,10 +71,11 @@ class ModelSettings(Section):
 
 
 class AugmentSettings(Section):
-    """Random changes of training volumes; 0 leaves one out.
+    """Random changes of training volumes; 0 turns one off.
 
-    `shift_voxels`: the largest shift along each axis. `intensity`: SD of a factor a volume, about 1. `noise`: SD of
-    noise a voxel, in units of the normalised volume. `mixup`: alpha of the Beta distribution that pairs are mixed by.
+    `shift_voxels`: the largest shift along each axis. `intensity`: SD of a factor for each volume, about 1. `noise`:
+    SD of noise for each voxel, in units of the normalised volume. `mixup`: alpha of the Beta distribution that pairs
+    are mixed by.
     """
 
     shift_voxels: Annotated[int, Field(ge=0)] = 0
@@ -91,10 +92,10 @@ class AlignSettings(Section):
 
 
 class TrainSettings(Section):
-    """Optimisation. `threads` is here since the order of CPU summation decides a result's last bits.
+    """Optimisation. `threads` is included because the order of CPU summation decides the last bits of a result.
 
-    `loss` `soft` compares with the share of observers a class; `class_weights` `balanced` weighs each class by the
-    inverse of its frequency among the training volumes. `compile` fuses the model's operations by `torch.compile`.
+    `loss` `soft` compares with the share of observers for each class; `class_weights` `balanced` weights each class by
+    the inverse of its frequency among the training volumes. `compile` fuses the model's operations by `torch.compile`.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 50
