@@ -20,15 +20,17 @@ def evaluate(
 ) -> None:
     """Test a finished model on further subjects, at the moments of the movie that it was not trained on."""
     from deepemotion.labels.table import Labels
+    from deepemotion.samples.agreement import require_agreement
     from deepemotion.settings.subjects import parse_subjects
-    from deepemotion.subject_file.folder import find_subjects
+    from deepemotion.subject_file.folder import find_subjects, open_subjects
     from deepemotion.training.trial_directory import TrialDirectory
 
-    wanted = parse_subjects(subjects)
     directory = TrialDirectory(trial)
     directory.require_finished()
-    Labels.read(labels)
-    find_subjects(data)
+    own = Labels.read(labels)
+    wanted = parse_subjects(subjects, find_subjects(data))
+    with open_subjects(data, wanted) as files:
+        require_agreement(files.values(), own, labels)
     from deepemotion.scoring import predictions
     from deepemotion.trained import further_subjects
 

@@ -28,10 +28,12 @@ def train(
     from deepemotion import config_files
     from deepemotion.settings.schema import make_trial, read_settings
     from deepemotion.settings.subjects import parse_subjects
+    from deepemotion.subject_file.folder import find_subjects
     from deepemotion.training.trial_directory import TrialDirectory
 
     settings = read_settings(config_files.find(config), set_ or [])
-    trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
+    packed = find_subjects(data)
+    trial = make_trial(settings, parse_subjects(subjects, packed), parse_subjects(unseen, packed) if unseen else [])
     _refuse(trial, data, labels)
     from deepemotion.machine import available_memory
     from deepemotion.training.loop import Metrics
@@ -60,13 +62,14 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     """Raise UserError for what would stop the training, before torch is imported, which takes seconds."""
     from deepemotion.labels.table import Labels
     from deepemotion.models.registry import entry
+    from deepemotion.samples.agreement import require_agreement
     from deepemotion.settings.rules import refuse_alignment, refuse_fold
-    from deepemotion.subject_file.reader import SubjectFile
+    from deepemotion.subject_file.folder import open_subjects
 
     entry(trial.model)
     refuse_fold(trial.split)
     subjects = (*trial.subjects, *trial.unseen_subjects)
     refuse_alignment(trial, len(subjects))
-    Labels.read(labels)
-    for subject in subjects:
-        SubjectFile.of(data, subject).close()
+    own = Labels.read(labels)
+    with open_subjects(data, subjects) as files:
+        require_agreement(files.values(), own, labels)

@@ -1,6 +1,5 @@
 """Arousal and valence of the movie over time, from the observers' raw annotations."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
+from deepemotion.labels import observer_files
 
 # How Labs et al. (2015, F1000Research 4:92) code them; an empty field has no value.
 _VALUES = {"arousal": {"HIGH": 1.0, "LOW": -1.0}, "valence": {"POS": 1.0, "NEG": -1.0}}
@@ -28,11 +28,9 @@ def read(folder: Path, movie_time: NDArray[np.float64]) -> Affect:
     An observer's value at a time is the mean over the events of all characters within [time, time + step); the
     movie's is the mean over the observers who have one. Raises UserError with file and line for what is malformed.
     """
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".csv")
-    if not files:
-        raise UserError(f"{folder}: no CSV file in it; give the folder with the observers' files (av1o01.csv, ...)")
+    files = observer_files.find(folder)
     by_observer: dict[str, list[NDArray[np.float64]]] = {name: [] for name in _VALUES}
-    for path in files:
+    for path in files.values():
         for name, values in _observer(path, movie_time).items():
             by_observer[name].append(values)
     return Affect(_mean(np.stack(by_observer["arousal"])), _mean(np.stack(by_observer["valence"])), len(files))
@@ -42,31 +40,20 @@ def _observer(path: Path, movie_time: NDArray[np.float64]) -> dict[str, NDArray[
     step = movie_time[1] - movie_time[0]
     sums = {name: np.zeros(len(movie_time)) for name in _VALUES}
     counts = {name: np.zeros(len(movie_time)) for name in _VALUES}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = {"start", "end", *_VALUES} - set(reader.fieldnames or ())
-            if missing:
-                raise UserError(f"{path}:1: no column {min(missing)!r}")
-            for row in reader:
-                inside = _inside(row, movie_time, step, f"{path}:{reader.line_num}")
-                for name, values in _VALUES.items():
-                    text = (row[name] or "").strip()
-                    if text and text not in values:
-                        raise UserError(f"{path}:{reader.line_num}: {name} {text!r} is none of {', '.join(values)}")
-                    if text:
-                        sums[name][inside] += values[text]
-                        counts[name][inside] += 1
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot read as CSV: {error}") from error
+    for where, row in observer_files.rows(path, ("start", "end", *_VALUES)):
+        inside = _inside(row, movie_time, step, where)
+        for name, values in _VALUES.items():
+            text = row[name]
+            if text and text not in values:
+                raise UserError(f"{where}: {name} {text!r} is none of {', '.join(values)}")
+            if text:
+                sums[name][inside] += values[text]
+                counts[name][inside] += 1
     return {name: _ratio(sums[name], counts[name]) for name in _VALUES}
 
 
 def _inside(row: dict[str, str], movie_time: NDArray[np.float64], step: float, where: str) -> NDArray[np.bool_]:
-    try:
-        start, end = float(row["start"]), float(row["end"])
-    except (TypeError, ValueError):
-        raise UserError(f"{where}: start {row['start']!r} and end {row['end']!r} must be seconds") from None
+    start, end = (observer_files.seconds(row, column, where) for column in ("start", "end"))
     # An event without duration still belongs to the interval that holds its moment.
     inside: NDArray[np.bool_] = (movie_time < max(end, np.nextafter(start, np.inf))) & (movie_time + step > start)
     return inside

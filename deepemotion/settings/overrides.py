@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from deepemotion.config_files import parse_yaml
 from deepemotion.errors import UserError
 
 
@@ -26,8 +25,8 @@ def apply_overrides(content: dict[str, Any], overrides: list[str], where: Path) 
 def parse_value(text: str) -> Any:
     """Read a value as YAML, and `1e-4`, a string in YAML 1.1, as a number."""
     try:
-        return float(text) if _is_exponent(text) else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+        return float(text) if _is_exponent(text) else parse_yaml(text, repr(text))
+    except UserError as error:
         raise UserError(f"{text!r}: not a value; write it as in YAML: 3, 1e-4, zscore, [1, 2]") from error
 
 

@@ -4,17 +4,13 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from deepemotion import config_files
+from deepemotion.config_files import Section
 from deepemotion.errors import from_validation
 from deepemotion.settings.overrides import apply_overrides
-
-
-class Section(BaseModel):
-    """A part of a configuration: unknown keys are errors, and numbers are finite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from deepemotion.subject_label import SubjectLabel
 
 
 class DataSettings(Section):
@@ -33,10 +29,12 @@ class DataSettings(Section):
     normalisation: Literal["none", "zscore", "zscore+detrend", "psc"] = "zscore+detrend"
     crop: bool = False
     downsample: Literal[1, 2] = 1
-    permutation: Annotated[int, Field(ge=0)] = 0
+    permutation: Annotated[int, Field(ge=0, lt=2**31)] = 0
     permute: Literal["shift", "block"] = "shift"
 
 
+# The largest number in single precision, in which networks are trained.
+_LARGEST = 3.4e38
 # What `split.fold` counts under each protocol: nothing, the number of a run, or one of `split.folds` parts.
 _FOLD_IS: dict[str, Literal["run", "fold"] | None] = {"random": None, "block": "fold", "run": "run"}
 
@@ -53,9 +51,9 @@ class SplitSettings(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     fold: Annotated[int, Field(ge=1)] | None = None
-    folds: Annotated[int, Field(ge=2)] = 5
-    block_s: Annotated[float, Field(gt=0)] = 120.0
-    gap_s: Annotated[float, Field(ge=0)] = 20.0
+    folds: Annotated[int, Field(ge=2, le=10_000)] = 5
+    block_s: Annotated[float, Field(gt=0, le=1e6)] = 120.0
+    gap_s: Annotated[float, Field(ge=0, le=1e6)] = 20.0
 
     @property
     def fold_is(self) -> Literal["run", "fold"] | None:
@@ -78,17 +76,17 @@ class AugmentSettings(Section):
     are mixed by.
     """
 
-    shift_voxels: Annotated[int, Field(ge=0)] = 0
-    intensity: Annotated[float, Field(ge=0)] = 0.0
-    noise: Annotated[float, Field(ge=0)] = 0.0
-    mixup: Annotated[float, Field(ge=0)] = 0.0
+    shift_voxels: Annotated[int, Field(ge=0, le=1000)] = 0
+    intensity: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    noise: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=1e6)] = 0.0
 
 
 class AlignSettings(Section):
     """Functional alignment across subjects, estimated on training runs only; `features` is the model space's size."""
 
     method: Literal["none", "procrustes", "srm"] = "none"
-    features: Annotated[int, Field(ge=2)] = 50
+    features: Annotated[int, Field(ge=2, le=100_000)] = 50
 
 
 class TrainSettings(Section):
@@ -98,16 +96,16 @@ class TrainSettings(Section):
     the inverse of its frequency among the training volumes. `compile` fuses the model's operations by `torch.compile`.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 50
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    batch_size: Annotated[int, Field(ge=1)] = 20
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    learning_rate: Annotated[float, Field(gt=0, le=_LARGEST)] = 1e-3
+    batch_size: Annotated[int, Field(ge=1, lt=2**31)] = 20
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     precision: Literal["auto", "float32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1, le=4096)] = 1
     loss: Literal["cross-entropy", "soft"] = "cross-entropy"
     class_weights: Literal["none", "balanced"] = "none"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=_LARGEST)] = 0.0
     compile: bool = False
 
 
@@ -125,8 +123,8 @@ class TrialSettings(Section):
 class Trial(TrialSettings):
     """One training: the settings, the subjects trained on, and those only tested on."""
 
-    subjects: Annotated[list[str], Field(min_length=1)]
-    unseen_subjects: list[str] = []
+    subjects: Annotated[list[SubjectLabel], Field(min_length=1)]
+    unseen_subjects: list[SubjectLabel] = Field(default=[])
 
     @property
     def all_subjects(self) -> list[str]:

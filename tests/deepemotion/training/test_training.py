@@ -183,7 +183,7 @@ def test_a_trial_of_a_run_is_found_by_the_beginning_of_its_name(refusal, tiny_pa
     assert "2 trials begin so: sub-02_lr-0.0001, sub-02_lr-0.001" in explained("sub-02")
     assert "sub-02_lr-0.001: this training is not done" in explained("sub-02_lr-0.001")
     assert "sub-01_lr-0.001: this training is not done" in explained("sub-01")
-    assert "say which of its trials with --trial" in refusal("deepemotion.cli", "explain", tmp_path)
+    assert "choose one of its trials with --trial" in refusal("deepemotion.cli", "explain", tmp_path)
     assert "pooled: no such trial; those that have begun are in" in explained("pooled")
     TrialDirectory(tmp_path / "trials" / "sub-01_lr-0.001").result.write_text("{}")
     assert "sources.json: missing" in explained("sub-01")
