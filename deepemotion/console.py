@@ -35,6 +35,8 @@ def new_app(summary: str) -> typer.Typer:
 def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
+    So does a file that the system refuses.
+
     `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--version` in place of
     a command prints the version, which both programs share.
     """
@@ -49,6 +51,12 @@ def run(app: typer.Typer) -> None:
         if debug:
             raise
         say(f"error: {error}")
+        code = EXIT_BAD_INPUT
+    except OSError as error:
+        # A file or folder of the user's, or a full disk, that no command has words of its own for.
+        if debug or error.filename is None or error.strerror is None:
+            raise
+        say(f"error: {error.filename}: {error.strerror}")
         code = EXIT_BAD_INPUT
     except _UsageError as error:
         say(_wrong_words(error))
