@@ -31,26 +31,28 @@ def read_run(
     Raises UserError where the file is damaged, and for voxels that are not finite unless `nan` makes them zero.
     """
     lossless = header.dtype == np.dtype("<i2")
-    values: NDArray[Any] = np.empty(writer.room().shape, header.dtype)
+    values: NDArray[Any] = np.empty(0 if lossless else inside.voxels, header.dtype)
     stream = VolumeStream(header)
     not_finite, largest_error = 0, 0.0
     for volume in stream:
         if lossless:
-            values = writer.room()
+            with writer.next_volume(header.slope, header.intercept) as out:
+                gather(volume, inside, out)
+                # The next volume takes its memory, which is in the processor's cache.
+                del volume
+            tick()
+            continue
         gather(volume, inside, values)
-        # The next volume takes its memory, which is in the processor's cache.
         del volume
         if header.dtype.kind == "f":
             wrong = ~np.isfinite(values)
             not_finite += int(np.count_nonzero(wrong))
             # Zero in physical units, as far as the header's scale can say it.
             values[wrong] = -header.intercept / header.slope
-        if lossless:
-            writer.add_volume(values, header.slope, header.intercept)
-        else:
-            stored, slope, intercept, error = encode(values)
-            writer.add_volume(stored, slope * header.slope, intercept * header.slope + header.intercept)
-            largest_error = max(largest_error, abs(header.slope) * error)
+        stored, slope, intercept, error = encode(values)
+        with writer.next_volume(slope * header.slope, intercept * header.slope + header.intercept) as out:
+            out[:] = stored
+        largest_error = max(largest_error, abs(header.slope) * error)
         tick()
     if not_finite and nan is NanRule.FAIL:
         raise UserError(
@@ -77,9 +79,9 @@ def copy_run(packed: SubjectFile, record: RunRecord, writer: RunWriter, tick: Ca
     Raises UserError where that file is damaged.
     """
     for row in np.flatnonzero(packed.run == record.run):
-        volume = packed.read(np.array([row]))[0]
-        if isal_zlib.crc32(volume) != packed.crc32[row]:
-            raise UserError(f"{packed.path}: volume {row} is damaged; delete the file and pack the subject again")
-        writer.add_volume(volume, *packed.scale[row])
+        with writer.next_volume(*packed.scale[row]) as out:
+            packed.read(np.array([row]), out[None])
+            if isal_zlib.crc32(out) != packed.crc32[row]:
+                raise UserError(f"{packed.path}: volume {row} is damaged; delete the file and pack the subject again")
         tick()
     writer.end(record)

@@ -1,7 +1,9 @@
 """Writes one run of a subject file, volume by volume, and gathers its statistics."""
 
+from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 from isal import isal_zlib
@@ -9,58 +11,73 @@ from numpy.typing import NDArray
 
 from deepemotion.subject_file.format import RunRecord
 from deepemotion.subject_file.run_statistics import BLOCK, RunStatistics
-from deepemotion.subject_file.uncached_file import PAGE
+from deepemotion.subject_file.volume_output import VolumeOutput
 
-if TYPE_CHECKING:
-    from deepemotion.subject_file.writer import SubjectWriter
+
+class EndedRun(NamedTuple):
+    """What is known of a run once all its volumes are written; each statistic is (V,)."""
+
+    record: RunRecord
+    statistics: dict[str, NDArray[np.float32]]
 
 
 class RunWriter:
-    """Takes the volumes of one run in order, and then its record; gathers its statistics."""
+    """Takes the volumes of one run in order, and then its record.
 
-    def __init__(self, subject: "SubjectWriter", first_row: int) -> None:
-        self._subject = subject
-        self._row = first_row
-        self._statistics = RunStatistics(subject.voxels)
+    `scale_T2` and `crc32_T` are filled, a row a volume, and `ended` gets the run when it ends. The run's first volume
+    is `first_row` of the subject's.
+    """
+
+    def __init__(
+        self,
+        output: VolumeOutput,
+        first_row: int,
+        scale_T2: NDArray[np.float64],
+        crc32_T: NDArray[np.uint32],
+        ended: dict[int, EndedRun],
+    ) -> None:
+        self._output = output
+        self._first_row = first_row
+        self._scale_T2 = scale_T2
+        self._crc32_T = crc32_T
+        self._ended = ended
+        self._statistics = RunStatistics(output.voxels)
         # While the volumes in one are being written the next ones come into the other.
-        self._memory = [np.empty(BLOCK * subject.voxels + PAGE // 2, "<i2") for _ in range(2)]
-        self._block = subject.room(self._memory[0], first_row)
-        self._scale = np.empty((BLOCK, 2))
-        self._crc32 = np.empty(BLOCK, np.uint32)
-        self._waiting = 0
+        self._memory = [output.new_memory() for _ in range(2)]
+        self._block = output.block(self._memory[0], first_row)
+        self._begun = 0  # volumes before the block
+        self._count = 0  # volumes of the run
         self._written: Future[None] | None = None
 
-    def room(self) -> NDArray[np.int16]:
-        """Return where the next volume (V,) may be put together before it is added: so it need not be copied."""
-        room: NDArray[np.int16] = self._block[self._waiting]
-        return room
+    @contextmanager
+    def next_volume(self, slope: float, intercept: float) -> Iterator[NDArray[np.int16]]:
+        """Give the place of the run's next volume (V,), to be filled; physical value = slope * stored + intercept.
 
-    def add_volume(self, stored: NDArray[np.int16], slope: float, intercept: float) -> None:
-        """Append a volume (V,), in its `room()` or anywhere; physical value = slope * stored + intercept."""
-        room = self.room()
-        if not np.may_share_memory(stored, room):
-            room[:] = stored
-        self._crc32[self._waiting] = isal_zlib.crc32(room)
-        self._scale[self._waiting] = slope, intercept
-        self._waiting += 1
-        if self._waiting == BLOCK:
+        It is added when the block ends; a block that raises adds nothing.
+        """
+        volume = self._block[self._count - self._begun]
+        yield volume
+        self._scale_T2[self._count] = slope, intercept
+        self._crc32_T[self._count] = isal_zlib.crc32(volume)
+        self._count += 1
+        if self._count - self._begun == BLOCK:
             self._write()
 
     def end(self, record: RunRecord) -> None:
         """Close the run: `record` says where its volumes came from."""
-        if self._waiting:
+        if self._count > self._begun:
             self._write()
         self._wait()
-        self._subject.end_run(record, self._statistics.result())
+        self._ended[record.run] = EndedRun(record, self._statistics.result())
 
     def _write(self) -> None:
-        volumes, scale = self._block[: self._waiting], self._scale[: self._waiting]
+        volumes = self._block[: self._count - self._begun]
         self._wait()
-        self._written = self._subject.write(self._row, volumes, scale, self._crc32[: self._waiting])
-        self._statistics.add(volumes, scale)
-        self._row, self._waiting = self._row + self._waiting, 0
+        self._written = self._output.write(self._first_row + self._begun, volumes)
+        self._statistics.add(volumes, self._scale_T2[self._begun : self._count])
+        self._begun = self._count
         self._memory.reverse()
-        self._block = self._subject.room(self._memory[0], self._row)
+        self._block = self._output.block(self._memory[0], self._first_row + self._begun)
 
     def _wait(self) -> None:
         if self._written is not None:
