@@ -71,7 +71,7 @@ class PlannedTrial:
     work: float
     settings: dict[str, Any]
     data: str = ""
-    """What `sources.data_digest` says of the data that it was planned for."""
+    """What `checksums.data_digest` says of the data that it was planned for."""
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -231,7 +231,7 @@ def _safe(name: str) -> str:
 
 
 def _checksums(subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None) -> dict[str, str]:
-    """Return what `trial_data.data_checksums` will find when the trial runs."""
+    """Return what `checksums.data_checksums` will find when the trial runs."""
     own = {f"sub-{subject}": data.subjects[subject].checksum for subject in subjects}
     return {"labels": data.labels_checksum, **({"atlas": atlas.checksum} if atlas else {}), **own}
 
