@@ -28,7 +28,7 @@ _OWN = {"split": {"fold"}, "data": {"permutation"}, "train": {"seed"}}
 class PlannedTrial:
     """One training to be run, and what it will need: `memory_bytes`, and `work` in epochs times subjects.
 
-    `condition` and `protocol` are its names for readers; `data` is what `data_sources.data_digest` says of the data
+    `condition` and `protocol` are its names for readers; `data` is what `checksums.data_digest` says of the data
     that it was planned for.
     """
 
