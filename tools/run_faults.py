@@ -5,6 +5,7 @@ import collections
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +22,10 @@ KINDS = ("damage", "packed", "clock", "disk", "pack", "ray", "inputs")
 def main() -> int:
     """Run what the command line asks for; return the exit code."""
     wanted = _arguments()
+    # A shell that starts this in the background makes it, and all that it starts, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Folders, mounts and processes are tidied up then too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="faults-", dir=wanted.folder))
     print(f"seed {wanted.seed}, in {folder}", file=sys.stderr, flush=True)
     rows: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)

@@ -162,7 +162,8 @@ def judge(parse: "input_targets.Parse", value: object) -> tuple[str, str] | None
     try:
         parse(value)
     except UserError as error:
-        lines = str(error).splitlines()
+        # Other characters that Unicode calls line ends leave a terminal where it is.
+        lines = str(error).replace("\r", "\n").split("\n")
         return None if len(lines) == 1 else ("traceback", f"a message of {len(lines)} lines\n    {error}"[:_SHOWN])
     except MemoryError as error:
         return "hang", f"too much memory: {_where(error)}"

@@ -1,5 +1,6 @@
 """Shapes of generated inputs: hypothesis strategies that spoil a valid file a little, or make one of anything."""
 
+import contextlib
 import copy
 import json
 import math
@@ -74,7 +75,7 @@ _WORDS += [
     "{0}",
     "{subject.__class__}",
 ]
-_WORDS += ["[" * 3000, "{a: " * 500, "- " * 500, "a: &a [1,1,1,1,1,1,1,1,1]"]
+_WORDS += ["a\nb", "\r", "[" * 3000, "{a: " * 500, "- " * 500, "a: &a [1,1,1,1,1,1,1,1,1]"]
 
 numbers = st.one_of(
     st.integers(),
@@ -82,7 +83,7 @@ numbers = st.one_of(
     st.floats(),
     st.sampled_from([1e308, -1e308, 1e-320, 0.1, math.nan, math.inf]),
 )
-words = st.one_of(st.sampled_from(_WORDS), st.text(max_size=20))
+words = st.one_of(st.sampled_from(_WORDS), st.sampled_from(_WORDS), st.text(max_size=20))
 scalars = st.one_of(st.none(), st.booleans(), numbers, words)
 values = st.recursive(
     scalars,
@@ -220,6 +221,8 @@ def any_file(example: bytes, strategy: st.SearchStrategy[bytes]) -> st.SearchStr
 def difference(example: Any, value: Any) -> str:
     """Return what a value has in the place of the example's, in words."""
     if isinstance(example, bytes) and isinstance(value, bytes) and example:
+        with contextlib.suppress(ValueError, RecursionError):
+            return difference(json.loads(example), json.loads(value))
         start = _common(example, value)
         end = _common(example[start:][::-1], value[start:][::-1])
         before, after = example[start : len(example) - end], value[start : len(value) - end]
