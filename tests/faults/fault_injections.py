@@ -201,3 +201,15 @@ def vanished(pattern: str) -> Inject:
         return verdict
 
     return inject
+
+
+def vanished_packed(chance: random.Random, base: Base, folder: Path) -> Verdict:
+    """Remove packed subjects from under a run that is half finished."""
+    place = base.copy(base.half, folder)
+    path = chance.choice([place.packed, place.packed / "sub-01.h5", place.packed / "sub-02.h5", place.labels])
+    verdict = Verdict(f"interrupted run: {path.relative_to(place.folder)} removed; train and launch")
+    before = snapshot(place)
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    recover(verdict, place, base)
+    require_kept(verdict, place, before)
+    return verdict

@@ -11,7 +11,7 @@ from fault_base import Base
 from fault_commands import run_fresh, wait_until
 from fault_disks import release, small_disk
 from fault_processes import Victim
-from fault_steps import judge_signalled, moment, require_packed, signal_packer
+from fault_steps import judge_signalled, moment, require_packed, signal_packer, write_record
 from fault_verdict import Verdict, launch_and_show, recover, require_kept, snapshot
 
 Inject = Callable[[random.Random, Base, Path], Verdict]
@@ -118,10 +118,29 @@ def vanished_while_running(pattern: str) -> Inject:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
             if pattern == ".lock" and victim.process.poll() is None:
                 other = run_fresh("deepemotion-launch", *place.launch)
-                if other.code != 2 and victim.process.poll() is None:
-                    verdict.add("hang", f"a second launch was let in: {other}")
+                if len(list(place.run.glob("sessions/session-*.json"))) > 1:
+                    verdict.add("hang", f"a second launch was let in beside the first: {other}")
             verdict.hear(victim.wait())
         recover(verdict, place, base, lambda: launch_and_show(place, run_fresh))
         return verdict
 
     return inject
+
+
+def launched_beside_the_future(chance: random.Random, base: Base, folder: Path) -> Verdict:
+    """Launch where another machine, whose clock is ahead, was killed in the middle of its session."""
+    place = base.copy(base.half, folder)
+    ahead = chance.uniform(60, 7200)
+    names = [trial.name for trial, _ in base.finished.trials()]
+    write_record(place, names[1:], host="another", beat=time.time() + ahead)
+    verdict = Verdict(
+        f"an interrupted run; a record of host `another` that beats in {ahead:.0f} s and is at work; launch"
+    )
+    before = snapshot(place)
+    done = run_fresh("deepemotion-launch", *place.launch)
+    verdict.hear(done)
+    if done.code == 0 and not (place.run / "tables" / "trials.csv").exists():
+        verdict.add("wrong", "launch exits 0 and names its tables, and there are none")
+    recover(verdict, place, base, lambda: launch_and_show(place, run_fresh))
+    require_kept(verdict, place, before)
+    return verdict

@@ -81,6 +81,7 @@ FAULTS: list[Fault] = [
     *(Fault("packed", f"packed /{name}", inject.damaged_dataset(name)) for name in _DATASETS),
     Fault("packed", "packed file, any byte", inject.damaged_packed(tuple(DAMAGE)), 3),
     Fault("packed", "labels.tsv", inject.damaged_labels(tuple(DAMAGE)), 2),
+    Fault("packed", "vanished: packed subjects or labels", inject.vanished_packed, 2),
     # Clocks and times.
     Fault("clock", "a session record from the future", inject.record_from_the_future),
     Fault("clock", "results older than tables", inject.results_older_than_tables),
@@ -110,6 +111,7 @@ FAULTS: list[Fault] = [
         for role in ("worker", "raylet")
     ),
     Fault("ray", "two launches at once", interrupt.two_launches),
+    Fault("ray", "launch beside a record from the future", interrupt.launched_beside_the_future),
     *(Fault("ray", "full disk: launch", interrupt.full_disk_launch) for _ in "1" if can_mount()),
     Fault("ray", "vanished while running: a trial's folder", interrupt.vanished_while_running("trials/*")),
     Fault("ray", "vanished while running: .lock", interrupt.vanished_while_running(".lock")),

@@ -26,6 +26,8 @@ _DEADLINE_S = 40.0
 # What a parser of small files may take on top of what the process has.
 _MEMORY_BYTES = 3 * 2**30
 _SHOWN = 400
+# So many inputs of a target may end the process that reads them; the target is given up then.
+_CHILDREN = 4
 
 
 @dataclass
@@ -56,7 +58,7 @@ def run_one(name: str, examples: Examples, count: int, seed: int) -> Report:
     """Generate `count` inputs for a target, in as many children as die of them."""
     report = Report()
     folder = examples.folder.parent / "child"
-    while report.tried < count:
+    for _ in range(_CHILDREN):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         arguments = (name, str(examples.folder), str(folder), count - report.tried, seed + report.tried)
@@ -70,13 +72,13 @@ def run_one(name: str, examples: Examples, count: int, seed: int) -> Report:
             _add(report, outcome, text)
         current = (folder / "current").read_text(errors="replace") if (folder / "current").exists() else "the start"
         if hung:
-            _add(report, "hang", f"no answer in {_DEADLINE_S:.0f} s: {current}")
+            _add(report, "hang", f"no answer in {_DEADLINE_S:.0f} s\n    input: {current}")
         elif child.exitcode:
-            _add(report, "traceback", f"the process ended with {child.exitcode}: {current}")
+            _add(report, "traceback", f"the process ended with {child.exitcode}\n    input: {current}")
         elif tried == 0:
             _add(report, "traceback", "no input was generated")
             break
-        else:
+        if report.tried >= count:
             break
     return report
 
@@ -164,7 +166,7 @@ def judge(parse: "input_targets.Parse", value: object) -> tuple[str, str] | None
     except UserError as error:
         # Other characters that Unicode calls line ends leave a terminal where it is.
         lines = str(error).replace("\r", "\n").split("\n")
-        return None if len(lines) == 1 else ("traceback", f"a message of {len(lines)} lines\n    {error}"[:_SHOWN])
+        return None if len(lines) == 1 else ("traceback", f"a message of several lines\n    {error}"[:_SHOWN])
     except MemoryError as error:
         return "hang", f"too much memory: {_where(error)}"
     except (Exception, SystemExit) as error:

@@ -232,6 +232,9 @@ def difference(example: Any, value: Any) -> str:
         added = [f"{key!r}: {value[key]!r}"[:150] for key in value if key not in example]
         changed = [f"{key!r}: {difference(example[key], value[key])}" for key in example if key in value]
         return "; ".join([*missing, *added, *(text for text in changed if not text.endswith(": "))])
+    if isinstance(example, list) and isinstance(value, list) and len(example) == len(value):
+        changed = [f"[{i}]: {difference(*pair)}" for i, pair in enumerate(zip(example, value, strict=True))]
+        return "; ".join(text for text in changed if not text.endswith(": "))
     if example is not None and repr(example) == repr(value):
         return ""
     return repr(value)[:300]

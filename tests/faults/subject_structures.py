@@ -62,7 +62,9 @@ def _change_dataset(file: h5py.File, name: str, how: str, value: Any) -> None:
         with np.errstate(all="ignore"):
             file[name][...] = np.full(stored.shape, np.float64(_number(value))).astype(stored.dtype)
         return
-    if how == "one value" and stored.size:
+    if how == "one value":
+        if not stored.size:
+            return
         with np.errstate(all="ignore"):
             stored.flat[stored.size // 2] = np.float64(_number(value)).astype(stored.dtype)
         file[name][...] = stored

@@ -5,11 +5,26 @@ import pytest
 
 # Faults without Ray: name and seed. `make faults` draws further seeds of these, and all others.
 CHOSEN = [
-    ("finished plan.tsv", 1),
+    ("finished sessions/session-001.json", 1007),
+    ("finished tables/trials.parquet", 1004),
+    ("finished trials/*/trial.json", 1009),
+    ("interrupted checkpoints/last.pt", 1015),
+    ("interrupted checkpoints/best.pt", 1005),
+    ("interrupted failure.json", 1006),
+    ("vanished: checkpoints", 1003),
+    ("vanished: tables", 1020),
+    ("SIGTERM: packer", 1000),
+    ("SIGSTOP: packer", 1019),
+    ("SIGKILL: packer's worker", 1011),
+    ("full disk: train", 1002),
 ]
-WITH_RAY = [
-    ("SIGKILL: worker", 1),
-]
+WITH_RAY = [("two launches at once", 501)]
+
+
+def here(chosen):
+    """Return those that this machine can make: only root can mount a small disk."""
+    names = {fault.name for fault in fault_table.FAULTS}
+    return [(name, seed) for name, seed in chosen if name in names]
 
 
 def judged(name, seed, base, folder):
@@ -19,7 +34,7 @@ def judged(name, seed, base, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "seed"), CHOSEN)
+@pytest.mark.parametrize(("name", "seed"), here(CHOSEN))
 def test_after_a_fault_the_same_launch_gives_the_same_numbers(name, seed, base, tmp_path):
     verdict = judged(name, seed, base, tmp_path)
     assert not verdict.found, verdict
