@@ -112,7 +112,19 @@ class Victim:
                 moved, seen = time.monotonic(), newest
             time.sleep(0.1)
         self._err.seek(0)
-        return Done(self._words, self.process.poll(), "", self._err.read())
+        said = self._err.read()
+        if self.process.poll() is None:
+            said += f"\n(its processes: {self._states()})"
+        return Done(self._words, self.process.poll(), "", said)
+
+    def _states(self) -> str:
+        """Return what each process does that is still alive, for whoever looks into a hang."""
+        states = []
+        for process in self.family():
+            with contextlib.suppress(psutil.Error, OSError):
+                waits_in = Path(f"/proc/{process.pid}/wchan").read_text()
+                states.append(f"{_line(process).split('/')[-1][:30]} {process.status()} in {waits_in}")
+        return ", ".join(states)
 
     def wait_for_family(self, patience_s: float) -> None:
         """Wait until the helpers of a program that has ended are gone too."""
