@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 from fault_commands import Done
 
-# Without any sign of life for this long, a launch hangs: Ray alone needs a minute to start on a busy machine.
-SILENCE_S = 150.0
+# Without any sign of life for this long, a launch hangs: on a busy machine, Ray alone needs minutes to start.
+SILENCE_S = 240.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 

@@ -36,7 +36,8 @@ def write_record(place: Place, running: list[str], host: str, beat: float) -> No
     """Write the record of a session that says it is training."""
     add_what_launches_leave(place)
     path = place.run / "sessions" / "session-001.json"
-    content = json.loads(path.read_text()) | {"running": running, "host": host, "beat": beat, "ended": None}
+    content = json.loads(path.read_text()) | {"running": running, "host": host, "ended": None}
+    content |= {"started": beat - 60, "beat": beat}
     path.write_text(json.dumps(content) + "\n")
 
 
