@@ -1,4 +1,4 @@
-"""`deepemotion inspect`: what is in packed subject files."""
+"""`deepemotion inspect`: shows what packed subject files hold."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

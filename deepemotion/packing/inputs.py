@@ -1,4 +1,4 @@
-"""The files that go into a subject file: what they are on disk, the mask they make, whether a run fits it."""
+"""The input files of a subject: how they are recorded, which mask they give, and whether each run fits it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,14 +14,14 @@ from deepemotion.subject_file.format import AFFINE_TOLERANCE, Source
 
 
 class Space(NamedTuple):
-    """What all runs of a subject share: mask (X, Y, Z), affine (4, 4), and the file that says so."""
+    """The space that all runs of a subject share: mask (X, Y, Z), affine (4, 4), and the file it was read from."""
 
     mask: NDArray[np.bool_]
     affine: NDArray[np.float64]
     path: Path
 
     def check(self, header: NiftiHeader) -> None:
-        """Raise UserError where a file lies in another space."""
+        """Raise UserError if a file has another shape or affine."""
         for what, own, expected in (("shape", header.shape, self.mask.shape), ("affine", header.affine, self.affine)):
             if np.shape(own) != np.shape(expected) or not np.allclose(own, expected, atol=AFFINE_TOLERANCE):
                 values = f" ({own} and {expected})" if what == "shape" else ""
@@ -31,7 +31,7 @@ class Space(NamedTuple):
 
 
 def source(path: Path, crc32: int | None = None) -> Source:
-    """Describe a file as it lies on disk now, reading it for its CRC-32 where that is not given."""
+    """Describe a file as it is on disk now; it is read for its CRC-32 unless that is given."""
     status = path.stat()
     return Source(
         name=path.name,
@@ -42,7 +42,7 @@ def source(path: Path, crc32: int | None = None) -> Source:
 
 
 def is_unchanged(recorded: Source, path: Path) -> bool:
-    """Tell whether a file is the recorded one: of its size and time, or of its size and content if touched."""
+    """Return whether a file is the recorded one: same size and time, or same size and content if it was touched."""
     status = path.stat()
     if (recorded.name, recorded.size) != (path.name, status.st_size):
         return False
@@ -52,8 +52,8 @@ def is_unchanged(recorded: Source, path: Path) -> bool:
 def common_space(masks: Sequence[Path], first_run: NiftiHeader) -> Space:
     """Return the intersection of the masks' voxels above 0, or all voxels of the first run where there is no mask.
 
-    Raises UserError for a mask that is damaged, of several volumes, or in another space than the others, and where no
-    voxel is left.
+    Raises UserError if a mask is damaged, has several volumes or is in another space than the others, and if no voxel
+    is left.
     """
     if not masks:
         return Space(np.ones(first_run.shape, dtype=bool), first_run.affine, first_run.path)
@@ -74,7 +74,7 @@ def common_space(masks: Sequence[Path], first_run: NiftiHeader) -> Space:
 
 
 def check_length(header: NiftiHeader, segment: Segment, dataset: Dataset) -> None:
-    """Raise UserError where a run has fewer than two volumes, or one that began when its segment was over.
+    """Raise UserError if a run has fewer than two volumes, or a volume that begins after its segment has ended.
 
     A short run is real data; a long one means that the description, and so every movie time, is wrong.
     """

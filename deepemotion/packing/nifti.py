@@ -1,4 +1,4 @@
-"""Reads the volumes of a .nii or .nii.gz one after the other, never a whole run."""
+"""Reads the volumes of a .nii or .nii.gz file one at a time, never a whole run."""
 
 import gzip
 import io
@@ -24,7 +24,7 @@ _IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """What the header of a NIfTI file says.
+    """The header of a NIfTI file.
 
     shape is (X, Y, Z), dtype has the file's byte order, affine (4, 4) gives mm, offset is the byte at which the voxels
     begin; physical value = slope * voxel + intercept.
@@ -43,7 +43,7 @@ class NiftiHeader:
 def read_header(path: Path) -> NiftiHeader:
     """Read the header of a 4D NIfTI file, or of a 3D one as a single volume.
 
-    Raises UserError where the file is unreadable, not single-file NIfTI, or not of real numbers.
+    Raises UserError if the file cannot be read, is not a single-file NIfTI, or does not hold real numbers.
     """
     try:
         image = nibabel.load(path)
@@ -76,7 +76,7 @@ def read_header(path: Path) -> NiftiHeader:
 class VolumeStream:
     """The volumes of a file in order, each a flat array (X * Y * Z,) of the header's dtype, x fastest.
 
-    After the last volume `crc32` is that of the file as it lies on disk. Raises UserError where the file is truncated
+    After the last volume, `crc32` is the CRC-32 of the file as it is on disk. Raises UserError if the file is truncated
     or corrupt: only after the last volume is it known to be whole.
     """
 
@@ -94,7 +94,7 @@ class VolumeStream:
                 while done < volumes:
                     yield np.frombuffer(_take(source, size), self.header.dtype)
                     done += 1
-                # gzip's own checksum is behind the last byte.
+                # gzip's own checksum follows the last byte.
                 _drain(source)
                 self.crc32 = file.crc32
         except EOFError as error:
@@ -113,7 +113,7 @@ def file_crc32(path: Path) -> int:
 
 
 class _Checksummed(io.FileIO):
-    """A file that keeps the CRC-32 of what was read from it, front to back."""
+    """A file that computes the CRC-32 of what is read from it, front to back."""
 
     crc32 = 0
 

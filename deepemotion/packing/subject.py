@@ -1,4 +1,4 @@
-"""NIfTI runs -> one packed subject file, streaming: a volume at a time, and several runs at once."""
+"""Packs a subject's NIfTI runs into one file: streamed a volume at a time, several runs at once."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ from deepemotion.subject_file.writer import Layout, new_subject_file
 
 @dataclass(frozen=True)
 class PackRequest:
-    """One subject's packing; `threads` runs at a time, None for as many as there are CPUs."""
+    """What to pack for one subject, and how; `threads` runs at a time, None for as many as there are CPUs."""
 
     dataset: Dataset
     root: Path
@@ -37,7 +37,7 @@ class PackRequest:
 
 @dataclass(frozen=True)
 class Packed:
-    """What packing did: runs `read` from NIfTI, and runs copied from the file before; none if that is up to date."""
+    """What packing did: the runs `read` from NIfTI, and those `kept`; none of either if the file is up to date."""
 
     path: Path
     header: Header
@@ -55,29 +55,35 @@ class Packed:
 
 
 def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: None) -> Packed:
-    """Pack a subject's runs, or only those that changed since the file that is there; `on_volume` counts progress.
+    """Pack a subject's runs, or only those that changed since the existing file; `on_volume` is called for progress.
 
-    Raises UserError, and leaves what was there, where a source is missing, damaged, in another space than the mask, has
-    too few or too many volumes, or voxels that are not finite (unless they are to become zero), where the file cannot
-    be written, and where the file that is there is none of ours.
+    Raises UserError, and leaves an existing file as it is, if a source is missing, damaged, in another space than the
+    mask, has too few or too many volumes or voxels that are not finite (unless they are to become zero), if the file
+    cannot be written, and if the existing file is not a packed subject.
     """
     dataset, path = request.dataset, subject_path(request.out, request.subject)
     runs = {segment.run: dataset.bold(request.root, request.subject, segment.run) for segment in dataset.segments}
     masks = dataset.masks(request.root, request.subject)
-    there = _open_if_there(path)
+    existing = _open_existing(path)
     try:
-        recorded = {run.run: run for run in _as_stored_now(there)} if there and there.header.nan is request.nan else {}
+        recorded = (
+            {run.run: run for run in _as_stored_now(existing)}
+            if existing and existing.header.nan is request.nan
+            else {}
+        )
         unchanged = {
             run: recorded[run] for run in runs if run in recorded and is_unchanged(recorded[run].source, runs[run])
         }
-        if there and list(unchanged) == list(runs) and _is_as_requested(there.header, request, masks):
-            return Packed(path, there.header, [], [])
+        if existing and list(unchanged) == list(runs) and _is_as_requested(existing.header, request, masks):
+            return Packed(path, existing.header, [], [])
         headers = {run: read_header(source) for run, source in runs.items()}
         space = common_space(masks, next(iter(headers.values())))
         for segment in dataset.segments:
             check_length(headers[segment.run], segment, dataset)
             space.check(headers[segment.run])
-        if there and not (np.array_equal(there.mask, space.mask) and np.array_equal(there.affine, space.affine)):
+        if existing and not (
+            np.array_equal(existing.mask, space.mask) and np.array_equal(existing.affine, space.affine)
+        ):
             unchanged = {}
         volumes = {run: header.volumes for run, header in headers.items()}
         _check_space(request, sum(volumes.values()), int(space.mask.sum()))
@@ -89,21 +95,21 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
             inside = Segments.of(space.mask)
 
             def write(run: int, tick: Callable[[], None]) -> None:
-                if there and run in unchanged:
-                    copy_run(there, unchanged[run], writer.run(run), tick)
+                if existing and run in unchanged:
+                    copy_run(existing, unchanged[run], writer.run(run), tick)
                 else:
                     read_run(run, headers[run], inside, request.nan, request.out, writer.run(run), tick)
 
             for_each_run(list(runs), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
             written = writer.finish()
     finally:
-        if there:
-            there.close()
+        if existing:
+            existing.close()
     return Packed(path, written, [run for run in runs if run not in unchanged], list(unchanged))
 
 
-def _open_if_there(path: Path) -> SubjectFile | None:
-    """Open the file to be replaced; none for one that is missing or damaged. Raises UserError for one not ours."""
+def _open_existing(path: Path) -> SubjectFile | None:
+    """Open the file to replace, None if it is missing or damaged. Raises UserError if it is not a packed subject."""
     if not path.exists():
         return None
     try:
@@ -122,7 +128,7 @@ def _open_if_there(path: Path) -> SubjectFile | None:
 
 
 def _as_stored_now(packed: SubjectFile) -> list[RunRecord]:
-    """Return the runs of a file that would be stored alike today: version 1 rounded all but small integers coarsely."""
+    """Return the runs that would be stored the same way today: version 1 rounded all but small integers coarsely."""
     return [
         run for run in packed.header.runs if packed.format_version > 1 or np.can_cast(np.dtype(run.dtype), np.int16)
     ]
@@ -140,7 +146,7 @@ def _is_as_requested(header: Header, request: PackRequest, masks: list[Path]) ->
 
 
 def _check_space(request: PackRequest, volumes: int, voxels: int) -> None:
-    """Raise UserError where the disk cannot hold the file: better now than after an hour."""
+    """Raise UserError if the disk cannot hold the file: better now than after an hour."""
     if request.compression is not Compression.NONE:
         return
     needed = 2 * voxels * volumes

@@ -1,4 +1,4 @@
-"""The schema of the packed subject file: its root attributes, its arrays, and what its checksum covers."""
+"""The schema of the packed subject file: root attributes, arrays, and what the checksum covers."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ class _Record(BaseModel):
 
 
 class Source(_Record):
-    """A file that went into a subject file, as it lay on disk: size in bytes, CRC-32 of those bytes."""
+    """An input file of a subject file, as it was on disk: size in bytes, and CRC-32 of those bytes."""
 
     name: str
     size: int
@@ -50,7 +50,7 @@ class Source(_Record):
 
 
 class RunRecord(_Record):
-    """Where a run came from and what packing did to it.
+    """The source of a run, and what packing did to it.
 
     `slope` and `intercept` are the NIfTI header's; `largest_error` is the largest difference, in physical units,
     between a source voxel and the stored one (0 where all values are stored exactly), and `largest_error_sd` the same
@@ -107,16 +107,16 @@ class Header(_Record):
 
 
 def content_checksum(header: Header) -> str:
-    """Return the SHA-256 of what a subject file of version 2 holds, through the CRC-32 of each array.
+    """Return the SHA-256 of the content of a subject file of version 2, through the CRC-32 of each array.
 
-    It is equal for equal content, whenever and from wherever that was packed.
+    Equal content has an equal checksum, whenever and from wherever it was packed.
     """
     content = json.dumps(_identity(header) | {"arrays": header.arrays}, sort_keys=True)
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def content_checksum_of_version_1(header: Header, arrays: dict[str, NDArray[np.generic]]) -> str:
-    """Return the SHA-256 of what a subject file of version 1 holds, `arrays` being those of `ARRAYS`."""
+    """Return the SHA-256 of the content of a subject file of version 1; `arrays` are those of `ARRAYS`."""
     digest = hashlib.sha256(json.dumps(_identity(header), sort_keys=True).encode())
     for name in ARRAYS:
         array = np.ascontiguousarray(arrays[name])

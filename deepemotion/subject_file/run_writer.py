@@ -1,4 +1,4 @@
-"""Writes one run of a subject file, volume by volume, and gathers its statistics."""
+"""Writes one run of a subject file, volume by volume, and accumulates its statistics."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class RunWriter:
-    """Takes the volumes of one run in order, and then its record; gathers its statistics.
+    """Takes the volumes of one run in order, and then its record; accumulates its statistics.
 
-    Physical value = slope * value + intercept, where value is the stored one, or what the scale of its voxel makes of
-    that: voxel slope * stored + voxel intercept.
+    Physical value = slope * value + intercept, where value is the stored one, or, if voxels have scales of their own,
+    voxel slope * stored + voxel intercept.
     """
 
     def __init__(self, subject: "SubjectWriter", first_row: int) -> None:
         self._subject = subject
         self._row = first_row
         self._statistics = RunStatistics(subject.voxels)
-        # While the volumes in one are being written the next ones come into the other.
+        # While the volumes in one are being written, the next ones go into the other.
         self._memory = [np.empty(BLOCK * subject.voxels + PAGE // 2, "<i2") for _ in range(2)]
         self._block = subject.room(self._memory[0], first_row)
         self._scale = np.empty((BLOCK, 2))
@@ -44,7 +44,7 @@ class RunWriter:
 
     @contextmanager
     def next_volume(self, slope: float, intercept: float) -> Iterator[NDArray[np.int16]]:
-        """Give the memory (V,) of the next volume, to be filled; it is added when the block ends."""
+        """Yield the memory (V,) of the next volume, to be filled; the volume is added when the block ends."""
         volume = self._block[self._waiting]
         yield volume
         self._crc32[self._waiting] = isal_zlib.crc32(volume)
@@ -54,9 +54,9 @@ class RunWriter:
             self._write()
 
     def end(self, record: RunRecord, error_V: NDArray[np.floating] | None = None) -> None:
-        """Close the run. `record` says where its volumes came from; its statistics are added to it here.
+        """End the run. `record` says where its volumes came from; the results of storing them are added to it here.
 
-        `error_V` (V,) is the largest error of each voxel in physical units, None where the record has its own.
+        `error_V` (V,) is the largest error of each voxel in physical units, None if the record already has it.
         """
         if self._waiting:
             self._write()

@@ -34,14 +34,14 @@ from deepemotion.subject_file.run_writer import RunWriter
 from deepemotion.subject_file.uncached_file import PAGE, UncachedFile
 from deepemotion.subject_file.unfinished import cause, lock, remove_abandoned
 
-# Whatever has 64 KiB or more, the volumes above all, begins with a page.
+# Whatever has 64 KiB or more, the volumes above all, begins at a page boundary.
 _ALIGNED = {"alignment_threshold": 1 << 16, "alignment_interval": PAGE}
 _PACKAGES = ("deepemotion", "h5py", "isal", "nibabel", "numpy")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a subject file holds: `runs` maps each run to its number of volumes, in order; mask (X, Y, Z)."""
+    """The content of a subject file: `runs` maps each run to its number of volumes, in order; mask (X, Y, Z)."""
 
     dataset: Dataset
     subject: str
@@ -56,8 +56,8 @@ class Layout:
 class SubjectWriter:
     """Takes the runs of a subject, in any order and several at once, each through a `RunWriter` in one thread.
 
-    Volumes are written beside the packing, in a thread of its own: to where HDF5 says that they lie, but without it,
-    unless they are compressed.
+    Volumes are written in the background by a separate thread, without HDF5 but at the offsets that it reports, unless
+    they are compressed.
     """
 
     def __init__(self, file: h5py.File, layout: Layout, volumes: UncachedFile, writing: ThreadPoolExecutor) -> None:
@@ -81,16 +81,16 @@ class SubjectWriter:
         return RunWriter(self, first)
 
     def room(self, memory: NDArray[np.int16], row: int) -> NDArray[np.int16]:
-        """Return where BLOCK volumes from `row` on lie best for their writing, in `memory` that has a page to spare."""
+        """Return the part of `memory` (a page longer) that is aligned for writing BLOCK volumes from `row` on."""
         shift = (self._offset(row) - memory.ctypes.data) % PAGE // 2
         return memory[shift : shift + BLOCK * self.voxels].reshape(BLOCK, self.voxels)
 
     def write(
         self, row: int, volumes: NDArray[np.int16], scale: NDArray[np.float64], crc32: NDArray[np.uint32]
     ) -> "Future[None]":
-        """Begin to write volumes (T, V), with slopes and intercepts (T, 2) and CRCs (T,), to `row` and those behind it.
+        """Begin to write volumes (T, V), with slopes and intercepts (T, 2) and CRCs (T,), to the rows from `row` on.
 
-        Until it is done the volumes must not change.
+        The volumes must not change until the result is done.
         """
         self._scale[row : row + len(volumes)] = scale
         self._crc32[row : row + len(volumes)] = crc32
@@ -108,7 +108,7 @@ class SubjectWriter:
     def end_run(
         self, record: RunRecord, statistics: dict[str, NDArray[np.float32]], voxel_scale: VoxelScale | None
     ) -> None:
-        """Take a run's record, its statistics and the scale of its voxels, once all its volumes are written."""
+        """Take the record, the statistics and the scale of the voxels of a run whose volumes are all written."""
         self._ended[record.run] = record, statistics, voxel_scale
 
     def finish(self) -> Header:
@@ -158,12 +158,12 @@ class SubjectWriter:
 
 @contextmanager
 def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
-    """Give a writer of `path`, which appears when the block ends well; else nothing of it stays.
+    """Yield a writer of `path`, which appears if the block succeeds; otherwise nothing of it remains.
 
-    Raises UserError where the file cannot be written, a full disk included.
+    Raises UserError if the file cannot be written, on a full disk for instance.
     """
     remove_abandoned(path)
-    # Held until after the renaming, so that another process never takes the finished file for an abandoned one.
+    # Held until after the renaming, so that no other process takes the finished file for an abandoned one.
     with ExitStack() as held, atomic_path(path) as temporary:
         lock(held.enter_context(temporary.open("rb")))
         try:
@@ -179,7 +179,7 @@ def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
 
 def _make_volumes(file: h5py.File, total: int, voxels: int, compression: Compression) -> h5py.Dataset:
     if compression is Compression.NONE:
-        # All at once, one behind the other, and not filled: without filters HDF5 needs no index of such chunks.
+        # Allocated at once, contiguous and not filled: without filters HDF5 needs no index of such chunks.
         how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         how.set_chunk((1, voxels))
         how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
