@@ -23,9 +23,18 @@ Tick = Callable[[], None]
 
 
 def read_run(
-    run: int, header: NiftiHeader, inside: Segments, nan: NanRule, folder: Path, writer: RunWriter, tick: Tick
+    run: int,
+    header: NiftiHeader,
+    header_tr: float | None,
+    inside: Segments,
+    nan: NanRule,
+    folder: Path,
+    writer: RunWriter,
+    tick: Tick,
 ) -> None:
     """Write a run from its NIfTI file; `tick` is called after each volume, `folder` takes the temporary copy.
+
+    `header_tr` is the TR in seconds by the file's header, for the record.
 
     Raises UserError if the file is damaged, and for voxels that are not finite unless `nan` makes them zero.
     """
@@ -45,6 +54,7 @@ def read_run(
         largest_error=0.0,
         largest_error_sd=0.0,
         not_finite=not_finite,
+        header_tr=header_tr,
     )
     writer.end(record, error_V)
 

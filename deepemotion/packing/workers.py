@@ -13,6 +13,7 @@ from deepemotion.console import say
 from deepemotion.errors import UserError
 from deepemotion.packing.progress import PackProgress
 from deepemotion.packing.subject import Packed, PackRequest, pack_subject
+from deepemotion.subject_file import summary
 
 # Volumes between two messages of a worker: frequent enough for a smooth bar and a quick stop.
 _REPORT_EVERY = 8
@@ -39,7 +40,7 @@ def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
                 request = workers.busy.pop(connection)
                 progress.skip(_nominal(request) - done.pop(connection, 0))
                 if isinstance(message, Packed):
-                    _report(request, message)
+                    _report(message)
                 else:
                     failed[request.subject] = message
                     say(f"sub-{request.subject}: not packed: {message}")
@@ -141,11 +142,12 @@ def _nominal(request: PackRequest) -> int:
     return sum(request.dataset.volumes(segment) for segment in request.dataset.segments)
 
 
-def _report(request: PackRequest, packed: Packed) -> None:
-    for line in packed.short_runs(request.dataset):
-        say(f"note: {line}: a short run is kept as it is")
+def _report(packed: Packed) -> None:
+    for note in summary.notes(packed.header):
+        say(f"note: {note}")
     if not packed.read and not packed.kept:
         say(f"{packed.path}: up to date")
     else:
         kept = f", {len(packed.kept)} kept" if packed.kept else ""
-        say(f"{packed.path}: {len(packed.read)} runs packed{kept}")
+        block = "".join(f"\n  {line}" for line in summary.lines(packed.header, packed.voxels, packed.shape))
+        say(f"{packed.path}: {len(packed.read)} runs packed{kept}{block}")

@@ -55,7 +55,8 @@ class RunRecord(_Record):
     `slope` and `intercept` are the NIfTI header's; `largest_error` is the largest difference, in physical units,
     between a source voxel and the stored one (0 where all values are stored exactly), and `largest_error_sd` the same
     in standard deviations of the voxel over the run; `not_finite` counts the voxels that were NaN or infinite and
-    became zero; `constant_voxels` those inside the mask that never change. Version 1 of the format lacks the last two.
+    became zero; `constant_voxels` those inside the mask that never change; `header_tr` is the TR in seconds by the
+    NIfTI header, None if that has none. Version 1 of the format lacks the last three.
     """
 
     run: int
@@ -68,12 +69,14 @@ class RunRecord(_Record):
     not_finite: int
     largest_error_sd: float | None = None
     constant_voxels: int | None = None
+    header_tr: float | None = None
 
 
 class Header(_Record):
     """The root attributes of a subject file. Lists and mappings are stored as JSON.
 
-    `arrays` has the CRC-32 of each array's bytes; it is empty in version 1 of the format.
+    `notes` are sentences about how packing interpreted the input files. `arrays` has the CRC-32 of each array's bytes.
+    Both are empty in version 1 of the format.
     """
 
     format_version: int
@@ -89,6 +92,7 @@ class Header(_Record):
     created: str
     checksum: str
     arrays: dict[str, int] = {}
+    notes: list[str] = []
 
     @classmethod
     def read(cls, file: h5py.File) -> Self:

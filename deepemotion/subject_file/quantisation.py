@@ -92,6 +92,11 @@ class Quantiser:
         kernels.quantise(values.astype(kind, copy=False), *self._scale, out, self.error)
 
 
+def error_bound(volumes: int) -> float:
+    """Return the largest possible error of a voxel over a run, in its standard deviations (see `Extremes.scale`)."""
+    return math.sqrt(2 * volumes) / (2 * (_LARGEST - _LEAST - 1))
+
+
 def largest_ratio(error_V: NDArray[np.floating], std_V: NDArray[np.floating]) -> float:
     """Return the largest error as a share of the voxel's standard deviation, over the voxels that change at all."""
     changing = std_V > 0

@@ -1,7 +1,7 @@
 """Writes a packed subject file, volume by volume; docs/subject-file.md describes the format."""
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,7 +41,10 @@ _PACKAGES = ("deepemotion", "h5py", "isal", "nibabel", "numpy")
 
 @dataclass(frozen=True)
 class Layout:
-    """The content of a subject file: `runs` maps each run to its number of volumes, in order; mask (X, Y, Z)."""
+    """The content of a subject file: `runs` maps each run to its number of volumes, in order; mask (X, Y, Z).
+
+    `notes` say how the input files were interpreted.
+    """
 
     dataset: Dataset
     subject: str
@@ -51,6 +54,7 @@ class Layout:
     masks: list[Source]
     nan: NanRule
     compression: Compression
+    notes: Sequence[str] = ()
 
 
 class SubjectWriter:
@@ -147,6 +151,7 @@ class SubjectWriter:
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             checksum="",
+            notes=list(layout.notes),
             arrays={name: isal_zlib.crc32(array) for name, array in arrays.items()},
         )
         header = header.model_copy(update={"checksum": content_checksum(header)})
