@@ -1,4 +1,4 @@
-"""An atlas: a NIfTI label image on the data's grid, 0 for background and one whole number a region."""
+"""Reads an atlas: a NIfTI label image on the data's grid, 0 for background and a whole number for each region."""
 
 import hashlib
 from pathlib import Path
@@ -20,7 +20,7 @@ _RESAMPLE = "resample it to the data without interpolation (nilearn.image.resamp
 
 
 def checksum(path: Path) -> str:
-    """Return the SHA-256 of the atlas's file, in hex. Raises UserError where it cannot be read."""
+    """Return the SHA-256 of the atlas's file, in hex. Raises UserError if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -30,8 +30,8 @@ def checksum(path: Path) -> str:
 def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> NDArray[np.int64]:
     """Return the region of each voxel (Z * Y * X,), x fastest as in a dense volume; `shape` is Z, Y, X.
 
-    The atlas lies on the packed grid: where volumes were cut out of it, `grid` says where. Raises UserError where the
-    file is no label image of the packed grid's shape.
+    The atlas has the packed grid; if volumes were cut out of it, `grid` says from where. Raises UserError if the file
+    is not a label image of the packed grid's shape.
     """
     from deepemotion.packing.nifti import VolumeStream, read_header
 
@@ -47,14 +47,14 @@ def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> N
         volume = volume.reshape(grid.mask.shape[::-1])[box].ravel()
     region = volume.astype(np.float64) * header.slope + header.intercept
     if not np.isfinite(region).all() or (region < 0).any() or (region != np.round(region)).any():
-        raise UserError(f"{path}: values that are no whole numbers from 0 on; model.atlas takes a label image")
+        raise UserError(f"{path}: values that are not whole numbers from 0 up; model.atlas takes a label image")
     if not region.any():
         raise UserError(f"{path}: 0 everywhere; an atlas (model.atlas) has a number above 0 for each region")
     return region.astype(np.int64)
 
 
 def require_grid(path: Path, file: SubjectFile) -> None:
-    """Raise UserError where the atlas lies on another grid than the packed subject."""
+    """Raise UserError if the atlas has another grid than the packed subject."""
     from deepemotion.packing.nifti import read_header
 
     header = read_header(path)

@@ -147,7 +147,7 @@ def test_atlases_that_do_not_fit_are_told(tmp_path, tiny_packed):
     right = slabs(SHAPE[::-1], 3)
     assert "shape (5, 8, 6), but the data has (5, 8, 4)" in message(slabs((5, 8, 6), 3))
     assert "2 volumes" in message(np.stack([right, right], axis=-1))
-    assert "no whole numbers from 0 on" in message(-right)
+    assert "not whole numbers from 0 up" in message(-right)
     assert "0 everywhere" in message(0 * right)
     with pytest.raises(UserError, match=r"nowhere\.nii"):
         registry.build(ModelSettings(name="roi-linear", atlas=str(tmp_path / "nowhere.nii")), SHAPE, 3)
