@@ -17,6 +17,7 @@ from deepemotion.files import remove_abandoned
 from deepemotion.labels.table import Labels
 from deepemotion.models import registry
 from deepemotion.models.linear import LinearModel
+from deepemotion.samples.agreement import require_agreement
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
 from deepemotion.subject_file.folder import open_subjects
@@ -60,6 +61,7 @@ def train(
     labels = Labels.read(labels_file)
     registry.require_fit(trial)
     with open_subjects(packed, trial.all_subjects) as files:
+        require_agreement(files.values(), labels, labels_file)
         checksums = data_checksums(trial, files, labels)
         if planned_data is not None and data_digest(checksums) != planned_data:
             raise UserError(

@@ -95,7 +95,7 @@ def test_a_launch_that_was_interrupted_terminated_and_killed_goes_on_where_it_wa
             shutil.rmtree(folder, ignore_errors=True)
         else:
             assert process.returncode == 130, said
-            assert "to go on:" in said
+            assert "to resume:" in said
             assert not list(ray_home.glob("de-ray-*"))
         before, stopped = stopped, epochs_of(runs / "r")
         assert any(before.get(name, 0) < count < epochs for name, count in stopped.items())
