@@ -1,4 +1,4 @@
-"""What an epoch leaves behind so that a killed training goes on as if nothing had happened."""
+"""The checkpoints of a training, from which it resumes after it was killed as if nothing had happened."""
 
 import errno
 import os
@@ -14,11 +14,11 @@ from torch import nn
 from deepemotion.files import atomic_path
 
 State = dict[str, Any]
-_TORN = (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+_UNREADABLE = (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
 
 
 class Checkpoints:
-    """The last two epochs and the best one, as files of one folder. Each is written whole or not at all."""
+    """The last two epochs and the best one, as files of one folder. Each is written completely or not at all."""
 
     def __init__(self, folder: Path) -> None:
         self.last = folder / "last.pt"
@@ -28,8 +28,8 @@ class Checkpoints:
     def save(self, state: State, *, best: bool) -> None:
         """Make `state` the last checkpoint, the one before it the previous one, and `state` the best if so marked.
 
-        Killed at any moment, it leaves a whole checkpoint. The best one is there before the last: an epoch that is
-        not recorded is trained again, and marked again.
+        Killed at any moment, it leaves a complete checkpoint. The best one is written before the last: an epoch that
+        is not recorded is trained again, and marked as the best again.
         """
         with atomic_path(self.last) as temporary:
             _write(state, temporary)
@@ -40,29 +40,29 @@ class Checkpoints:
             if self.last.exists():
                 self.last.replace(self.previous)
 
-    def drop_torn(self) -> list[Path]:
-        """Remove torn checkpoints, which `save` would put in the place of good ones; return which they were.
+    def drop_unreadable(self) -> list[Path]:
+        """Remove and return checkpoints that cannot be read: `save` would put them in the place of good ones.
 
-        What the file system does not give at the moment stays: it may be whole.
+        A file that the file system cannot deliver at the moment stays: it may be complete.
         """
-        torn = []
+        removed = []
         for path in (self.last, self.previous):
             with suppress(OSError):
                 try:
                     _read(path)
-                except _TORN:
+                except _UNREADABLE:
                     path.unlink()
-                    torn.append(path)
-        return torn
+                    removed.append(path)
+        return removed
 
     def load(self) -> State | None:
-        """Return the newest readable state, None where there is none.
+        """Return the newest readable state, None if there is none.
 
-        The one before is the fallback for a file torn by the file system after a crash of the machine. Only tensors
-        and plain values are unpickled.
+        The previous checkpoint is the fallback if the file system truncated the last one when the machine crashed.
+        Only tensors and plain values are unpickled.
         """
         for path in (self.last, self.previous):
-            with suppress(OSError, *_TORN):
+            with suppress(OSError, *_UNREADABLE):
                 return _read(path)
         return None
 
@@ -76,7 +76,7 @@ def _write(state: State, path: Path) -> None:
     try:
         torch.save(state, path)
     except RuntimeError as error:
-        # torch's own words for a write that the system refused name neither the file nor the reason.
+        # torch's message for a write that the system rejected names neither the file nor the reason.
         raise OSError(errno.EIO, "the disk is full or fails") from error
 
 

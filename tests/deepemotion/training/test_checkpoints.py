@@ -17,7 +17,7 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(tmp_path):
     for torn in (whole[: len(whole) // 2], b"", b"not a checkpoint", b"torn"):
         checkpoints.last.write_bytes(torn)
         assert checkpoints.load()["epoch"] == 5
-    assert checkpoints.drop_torn() == [checkpoints.last]
+    assert checkpoints.drop_unreadable() == [checkpoints.last]
     # Killed before the next one is whole: the good one is still there.
     with pytest.raises(KeyboardInterrupt):
         checkpoints.save(_Killing(), best=False)
@@ -59,7 +59,7 @@ def test_what_cannot_be_read_at_the_moment_is_not_removed(tmp_path, monkeypatch)
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(torch, "load", fail)
-    assert checkpoints.drop_torn() == []
+    assert checkpoints.drop_unreadable() == []
     assert checkpoints.load() is None
     monkeypatch.undo()
     assert checkpoints.load()["epoch"] == 1

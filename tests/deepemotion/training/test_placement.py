@@ -96,5 +96,5 @@ def test_a_compiled_model_trains_and_its_checkpoint_needs_no_compiler(tiny_packe
 
 def test_without_a_compiler_a_line_says_so(tiny_packed, tiny_labels, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(UserError, match=r"train\.compile: .* needs a C\+\+ compiler, and no-such-compiler is not here"):
+    with pytest.raises(UserError, match=r"train\.compile: .* needs a C\+\+ compiler, but no-such-compiler is not installed"):
         train(trial("train.compile=true"), tiny_packed, tiny_labels, TrialDirectory(tmp_path / "t"), print)
