@@ -20,6 +20,7 @@ from deepemotion.samples.samples import Samples
 from deepemotion.scoring import audit
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.folder import open_subjects
+from deepemotion.training import training_state
 from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.checksums import data_checksums
 from deepemotion.training.device import choose_device
@@ -87,10 +88,14 @@ def load_model(directory: TrialDirectory, trial: Trial, grid: Grid, classes: int
 
     Raises UserError if its checkpoint cannot be read.
     """
-    state = Checkpoints(directory.checkpoints).load()
-    if state is None or state["epoch"] != trial.train.epochs:
-        raise UserError(f"{directory.checkpoints}: the last epoch cannot be read; delete result.json and train again")
+    damaged = []
+    newest = Checkpoints(directory.checkpoints).load(lambda path, why: damaged.append(f"{path.name}: {why}"))
+    if newest is None or newest[1].get("epoch") != trial.train.epochs:
+        why = f" ({'; '.join(damaged)})" if damaged else ""
+        raise UserError(
+            f"{directory.checkpoints}: the last epoch cannot be read{why}; delete result.json and train again"
+        )
     x, y, z = grid.shape
     model = registry.build(trial.model, (z, y, x), classes, grid)
-    model.load_state_dict(state["model"])
+    training_state.restore_model(*newest, model)
     return model.eval()

@@ -20,7 +20,7 @@ from deepemotion.models.linear import LinearModel
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
 from deepemotion.subject_file.folder import open_subjects
-from deepemotion.training import checkpoints, malloc, optimisers
+from deepemotion.training import malloc, optimisers, training_state
 from deepemotion.training.augmentation import Augmentation
 from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.checksums import data_checksums, data_digest
@@ -29,7 +29,7 @@ from deepemotion.training.event_file import EventFile
 from deepemotion.training.losses import Loss
 from deepemotion.training.result import predict_all, result_of, write_result
 from deepemotion.training.trial_data import TrialData
-from deepemotion.training.trial_directory import TrialDirectory
+from deepemotion.training.trial_directory import TrialDirectory, digest
 
 Metrics = dict[str, float]
 
@@ -85,7 +85,7 @@ def train(
             remove_abandoned(folder)
         for note in notes:
             directory.log(note)
-        result, probability = _train_epochs(trial, data, model, loss_of, directory, on_epoch)
+        result, probability = _train_epochs(trial, data, model, loss_of, directory, on_epoch, digest(trial, checksums))
         result["duration_s"] = time.monotonic() - started
         write_result(directory, data, labels, probability, result)
         return result
@@ -105,12 +105,17 @@ def _train_epochs(
     loss_of: Loss,
     directory: TrialDirectory,
     on_epoch: Callable[[Metrics], None],
+    training: str,
 ) -> tuple[Metrics, NDArray[np.float32]]:
-    """Train the epochs that are left; return the result, and the final probabilities (N, C) of all volumes."""
+    """Train the epochs that are left; return the result, and the final probabilities (N, C) of all volumes.
+
+    `training` is the digest of the trial and its data, which its checkpoints carry.
+    """
     settings, device = trial.train, data.samples.device
     precision = choose_precision(settings, device)
     optimiser = optimisers.build(model, settings)
-    history = _history(directory, model, optimiser, device)
+    history = _resume(directory, model, optimiser, settings.epochs, training)
+    _log_start(directory, history, device)
     events = EventFile(directory.path, _hyperparameters(trial))
     if not history and isinstance(model, LinearModel):
         batches = (x_B1ZYX for _, x_B1ZYX in data.samples.batches(torch.from_numpy(data.training), settings.batch_size))
@@ -136,7 +141,7 @@ def _train_epochs(
         }
         best = all(metrics["accuracy/validation"] > earlier["accuracy/validation"] for earlier in history)
         history.append(metrics)
-        state = checkpoints.capture(epoch, model, optimiser, history)
+        state = training_state.capture(epoch, model, optimiser, history, training)
         Checkpoints(directory.checkpoints).save(state, best=best)
         directory.write_epochs(history)
         events.epoch(metrics)
@@ -158,21 +163,36 @@ def _model(trial: Trial, data: TrialData, device: torch.device) -> nn.Module:
     return model
 
 
-def _history(
-    directory: TrialDirectory, model: nn.Module, optimiser: torch.optim.Optimizer, device: torch.device
+def _resume(
+    directory: TrialDirectory, model: nn.Module, optimiser: torch.optim.Optimizer, epochs: int, training: str
 ) -> list[Metrics]:
-    """Restore model and optimiser from the last checkpoint, and return the metrics of the epochs until then."""
+    """Restore model and optimiser from the last intact checkpoint, and return the metrics of the epochs until then."""
+    damaged = []
+
+    def remove(path: Path, why: str) -> None:
+        # `save` would put it in the place of a good one.
+        path.unlink(missing_ok=True)
+        directory.log(f"removed {path}: {why}")
+        damaged.append(path)
+
     files = Checkpoints(directory.checkpoints)
-    removed = files.drop_unreadable()
-    state = files.load()
-    if state is None and (removed or files.last.exists()):
-        directory.log("no checkpoint can be read: its epochs are lost, and training starts from the beginning")
-    history = checkpoints.restore(state, model, optimiser) if state else []
+    newest = files.load(remove)
+    if newest is None:
+        if damaged or files.last.exists():
+            directory.log("no checkpoint can be read: its epochs are lost, and training starts from the beginning")
+        return []
+    path, state = newest
+    history = training_state.restore(path, state, model, optimiser, epochs, training)
+    if damaged:
+        directory.log(f"{path} is the last checkpoint that can be read: epochs after {len(history)} are lost")
+    return history
+
+
+def _log_start(directory: TrialDirectory, history: list[Metrics], device: torch.device) -> None:
     directory.log(
         f"{'resumed after epoch ' + str(len(history)) if history else 'started'} on {device}, host"
         f" {socket.gethostname()}, GPUs {os.environ.get('CUDA_VISIBLE_DEVICES') or 'none'}, pid {os.getpid()}"
     )
-    return history
 
 
 def _compile(model: nn.Module) -> None:

@@ -11,6 +11,7 @@ log.txt              what happened, in order, in all attempts
 """
 
 import csv
+import hashlib
 import io
 import json
 import time
@@ -142,6 +143,11 @@ def name_by_beginning(names: Iterable[str], beginning: str, listed: str) -> str:
         several = f"{len(matches)} trials begin with it: {', '.join(matches[:5])}" if matches else "no such trial"
         raise UserError(f"{beginning}: {several}; {listed}")
     return beginning if beginning in matches else matches[0]
+
+
+def digest(trial: Trial, checksums: Mapping[str, str]) -> str:
+    """Return 64 hexadecimal digits that identify the settings and the data of a training."""
+    return hashlib.sha256(json.dumps(_decisive(_identity(trial, checksums)), sort_keys=True).encode()).hexdigest()
 
 
 def _identity(trial: Trial, checksums: Mapping[str, str]) -> dict[str, Any]:
