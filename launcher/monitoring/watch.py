@@ -1,4 +1,4 @@
-"""Watching a run from outside of its jobs, which neither need nor notice it."""
+"""Watches a run from outside its jobs, which do not depend on it."""
 
 import shlex
 import time
@@ -11,13 +11,13 @@ from deepemotion.errors import UserError
 from launcher.monitoring import status
 from launcher.run.directory import RunDirectory
 
-# A look reads a few small files a trial, and asks SLURM's controller, which all users share (seconds).
+# Each look reads a few small files per trial, and asks SLURM's controller, which all users share (seconds).
 _LOOK_EVERY_S = 15.0
 _AT_WORK = {"running", "pending", "requeued", "preempted"}
 
 
 def watch(run: RunDirectory) -> bool:
-    """Show how the run goes until no trial is at work or waits for it; return False if left by Ctrl-C before."""
+    """Show the run's progress until no trial is running or waiting; return False if Ctrl-C ends it before."""
     console = Console(stderr=True)
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -26,7 +26,7 @@ def watch(run: RunDirectory) -> bool:
                 try:
                     trials = status.read(run)
                 except UserError as error:
-                    # A controller that is busy for a moment is no reason to stop watching.
+                    # A controller that is busy for a moment must not end the watch.
                     if problem != (problem := str(error)):
                         console.print(problem, highlight=False, soft_wrap=True)
                     time.sleep(_LOOK_EVERY_S)
@@ -41,7 +41,8 @@ def watch(run: RunDirectory) -> bool:
                     return True
                 time.sleep(_LOOK_EVERY_S)
     except KeyboardInterrupt:
-        say(f"left; the jobs go on. To watch again: deepemotion-launch status {shlex.quote(str(run.path))} --follow")
+        again = f"deepemotion-launch status {shlex.quote(str(run.path))} --follow"
+        say(f"stopped watching; the jobs continue. To watch again: {again}")
         return False
 
 

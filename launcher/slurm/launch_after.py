@@ -1,4 +1,4 @@
-"""A launch that waits for other jobs: a small job that runs the same command line when they have ended well."""
+"""A launch that waits for other jobs: a small job repeats the command line once they have ended successfully."""
 
 import shlex
 import sys
@@ -9,14 +9,14 @@ from launcher.run.directory import RunDirectory
 from launcher.slurm import cluster_profile
 from launcher.slurm.script import Script
 
-# The launch itself reads headers and submits.
+# The launch itself only reads headers and submits.
 _SMALL = {"nodes": 1, "cpus_per_node": 1, "gpus_per_node": 0, "gpu_type": None, "memory_gb": 2}
 
 
 def submit(run: RunDirectory, after: str, cluster: str) -> int:
-    """Submit a job that repeats this program's command line, without `--after`, once the jobs `12,13` have ended well.
+    """Submit a job that repeats this command line, without `--after`, once the jobs `after` have ended successfully.
 
-    Returns the exit code. Raises UserError where `after` holds no job ids.
+    `after` is a list such as `12,13`. Returns the exit code. Raises UserError where `after` holds no job ids.
     """
     jobs = after.split(",")
     if not all(job.replace("_", "", 1).isdecimal() for job in jobs):

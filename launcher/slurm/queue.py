@@ -1,4 +1,4 @@
-"""What SLURM says of jobs: squeue for those in the queue, sacct (where there is accounting) for those that left it."""
+"""The state of jobs: squeue for those in the queue, sacct (where there is accounting) for those that have left it."""
 
 import getpass
 import json
@@ -16,10 +16,10 @@ from deepemotion.files import write_text
 _FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "Reason", "NodeList", "exit_code", "RestartCnt")
 _ENDED = {
     *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"),
-    # Where the site cancels what it preempts; a job that it requeues is COMPLETING, then PENDING.
+    # Where the site cancels preempted jobs; one that is requeued instead is COMPLETING, then PENDING.
     "PREEMPTED",
 }
-# sacct asks a database that all users share: no more often than this (seconds).
+# sacct queries a database that all users share: not more often than this (seconds).
 _SACCT_EVERY_S = 60.0
 _TIMEOUT_S = 60
 
@@ -28,7 +28,7 @@ _TIMEOUT_S = 60
 class JobState:
     """A job or array task: SLURM's long state (`PENDING`, ...), its reason for waiting, nodes, exit code, requeues.
 
-    `exit_code` is SLURM's, as text; `memory` what the job asked for and used at most, where sacct knows it.
+    `exit_code` is SLURM's, as text; `memory` is what the job requested and its peak use, if sacct knows them.
     """
 
     job: str
@@ -46,7 +46,7 @@ class JobState:
 
 
 def is_here() -> bool:
-    """Say whether this machine can ask a SLURM."""
+    """Say whether SLURM's commands are on this machine."""
     return shutil.which("squeue") is not None
 
 
@@ -71,7 +71,7 @@ def read_accounting(jobs: Iterable[str], cache: Path) -> dict[str, JobState]:
     if not wanted or shutil.which("sacct") is None:
         return {}
     if cache.is_file() and time.time() - cache.stat().st_mtime < _SACCT_EVERY_S:
-        # A cache that a full disk has cut off is asked for again.
+        # A truncated cache is asked for again.
         with suppress(ValueError, TypeError):
             content = json.loads(cache.read_bytes())
             return {job: JobState(**state) for job, state in content.items()}
@@ -93,9 +93,9 @@ def _parse_accounting(text: str) -> dict[str, JobState]:
         job, _, step = job_id.partition(".")
         if step:
             used[job] = max(used.get(job, 0.0), _megabytes(most))
-        # A job that lost a node on its way has several lines; the last one counts.
+        # A requeued job has several lines; the last one counts.
         else:
-            states[job] = JobState(job, state.split()[0], nodes=nodes, exit_code=code, memory=f"asked {asked}")
+            states[job] = JobState(job, state.split()[0], nodes=nodes, exit_code=code, memory=f"requested {asked}")
     for job, megabytes in used.items():
         if job in states and megabytes:
             known = states[job]
@@ -118,9 +118,11 @@ def _run(words: list[str]) -> str:
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
     except FileNotFoundError:
-        raise UserError(f"{words[0]} is not here: ask from a login node of the cluster") from None
+        raise UserError(f"{words[0]} is not on this machine: use a login node of the cluster") from None
     except subprocess.TimeoutExpired:
-        raise UserError(f"{words[0]} did not answer within {_TIMEOUT_S} s: its controller is down or busy") from None
+        raise UserError(
+            f"{words[0]} did not answer within {_TIMEOUT_S} s: SLURM's controller is down or busy"
+        ) from None
     if done.returncode:
         first = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         raise UserError(f"{words[0]}: {first}")

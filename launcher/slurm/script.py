@@ -1,4 +1,4 @@
-"""Job scripts: their text, and handing them to sbatch. submitit writes the directives and submits."""
+"""Job scripts: their text, and submitting them with sbatch. submitit writes the directives."""
 
 import io
 import os
@@ -16,20 +16,20 @@ from deepemotion.errors import UserError
 from launcher.slurm.cluster_profile import ClusterProfile
 from launcher.slurm.exit_codes import KILLED_PATTERN, MAX_RESTARTS_AFTER_KILL, ExitCode
 
-# One step on the first node, with all that the job has there: SLURM's warnings reach steps, not the batch script.
+# One step with everything the job has on its first node: SLURM's warnings reach steps, not the batch script.
 _STEP = 'srun --nodes=1 --ntasks=1 --relative=0 --overlap --cpus-per-task="$SLURM_CPUS_PER_TASK" --unbuffered'
 # What each code means: launcher.slurm.exit_codes.
 _AFTERWARDS = f"""\
 code=$?
-# By its own number: the last task of an array has the id of the array, all of which would be requeued.
+# By its own number: the last task of an array has the array's id, and would requeue all tasks.
 job="${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"
 again=no
 case "$code" in
     # The time limit is near, and at least one epoch finished.
     {ExitCode.REQUEUE}) again=yes ;;
-    # SIGTERM from SLURM, which requeues by itself: unless preemption leaves time to end, and the job would end with it.
+    # SIGTERM from SLURM, which requeues by itself, unless preemption leaves the job time to end.
     {ExitCode.TERMINATED}) [ "$(squeue --noheader --jobs="$job" --format=%T)" != RUNNING ] || again=yes ;;
-    # Killed by something else; not for ever.
+    # Killed by something else: requeued a few times.
     {KILLED_PATTERN}) [ "${{SLURM_RESTART_COUNT:-0}}" -ge {MAX_RESTARTS_AFTER_KILL} ] || again=yes ;;
 esac
 [ "$again" = no ] || scontrol requeue "$job"
@@ -39,12 +39,12 @@ exit "$code"
 
 @dataclass(frozen=True)
 class Script:
-    """A job script that is not submitted yet.
+    """A job script that has not been submitted yet.
 
-    `command` is shell text; `setup` are lines before the profile's own. `array` are sbatch's words for the indices,
-    such as `0-19%4`, empty where a person will give them; `after` are ids of jobs that have to end well first.
-    `folder` takes logs and scripts, and the job finds the programs of this environment; None is for scripts submitted
-    by hand, from a shell that finds them.
+    `command` is shell text; `setup` are lines before the profile's own. `array` is sbatch's notation for the
+    indices, such as `0-19%4`, empty if the user will give them; `after` are ids of jobs that must end successfully
+    first. `folder` receives logs and scripts, and the job finds this environment's programs; None is for scripts
+    submitted by hand, from a shell that finds them.
     """
 
     name: str
@@ -68,9 +68,9 @@ class Script:
         except submitit.core.utils.FailedJobError as error:
             lines = (str(error).strip() or "no reason given").splitlines()
             reason = next((line for line in lines if "error:" in line), lines[-1])
-            raise UserError(f"sbatch refuses the job: {reason.removeprefix('sbatch: error: ')}") from error
+            raise UserError(f"sbatch rejects the job: {reason.removeprefix('sbatch: error: ')}") from error
         except FileNotFoundError:
-            raise UserError("sbatch is not here: submit from a login node of the cluster") from None
+            raise UserError("sbatch is not on this machine: submit from a login node of the cluster") from None
 
     def _step(self) -> str:
         return f"{_STEP} {self.command}"
@@ -88,7 +88,7 @@ class Script:
         further["output"] = f"slurm-{log}" if self.folder is None else str(self.folder / log)
         if self.after:
             further["dependency"] = f"afterok:{':'.join(self.after)}"
-            # A job whose packing failed could never start; it would wait in the queue for ever.
+            # A job whose packing failed could never start, and would wait in the queue forever.
             further["kill-on-invalid-dep"] = "yes"
         executor.update_parameters(
             **{
@@ -105,9 +105,9 @@ class Script:
 
 
 def split_array(count: int, limit: int | None, max_parallel: int | None) -> list[tuple[range, str]]:
-    """Return the tasks of each array for `count` tasks, and sbatch's words for its indices, which begin at 0.
+    """Return the tasks of each array for `count` tasks, and sbatch's notation for its indices, which begin at 0.
 
-    `limit` is the site's MaxArraySize, None where one array takes them all; `max_parallel` limits running tasks.
+    `limit` is the site's MaxArraySize, None where one array holds them all; `max_parallel` limits running tasks.
     """
     starts = range(0, count, limit or max(count, 1))
     parts = [range(first, min(first + starts.step, count)) for first in starts]
@@ -128,11 +128,11 @@ def _outside_of_jobs() -> Iterator[None]:
 
 
 class _Executor(submitit.SlurmExecutor):  # type: ignore[misc]
-    """submitit's executor for a command of our own in place of a pickled function: scripts that a person can read."""
+    """submitit's executor for a command instead of a pickled function, so that people can read the scripts."""
 
     @classmethod
     def affinity(cls) -> int:
-        """Say that SLURM is here: scripts are shown (`--dry-run`) on machines without it too."""
+        """Claim that SLURM is here: `--dry-run` shows scripts on machines without it, too."""
         return 1
 
     def script(self, command: str) -> str:

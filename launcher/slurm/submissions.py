@@ -1,4 +1,4 @@
-"""What a run has handed to SLURM: a record for each submission, in RUN/slurm."""
+"""What a run has submitted to SLURM: one record per submission, in RUN/slurm."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from launcher.run.directory import RunDirectory
 
 @dataclass
 class Submission:
-    """One submission: what was asked for, and the jobs that SLURM made of it.
+    """One submission: what was requested, and the jobs that SLURM made of it.
 
     `tasks` holds the trials' names of each array task, or all in one for a job with Ray over its nodes. `jobs` are the
     ids of its jobs with the first task of each, since an array longer than the site allows becomes several.
@@ -37,7 +37,7 @@ class Submission:
         return self.mode == "slurm-array"
 
     def check_code(self) -> None:
-        """Raise UserError where the code that runs now is not the code at submission."""
+        """Raise UserError if the code has changed since the submission."""
         if code_checksum() != self.code:
             raise UserError(
                 f"{_package_folder()}: the code has changed since submission {self.number};"
@@ -45,7 +45,7 @@ class Submission:
             )
 
     def job_of(self, trial: str) -> str | None:
-        """Return SLURM's id of the job (`123`) or array task (`123_4`) of a trial, None where it is in neither."""
+        """Return SLURM's id of the job (`123`) or array task (`123_4`) of a trial, None if it is in neither."""
         for index, names in enumerate(self.tasks):
             if trial in names:
                 job, first = max(
@@ -87,7 +87,7 @@ def last_of_each_trial(submissions: Sequence[Submission]) -> dict[str, Submissio
 
 
 def token_file(run: RunDirectory) -> Path:
-    """Return the file with the token that Ray's processes of this run show each other."""
+    """Return the file with the token that authenticates this run's Ray processes to each other."""
     return run.slurm / "token"
 
 

@@ -1,4 +1,4 @@
-"""Hands a run's trials to SLURM: one job with Ray over its nodes, or a job array with a private Ray a task."""
+"""Submits a run's trials to SLURM: one job with Ray over its nodes, or a job array with a private Ray per task."""
 
 import os
 import shlex
@@ -37,7 +37,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Target:
-    """Where jobs go: one job's profile, and the site's MaxArraySize, None where this machine knows no SLURM."""
+    """Where jobs go: one job's profile, and the site's MaxArraySize, None where this machine has no SLURM."""
 
     profile: ClusterProfile
     max_array_size: int | None
@@ -50,7 +50,7 @@ def target(options: Options, only_shown: bool = False) -> Target:
     unless scripts are `only_shown`.
     """
     if options.trials_per_task < 1 or (options.max_parallel is not None and options.max_parallel < 1):
-        raise UserError("--trials-per-task and --max-parallel: give at least 1")
+        raise UserError("--trials-per-task and --max-parallel must be at least 1")
     profile = cluster_profile.read(options.cluster)
     if options.array:
         profile = profile.model_copy(update={"nodes": 1})
@@ -67,7 +67,10 @@ def submit(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options, 
         queued = queued_trials(run)
         wanted = [trial.name for trial in trials if trial.name not in queued]
         if queued:
-            say(f"{run.path}: {len(queued)} trials are with SLURM already: deepemotion-launch status {run.path}")
+            say(
+                f"{run.path}: {len(queued)} trials are already queued or running in SLURM:"
+                f" deepemotion-launch status {run.path}"
+            )
         if not wanted:
             return None
         submission = _new(run, wanted, options)
@@ -104,7 +107,7 @@ def preview(run: RunDirectory, trials: Sequence[PlannedTrial], options: Options,
 
 
 def warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
-    """Say so where trials need more memory than the profile asks for; what a site gives without asking is unknown."""
+    """Warn if trials need more memory than the profile requests; a site's default is not known."""
     if to.profile.memory_mb is not None:
         warning = short_of_memory(trials, to.profile.memory_mb * 2**20)
         if warning:
@@ -114,7 +117,7 @@ def warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
 def queued_trials(run: RunDirectory) -> dict[str, str]:
     """Return the trials that a job in SLURM's queue holds, with the job's id; none where no job was ever submitted.
 
-    Of jobs submitted by hand those are known that have begun.
+    Jobs submitted by hand are known once they have started.
     """
     history = submissions.read(run)
     at_work = {one.job: one for one in sessions.read(run.sessions) if one.job is not None and one.alive}
@@ -167,7 +170,7 @@ def _snapshot(run: RunDirectory) -> str:
     if not folder.is_dir():
         from deepemotion.subject_file import kernels
 
-        # A copy keeps for good what it was taken with: no library of another version, or none.
+        # The compiled library belongs in the copy, too: built now, it matches the sources.
         kernels.library()
         source = Path(deepemotion.__file__).resolve().parent.parent
         partial = folder.with_name(f".{folder.name}-{os.getpid()}")

@@ -28,7 +28,7 @@ def test_done_failed_and_partly_trained(run, site):
 
 def test_where_there_is_no_slurm_the_directory_alone_tells(run, site):
     site()
-    assert words(run)[NAMES[0]] == ("pending", "job 7_0; SLURM is not here to ask")
+    assert words(run)[NAMES[0]] == ("pending", "job 7_0; SLURM cannot be asked from this machine")
 
 
 def test_trials_that_nobody_was_asked_to_train(tmp_path, site):
