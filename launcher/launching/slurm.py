@@ -24,6 +24,7 @@ class _OnSlurm:
 
         In a dry run a cluster that does not answer is a warning, too.
         """
+        submit.check_names(job.run)
         submit.warn_of_memory(unfinished(job), self._target)
 
     def preview(self, job: Launch) -> str:

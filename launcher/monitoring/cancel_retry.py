@@ -16,9 +16,11 @@ from launcher.slurm.submissions import Submission
 def cancel(run: RunDirectory) -> list[str]:
     """Cancel the run's jobs in SLURM and stop a launch on this machine; return descriptions of what was stopped."""
     active = [session for session in sessions.newest_of_each_job(sessions.read(run.sessions)).values() if session.alive]
-    known = {job for submission in submissions.read(run) for job in submission.jobs}
-    known |= {session.group for session in active if session.job is not None}
-    queued = queue.read_queue() if known else {}
+    history = submissions.read(run)
+    by_hand = {session.group for session in active if session.job is not None}
+    queued = queue.read_queue() if history or by_hand else {}
+    submit.adopt(history, queued)
+    known = {job for submission in history for job in submission.jobs} | by_hand
     jobs = sorted({job.partition("_")[0] for job, state in queued.items() if state.active} & known)
     if jobs:
         queue.cancel(jobs)

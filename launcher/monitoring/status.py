@@ -1,7 +1,7 @@
 """The state of each trial of a run, from its directory, squeue, and sacct for jobs that have left the queue."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import Session
-from launcher.slurm import queue, submissions
+from launcher.slurm import queue, submissions, submit
 from launcher.slurm.queue import JobState
 from launcher.slurm.submissions import Submission
 
@@ -65,9 +65,11 @@ def read(run: RunDirectory) -> list[TrialStatus]:
     past = sessions.read(run.sessions)
     newest, at_work = sessions.newest_of_each_job(past), sessions.at_work(past)
     plan = run.read_plan()
-    job_of = _jobs(plan, submissions.last_of_each_trial(history), past)
+    queued = queue.read_queue() if queue.is_here() and (history or any(one.job for one in past)) else {}
+    submit.adopt(history, queued)
+    job_of = _jobs(plan, history, past)
     jobs = {job for job in job_of.values() if job is not None}
-    states = _job_states(run, jobs)
+    states = _job_states(run, jobs, queued)
     trials = [_status(run, trial, job_of[trial.name], states, newest, at_work) for trial in plan]
     dead = replaced(plan)
     return [_without_duty(one, dead[one.trial.name]) if one.trial.name in dead else one for one in trials]
@@ -86,24 +88,28 @@ def _without_duty(status: TrialStatus, by: str) -> TrialStatus:
 
 
 def _jobs(
-    plan: Iterable[PlannedTrial], latest: dict[str, Submission], history: Iterable[Session]
+    plan: Iterable[PlannedTrial], submitted: Sequence[Submission], history: Iterable[Session]
 ) -> dict[str, str | None]:
     """Return the last job of each trial; jobs submitted by hand are known only from their sessions."""
+    latest = submissions.last_of_each_trial(submitted)
     worked: dict[str, Session] = {name: session for session in history for name in session.trials}
+    known = {job for submission in submitted for job in submission.jobs}
     jobs: dict[str, str | None] = {}
     for trial in plan:
         session, submission = worked.get(trial.name), latest.get(trial.name)
-        newer = session is not None and (submission is None or session.started > submission.submitted)
+        # Of submissions, the last one counts: the clocks of their nodes may differ by minutes.
+        newer = session is not None and (
+            submission is None or (session.group not in known and session.started > submission.submitted)
+        )
         jobs[trial.name] = session.job if session is not None and newer else None
         if submission is not None and jobs[trial.name] is None and not newer:
             jobs[trial.name] = submission.job_of(trial.name)
     return jobs
 
 
-def _job_states(run: RunDirectory, jobs: set[str]) -> dict[str, JobState]:
+def _job_states(run: RunDirectory, jobs: set[str], states: dict[str, JobState]) -> dict[str, JobState]:
     if not jobs or not queue.is_here():
         return {}
-    states = queue.read_queue()
     gone = {job for job in jobs if job not in states or not states[job].active}
     # Accounting knows more about an ended job (memory), and the queue forgets it after some minutes.
     accounted = queue.read_accounting(gone, run.slurm / "sacct.json") if gone else {}
@@ -165,11 +171,12 @@ def _waiting_or_ended(job: str, state: JobState | None, session: Session | None)
         if why == "terminated":
             return "preempted", detail, ""
         return "requeued", f"{detail} ({why or 'its node or process died'})", ""
-    return (
-        "pending",
-        f"job {job} is training other trials" if state.state == "RUNNING" else f"job {job}: {state.state}",
-        "",
-    )
+    if state.state != "RUNNING":
+        return "pending", f"job {job}: {state.state}", ""
+    if session is not None and session.alive and session.running:
+        return "pending", f"job {job} is training other trials", ""
+    # Its Ray is being started, or it has not replaced the record of its last attempt yet.
+    return "running", f"job {job}: starting", ""
 
 
 def _place(session: Session) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from deepemotion.errors import UserError
 from launcher.session.resources import Machine, available_memory, gpu_memory
+from launcher.slurm import environment
 
 # Memory on each node that the driver and Ray's own processes need.
 _OVERHEAD_BYTES = 2**30
@@ -85,6 +86,10 @@ def _host_names(env: Mapping[str, str]) -> list[str]:
     if env.get("SLURM_JOB_NUM_NODES", "1") == "1":
         return []
     shown = subprocess.run(
-        ["scontrol", "show", "hostnames", env["SLURM_JOB_NODELIST"]], capture_output=True, text=True, check=True
+        ["scontrol", "show", "hostnames", env["SLURM_JOB_NODELIST"]],
+        env=environment.of_commands(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return shown.stdout.split()

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from deepemotion import config_files
 from deepemotion.errors import UserError, did_you_mean, from_validation
 from deepemotion.settings.schema import Section
-from launcher.slurm.sbatch_options import problem
+from launcher.slurm.sbatch_options import GPU_RESOURCES, LARGE_JOBS_ONLY, problem
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS: what sbatch(1) lists for --time.
@@ -122,11 +122,29 @@ class ClusterProfile(Section):
 
     @pydantic.field_validator("extra")
     @classmethod
-    def _sbatch_options(cls, extra: dict[str, object]) -> dict[str, object]:
+    def _sbatch_options(cls, extra: dict[str, object], others: pydantic.ValidationInfo) -> dict[str, object]:
         for name in extra:
             if reason := problem(name):
                 raise ValueError(f"{name}: {reason}")
+        if others.data.get("memory_gb") and not extra.keys().isdisjoint(("mem-per-cpu", "mem-per-gpu")):
+            raise ValueError("mem-per-cpu and mem-per-gpu: SLURM takes one of these or memory_gb, not both")
         return extra
+
+    def reduced(self, cpus: int, memory_gb: float) -> "ClusterProfile":
+        """Return the profile of a small job without GPUs on one node: `cpus` CPUs and `memory_gb` GiB.
+
+        Of the further options those are left out that would ask for GPUs, whole nodes or more CPUs. Where the site
+        counts memory by CPU (mem-per-cpu), so does the small job.
+        """
+        extra = {name: value for name, value in self.extra.items() if name not in LARGE_JOBS_ONLY}
+        if "gres" in extra:
+            entries = [entry for entry in str(extra.pop("gres")).split(",") if entry.split(":")[0] not in GPU_RESOURCES]
+            extra |= {"gres": ",".join(entries)} if entries else {}
+        per_cpu = "mem-per-cpu" in extra
+        if per_cpu:
+            extra["mem-per-cpu"] = f"{math.ceil(memory_gb * 1024 / cpus)}M"
+        changes = {"nodes": 1, "cpus_per_node": cpus, "gpus_per_node": 0, "gpu_type": None, "extra": extra}
+        return self.model_copy(update={**changes, "memory_gb": None if per_cpu else memory_gb})
 
     @property
     def memory_mb(self) -> int | None:

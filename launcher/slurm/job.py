@@ -39,7 +39,7 @@ from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
 from launcher.session.private_ray import private_ray
 from launcher.session.session import RunningSession, open_session, tabulate_what_is_new
-from launcher.slurm import allocation, ray_node, submissions
+from launcher.slurm import allocation, environment, ray_node, submissions
 from launcher.slurm.allocation import Allocation
 from launcher.slurm.exit_codes import ExitCode
 
@@ -77,7 +77,19 @@ def _share(
         return [trial for name, trial in list(plan.items())[granted.task :: granted.tasks] if name not in dead]
     record = submissions.read_one(run_directory, submission)
     record.check_code()
+    if granted.group not in record.jobs:
+        _adopt(run_directory, submission, granted.group, first_task)
     return [plan[name] for name in record.tasks[first_task + granted.task]]
+
+
+def _adopt(run_directory: RunDirectory, number: int, job: str, first_task: int) -> None:
+    """Write this job's id into its submission, where sbatch's answer never reached whoever submitted it."""
+    with run_directory.planning():
+        # Read again: other tasks of the array do the same, and a launch may be writing the ids of its further arrays.
+        record = submissions.read_one(run_directory, number)
+        if job not in record.jobs:
+            record.jobs[job] = first_task
+            submissions.write(run_directory, record)
 
 
 def _has_ended(run_directory: RunDirectory, trial: PlannedTrial, group: str) -> bool:
@@ -139,13 +151,11 @@ def _joined_nodes(nodes: Sequence[str], folder: Path) -> Iterator[None]:
 
     head = ray.get_runtime_context().gcs_address
     steps = []
-    # This step's CPU binding names CPUs of this node, and srun would apply it to the new step.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_CPU_BIND")}
     for node in nodes:
-        srun = ["srun", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--overlap"]
+        srun = ["srun", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--overlap", "--export=ALL"]
         srun += [f"--cpus-per-task={os.environ.get('SLURM_CPUS_PER_TASK', 1)}"]
         node_words = [sys.executable, "-m", "launcher.cli", "ray-node", head, str(folder)]
-        steps.append(subprocess.Popen([*srun, *node_words], stdin=subprocess.PIPE, env=environment))
+        steps.append(subprocess.Popen([*srun, *node_words], stdin=subprocess.PIPE, env=environment.of_steps()))
     try:
         yield
     finally:

@@ -1,12 +1,12 @@
 """A SLURM cluster's partitions and their nodes, read from sinfo and scontrol."""
 
-import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
 
 from deepemotion.errors import UserError
+from launcher.slurm import environment
 from launcher.slurm.cluster_profile import parse_time
 
 # Partition (a * marks the default), state, time limit, nodes, CPUs, memory in MB, generic resources, features.
@@ -66,10 +66,9 @@ def read_site() -> Site | None:
 
 
 def _ask(*command: str) -> str:
-    # SINFO_PARTITION and its like would hide a part of the site.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SINFO_")}
+    environ = environment.of_commands()
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         raise UserError(f"{command[0]} has not answered for {_TIMEOUT_S} s: can SLURM be reached from here?") from None
     except OSError as error:

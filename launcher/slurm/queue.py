@@ -1,10 +1,9 @@
 """The state of jobs: squeue for those in the queue, sacct (where there is accounting) for those that have left it."""
 
-import getpass
 import json
+import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,8 +11,10 @@ from pathlib import Path
 
 from deepemotion.errors import UserError
 from deepemotion.files import write_text
+from launcher.run import file_clock
+from launcher.slurm import environment
 
-_FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "Reason", "NodeList", "exit_code", "RestartCnt")
+_FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "Reason", "NodeList", "exit_code", "RestartCnt", "Name")
 _ENDED = {
     *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"),
     # Where the site cancels preempted jobs; one that is requeued instead is COMPLETING, then PENDING.
@@ -38,6 +39,12 @@ class JobState:
     exit_code: str = ""
     restarts: int = 0
     memory: str = ""
+    name: str = ""
+
+    @property
+    def group(self) -> str:
+        """Return the id of the job that an array task belongs to, or of the job itself."""
+        return self.job.partition("_")[0]
 
     @property
     def active(self) -> bool:
@@ -52,25 +59,51 @@ def is_here() -> bool:
 
 def read_queue() -> dict[str, JobState]:
     """Return this user's jobs that SLURM still remembers, by id (`123`, `123_4`). Raises UserError if it is silent."""
-    words = [*("squeue", "--noheader", "--array", "--states=all", f"--user={getpass.getuser()}")]
-    rows = _run([*words, "--Format=" + ",".join(f"{field}:|" for field in _FIELDS)])
+    # By number: LOGNAME may be somebody else's, and the number may have no name on this machine.
+    return _squeue(f"--user={os.getuid()}")
+
+
+def read_jobs(jobs: Iterable[str]) -> dict[str, JobState]:
+    """Return those of these jobs and array tasks, of any user, that SLURM still remembers.
+
+    Raises UserError if squeue does not answer.
+    """
+    wanted = sorted({job.partition("_")[0] for job in jobs})
+    try:
+        return _squeue(f"--jobs={','.join(wanted)}")
+    except UserError as error:
+        # So squeue says that it knows none of them.
+        if "invalid job id" in str(error).lower():
+            return {}
+        raise
+
+
+def _squeue(which: str) -> dict[str, JobState]:
+    fields = ",".join(f"{field}:|" for field in _FIELDS)
+    rows = _run(["squeue", "--noheader", "--array", "--states=all", which, f"--Format={fields}"])
     states = {}
     for line in rows.splitlines():
-        array, task, state, reason, nodes, code, restarts = line.split("|")[: len(_FIELDS)]
+        array, task, *rest = line.split("|", len(_FIELDS) - 1)
+        if not array.strip().isdecimal() or len(rest) < len(_FIELDS) - 3:
+            # A site's greeting, or the name of the cluster.
+            continue
+        state, reason, nodes, code, restarts, *name = rest
         job = array if task == "N/A" else f"{array}_{task}"
-        states[job] = JobState(job, state, "" if reason == "None" else reason, nodes, code, int(restarts or 0))
+        reason = "" if reason == "None" else reason
+        name_of_job = "".join(name).removesuffix("|")
+        states[job] = JobState(job, state, reason, nodes, code, int(restarts or 0), name=name_of_job)
     return states
 
 
-def read_accounting(jobs: Iterable[str], cache: Path) -> dict[str, JobState]:
-    """Return what sacct knows of jobs that left the queue, from `cache` where that was asked a moment ago.
+def read_accounting(jobs: Iterable[str], cache: Path | None) -> dict[str, JobState]:
+    """Return what sacct knows of jobs that left the queue, from `cache` if it was asked a moment ago.
 
-    Empty where there is no accounting.
+    Empty where there is no accounting. A cache that cannot be written is done without.
     """
     wanted = sorted({job.partition("_")[0] for job in jobs})
     if not wanted or shutil.which("sacct") is None:
         return {}
-    if cache.is_file() and time.time() - cache.stat().st_mtime < _SACCT_EVERY_S:
+    if cache is not None and cache.is_file() and file_clock.age(cache) < _SACCT_EVERY_S:
         # A truncated cache is asked for again.
         with suppress(ValueError, TypeError):
             content = json.loads(cache.read_bytes())
@@ -81,7 +114,9 @@ def read_accounting(jobs: Iterable[str], cache: Path) -> dict[str, JobState]:
     except UserError:
         rows = ""
     states = _parse_accounting(rows)
-    write_text(cache, json.dumps({job: asdict(state) for job, state in states.items()}) + "\n")
+    if cache is not None:
+        with suppress(UserError):
+            write_text(cache, json.dumps({job: asdict(state) for job, state in states.items()}) + "\n")
     return states
 
 
@@ -89,6 +124,9 @@ def _parse_accounting(text: str) -> dict[str, JobState]:
     states: dict[str, JobState] = {}
     used: dict[str, float] = {}
     for line in text.splitlines():
+        if line.count("|") != 5:
+            # A site's greeting, say.
+            continue
         job_id, state, code, nodes, asked, most = line.split("|")
         job, _, step = job_id.partition(".")
         if step:
@@ -116,7 +154,9 @@ def cancel(jobs: Iterable[str]) -> None:
 
 def _run(words: list[str]) -> str:
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S)
+        done = subprocess.run(
+            words, env=environment.of_commands(), capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
+        )
     except FileNotFoundError:
         raise UserError(f"{words[0]} is not on this machine: use a login node of the cluster") from None
     except subprocess.TimeoutExpired:

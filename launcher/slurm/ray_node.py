@@ -14,7 +14,7 @@ import psutil
 
 from deepemotion.console import EXIT_FAILED, say
 from launcher.session.private_ray import OBJECT_STORE_BYTES, private_folder
-from launcher.slurm import allocation
+from launcher.slurm import allocation, environment
 
 # What the head's process writes to this one's standard input at the end of the session.
 LEAVE = b"leave\n"
@@ -68,7 +68,8 @@ def serve(head: str, folder: Path) -> int:
         say("this node's Ray has ended early; the session continues without it")
         return EXIT_FAILED
     say(f"the head of the session at {head} is gone; requeueing the job")
-    return subprocess.run(["scontrol", "requeue", allocation.job_id(os.environ)], check=False).returncode
+    requeue = ["scontrol", "requeue", allocation.job_id(os.environ)]
+    return subprocess.run(requeue, env=environment.of_commands(), check=False).returncode
 
 
 def _answers(head: str) -> bool:

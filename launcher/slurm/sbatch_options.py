@@ -40,6 +40,16 @@ _PROFILE_KEYS = {
     "time": "time",
 }
 
+# What a profile for training asks for beside its keys, and a small job of the launcher's own does not need.
+_LARGE = """
+contiguous core-spec cores-per-socket cpus-per-gpu exclusive extra-node-info gpu-bind gpu-freq gpus-per-socket
+gpus-per-task gres-flags mem-per-gpu mincpus ntasks-per-core ntasks-per-gpu ntasks-per-socket sockets-per-node
+switches thread-spec threads-per-core tres-bind tres-per-task
+"""
+LARGE_JOBS_ONLY = frozenset(_LARGE.split())
+# Generic resources (gres) that are GPUs or shares of them.
+GPU_RESOURCES = frozenset({"gpu", "mps", "shard"})
+
 
 def problem(name: str) -> str | None:
     """Return why a profile may not set the option `name` (without its two hyphens), or None if it may."""
@@ -47,6 +57,8 @@ def problem(name: str) -> str | None:
         return f"write it as the profile's own key {_PROFILE_KEYS[name]}"
     if name in LAUNCHERS_OWN:
         return "the launcher sets this option itself"
+    if name in ("clusters", "cluster-constraint"):
+        return "choose the cluster with the variable SLURM_CLUSTERS, which all of SLURM's commands follow"
     if name not in OPTIONS:
         return "sbatch has no such long option" + did_you_mean(name, OPTIONS - LAUNCHERS_OWN)
     return None

@@ -20,6 +20,8 @@ def test_pending_has_slurms_reason_and_running_its_host(run, site):
         ]
     )
     record = SessionFile(run.sessions, [NAMES[0]], "7", "7_0")
+    assert words(run)[NAMES[0]] == ("running", "job 7_0: starting")
+    record.beat(["another"])
     assert words(run)[NAMES[0]] == ("pending", "job 7_0 is training other trials")
     record.beat([NAMES[0]])
     shown = words(run)
