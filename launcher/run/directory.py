@@ -83,7 +83,8 @@ class RunDirectory:
         """Raise UserError where nothing more can be written to the run."""
         probe = self.path / ".probe"
         write_text(probe, " " * _PROBE_BYTES)
-        probe.unlink()
+        # Another process may have removed it.
+        probe.unlink(missing_ok=True)
 
     def running(self) -> set[str]:
         """Return the names of the trials that are being trained now."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deepemotion.files import write_text
+from launcher.run import file_clock
 
 # A record is written again after this long; readers allow for slow shared file systems.
 BEAT_EVERY_S = 15.0
@@ -86,12 +87,18 @@ class SessionFile:
 def read(folder: Path) -> list[Session]:
     """Return the sessions of a run, the oldest first."""
     sessions = []
-    for path in folder.glob("session-*.json"):
+    paths = list(folder.glob("session-*.json"))
+    now = file_clock.now(folder) if paths else 0.0
+    for path in paths:
         # A name that was taken this moment has no content yet.
         with suppress(ValueError, OSError):
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            sessions.append(Session(**content))
-    return sorted(sessions, key=lambda session: session.started)
+            session = Session(**content)
+            # The writer's clock may be minutes off: what counts is when the file server wrote the record.
+            session.beat = time.time() - max(0.0, now - path.stat().st_mtime)
+            sessions.append(session)
+    # By number, which is the order they were made in, whatever the clocks of their hosts.
+    return sorted(sessions, key=lambda session: int(session.name.rpartition("-")[2]))
 
 
 def newest_of_each_job(sessions: Iterable[Session]) -> dict[str | None, Session]:
