@@ -80,7 +80,7 @@ HELD_OUT = FigureOfCondition(
     (HELD_OUT_FOLD, LEFT_OUT),
     _NEEDS_LEFT_OUT,
 )
-CONFUSION = FigureOfCondition("confusion", "Which emotion is taken for which", _confusion, _MODELS, _NEEDS_MODELS)
+CONFUSION = FigureOfCondition("confusion", "Which emotion is predicted as which", _confusion, _MODELS, _NEEDS_MODELS)
 LABEL_AUDIT = FigureOfCondition(
     "labels-alone",
     "Accuracy beside what needs no brain data",

@@ -26,7 +26,7 @@ def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True)
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
-        # Lustre without its flock option knows no locks; SLURM's own bookkeeping has to do there.
+        # Lustre without its flock option has no locks; there, SLURM's own bookkeeping must suffice.
         if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
             file.close()
             raise
@@ -35,9 +35,9 @@ def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True)
 
 @contextmanager
 def only_one(folder: Path, name: str, every_s: float) -> Iterator[bool]:
-    """Give True to one process at a time, and at most once in `every_s` seconds over all of them.
+    """Yield True to one process at a time, and at most once in `every_s` seconds over all of them.
 
-    The lock's file holds when that last was, in seconds of the clock.
+    The lock file holds the time of the last turn, in seconds since the epoch.
     """
     try:
         file = acquire(folder, name, wait=False)
@@ -49,7 +49,7 @@ def only_one(folder: Path, name: str, every_s: float) -> Iterator[bool]:
         due = time.time() - float(file.read() or 0) > every_s
         yield due
         if due:
-            # Without the time, on a full disk, another process only repeats the work.
+            # If the time is not written, on a full disk, another process merely repeats the work.
             with suppress(OSError):
                 os.ftruncate(file.fileno(), 0)
                 os.pwrite(file.fileno(), str(time.time()).encode(), 0)

@@ -11,7 +11,7 @@ from deepemotion.files import whole_lines, write_text
 from deepemotion.settings.schema import Trial
 from launcher.planning.plan import PlannedTrial
 
-# `settings` has all of a trial; the columns that repeat a part of it are for people and spreadsheets.
+# `settings` holds everything of a trial; the columns that repeat parts of it are for people and spreadsheets.
 _COLUMNS: dict[str, Callable[[PlannedTrial], object]] = {
     "name": lambda planned: planned.name,
     "training_set": lambda planned: planned.training_set,
@@ -69,4 +69,4 @@ def _planned(row: dict[str, str]) -> PlannedTrial:
 
 
 def _not_a_plan(path: Path, why: str) -> UserError:
-    return UserError(f"{path}: not a plan as this version writes it ({why}); put it aside and launch again")
+    return UserError(f"{path}: not a plan of this version ({why}); move it elsewhere and launch again")

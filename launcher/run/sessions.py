@@ -1,7 +1,7 @@
-"""Who works on a run: a record for each session, from which others see what is running.
+"""Who works on a run: one record per session, from which others see what is running.
 
-A session is one Ray Tune run over some of a run's trials, on this machine or in a SLURM job. Its record is written
-anew every few seconds, so a record that is old without having ended belongs to a session that was killed.
+A session is one Ray Tune run over some of a run's trials, on this machine or in a SLURM job. Its record is
+rewritten every few seconds, so an old record of a session that has not ended belongs to one that was killed.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 from deepemotion.files import write_text
 
-# A record is written again after this long; readers allow for slow shared file systems.
+# A record is rewritten after this long; readers allow for slow shared file systems.
 BEAT_EVERY_S = 15.0
 _DEAD_AFTER_S = 120.0
 
@@ -25,8 +25,8 @@ _DEAD_AFTER_S = 120.0
 class Session:
     """One session's record. `job` is SLURM's id (`123`, or `123_4` of an array), None outside of SLURM.
 
-    `group` is what a failed trial is not tried again in: one launch here, one submitted job or array in SLURM, which
-    may take several sessions to get through. `ended` says how the session ended, None while it has not.
+    A failed trial is not tried again within one `group`: one launch on this machine, or one submitted job or array in
+    SLURM, which may take several sessions to finish. `ended` says how the session ended, None while it has not.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """Say whether the session was at work a moment ago."""
+        """Return whether the session was at work a moment ago."""
         if self.ended is not None or time.time() - self.beat > _DEAD_AFTER_S:
             return False
         return self.host != socket.gethostname() or Path(f"/proc/{self.pid}").exists()
@@ -56,7 +56,7 @@ class SessionFile:
         number = len(list(folder.glob("session-*.json"))) + 1
         while True:
             path = folder / f"session-{number:03d}.json"
-            # Array tasks start at the same time: whoever makes the file first has the name.
+            # Array tasks start at the same time: the first to create the file gets the name.
             with suppress(FileExistsError):
                 path.touch(exist_ok=False)
                 break
@@ -66,7 +66,7 @@ class SessionFile:
         self.beat([], force=True)
 
     def beat(self, running: Iterable[str], force: bool = False) -> None:
-        """Tell what is running now; written when it changed or when the last word is old, until the session ends."""
+        """Record what is running now, if that has changed or the record is old, until the session ends."""
         if self.session.ended is not None:
             return
         now = sorted(running)
@@ -75,7 +75,7 @@ class SessionFile:
             self._write()
 
     def end(self, how: str) -> None:
-        """Tell that the session has ended, and how: `done`, `interrupted`, `time limit` ..."""
+        """Record that the session has ended, and how: `done`, `interrupted`, `time limit` ..."""
         self.session.running, self.session.ended = [], how
         self._write()
 

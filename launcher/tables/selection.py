@@ -6,13 +6,13 @@ import pandas as pd
 
 from launcher.planning.training_sets import POOLED, SINGLE
 
-# What tells one model from another; its folds, seeds and permutations are one model's.
+# These tell models apart; folds, seeds and permutations belong to one model.
 KEYS = ["training_set", "condition", "setup", "protocol"]
 
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """Trials of a run; `table` has a row for each, with the columns of `trials.trials_table`.
+    """Trials of a run; `table` has one row for each, with the columns of `trials.trials_table`.
 
     Each property selects some of them, so that they can be chained: `trials.latest.done.true_labels`.
     """

@@ -1,4 +1,4 @@
-"""A run's trials as pandas tables: one row a trial, an epoch, a predicted volume."""
+"""A run's trials as pandas tables: one row per trial, per epoch, or per predicted volume."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ _OF_TRIAL = ("training_set", "condition", "fold", "seed")
 
 
 def trials_table(run: RunDirectory) -> pd.DataFrame:
-    """Return one row a planned trial, in the order of training set and learning rate; accuracies in [0, 1].
+    """Return one row per planned trial, in the order of training set and learning rate; accuracies in [0, 1].
 
     Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition, state
-    (`done`, `running`, `failed`, `pending`, or `replaced`, which will never be done since a later launch has new labels
-    or volumes in its place), epochs (finished ones), accuracy_train, accuracy_validation, label_only_accuracy,
+    (`done`, `running`, `failed`, `pending`, or `replaced`, which will never be done because a later launch has new
+    labels or volumes in its place), epochs (finished ones), accuracy_train, accuracy_validation, label_only_accuracy,
     majority_accuracy, chance, duration_s, reason (of a failure), beats_labels, missing (which classes have no volume on
     which side), setup (equal for trials that differ in subjects, fold, permutation and seed only; a condition names
     what is swept, and a later launch into the run may have changed other settings), then counts of volumes, further
@@ -85,11 +85,11 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
 
 
 def epochs_table(run: RunDirectory) -> pd.DataFrame:
-    """Return one row an epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics.
+    """Return one row per epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics.
 
     Raises UserError where a trial's epochs.tsv is torn.
     """
-    # Read together as text and parsed at once: parsing thousands of small files takes seconds.
+    # Texts are joined and parsed at once: parsing thousands of small files would take seconds.
     alike: defaultdict[str, list[tuple[PlannedTrial, str]]] = defaultdict(list)
     for trial in run.read_plan():
         if trial.permutation == 0:

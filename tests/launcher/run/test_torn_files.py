@@ -44,7 +44,7 @@ def test_a_whole_run_is_read(run):
         ("trials/sub-01/predictions.parquet", "delete it and result.json beside it, and launch again"),
         ("trials/sub-01/epochs.tsv", "delete the folder .*/trials/sub-01 and launch again"),
         ("trials/sub-02/failure.json", "delete it and launch again"),
-        ("plan.tsv", "put it aside and launch again"),
+        ("plan.tsv", "move it elsewhere and launch again"),
     ],
 )
 @pytest.mark.parametrize("left", [0.5, 0.0])
