@@ -1,14 +1,15 @@
 """What a run's trials show: their scores and comparisons, which rows to report, their marks, and notes on them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
-from deepemotion.files import atomic_path
 from launcher.evidence.paired import single_against_pooled
 from launcher.evidence.statistics import ALL_SINGLE, LEVEL, TOGETHER, score_table
 from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
+from launcher.tables import stored
 from launcher.tables.held_out import HeldOutPredictions
 from launcher.tables.selection import Trials
 
@@ -38,8 +39,7 @@ def compute_findings(trials: Trials, held_out: HeldOutPredictions) -> Findings:
 def write_findings(run: RunDirectory, findings: Findings) -> None:
     """Write tables/statistics.csv and paired.csv, for use by other programs."""
     for name, content in (("statistics", findings.scores), ("paired", findings.paired)):
-        with atomic_path(run.tables / f"{name}.csv") as temporary:
-            content.to_csv(temporary, index=False)
+        stored.write(run.tables / f"{name}.csv", partial(content.to_csv, index=False))
 
 
 def best_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,7 +89,9 @@ def _missing(trials: Trials) -> list[str]:
     done = trials.latest.done.true_labels.table
     done = done[done["missing"] != ""]
     sentences = []
-    places = done["protocol"] + done["fold"].map(lambda fold: f" {fold}", na_action="ignore").fillna("").astype(str)
+    pairs = zip(done["protocol"], done["fold"], strict=True)
+    # In words at once: a protocol without folds has none in any row, and pandas fills such a column with numbers only.
+    places = pd.Series([protocol if pd.isna(fold) else f"{protocol} {fold}" for protocol, fold in pairs], done.index)
     for (place, missing), rows in done.groupby([places, "missing"], sort=False):
         sentences.append(f"no volume of a class, {place} ({rows['training_set'].nunique()} models): {missing}")
     return sentences

@@ -7,9 +7,9 @@ from deepemotion.figures import calibration, confusion, emotions, held_out, labe
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
 from launcher.report.figure_data import Material
 from launcher.report.run_figure import FigureOfCondition
+from launcher.tables.epochs import epochs_table
 from launcher.tables.selection import Trials
 from launcher.tables.tensorboard import aggregate
-from launcher.tables.trials import epochs_table
 
 _MODELS = (SINGLE, POOLED)
 _NEEDS_MODELS = "needs single-subject models or the pooled one"

@@ -118,7 +118,9 @@ def _by_setup(run: RunDirectory, done: pd.DataFrame, predictions: pd.DataFrame) 
 
 def _predictions(run: RunDirectory, trials: pd.DataFrame) -> pd.DataFrame:
     path = run.tables / "predictions.parquet"
-    table: pd.DataFrame = pq.read_table(path, filters=[("trial", "in", trials["trial"].tolist())]).to_pandas()
+    table: pd.DataFrame = pq.read_table(
+        path, filters=[("trial", "in", trials["trial"].tolist())], page_checksum_verification=True
+    ).to_pandas()
     for column in table.select_dtypes("category"):
         table[column] = table[column].astype(str)
     return table.merge(trials[["trial", "training_set"]], on="trial")

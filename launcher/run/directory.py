@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.files import readable, write_text
 from deepemotion.training.trial_directory import TRIALS, TrialDirectory
@@ -22,6 +23,7 @@ from launcher.planning import experiment
 from launcher.planning.experiment import Experiment
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run import locks, plan_file, sessions
+from launcher.run.states import State
 
 # Larger than any of the files that a session keeps rewriting.
 _PROBE_BYTES = 2**18
@@ -94,22 +96,27 @@ class RunDirectory:
         directory = self.path / TRIALS / name
         # Most of a plan's thousands of trials have no folder yet; building the paths of its files would take time.
         if not directory.is_dir():
-            return "running" if name in running else "pending"
+            return State.RUNNING if name in running else State.PENDING
         trial = TrialDirectory(directory)
         if trial.result.exists():
-            return "done"
+            return State.DONE
         if name in running:
-            return "running"
-        return "failed" if trial.failure.exists() else "pending"
+            return State.RUNNING
+        return State.FAILED if trial.failure.exists() else State.PENDING
 
     def read_experiment(self) -> Experiment:
         """Return the last launch's experiment. Raises UserError where there is none."""
         return experiment.read(self.experiment_file, [], {}, {})
 
     def experiment_text(self) -> str:
-        """Return the text of the last launch's experiment. Raises UserError where there is none."""
+        """Return the text of the last launch's experiment. Raises UserError where there is none, or a damaged one."""
         with readable(self.experiment_file, "launch into this run again"):
-            return self.experiment_file.read_text(encoding="utf-8")
+            text = self.experiment_file.read_text(encoding="utf-8")
+        try:
+            config_files.read_yaml(self.experiment_file)
+        except UserError as error:
+            raise UserError(f"{error}; delete it and launch into this run again") from error
+        return text
 
     def write_experiment(self, resolved: Experiment) -> None:
         """Write the resolved experiment."""
@@ -139,6 +146,8 @@ class RunDirectory:
             return []
         with readable(self.provenance_file, "move it elsewhere; it is the only record of earlier launches"):
             launches: list[dict[str, Any]] = json.loads(self.provenance_file.read_bytes())
+            if not isinstance(launches, list) or not all(isinstance(launch, dict) for launch in launches):
+                raise ValueError("not a list of launches")
         return launches
 
     def add_provenance(self, launch: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from deepemotion.errors import UserError
+from deepemotion.files import write_text
 
 
 def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True) -> IO[str]:
@@ -37,19 +37,27 @@ def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True)
 def only_one(folder: Path, name: str, every_s: float) -> Iterator[bool]:
     """Yield True to one process at a time, and at most once in `every_s` seconds over all of them.
 
-    The lock file holds the time of the last turn, in seconds since the epoch.
+    The file `NAME-time` holds the time of the last turn, in seconds since the epoch. Where it cannot be read, or names
+    a moment to come since a clock was set back, the next turn is due.
     """
     try:
         file = acquire(folder, name, wait=False)
     except BlockingIOError:
         yield False
         return
+    last_turn = folder / f"{name}-time"
     with file:
-        file.seek(0)
-        due = time.time() - float(file.read() or 0) > every_s
+        due = not 0 <= time.time() - _time(last_turn) <= every_s
         yield due
         if due:
             # If the time is not written, on a full disk, another process merely repeats the work.
-            with suppress(OSError):
-                os.ftruncate(file.fileno(), 0)
-                os.pwrite(file.fileno(), str(time.time()).encode(), 0)
+            with suppress(UserError):
+                write_text(last_turn, f"{time.time()}\n")
+
+
+def _time(path: Path) -> float:
+    """Return the time in a file, nan where there is none."""
+    try:
+        return float(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return float("nan")

@@ -5,6 +5,7 @@ rewritten every few seconds, so an old record of a session that has not ended be
 """
 
 import json
+import math
 import os
 import socket
 import time
@@ -12,13 +13,19 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import pydantic
+
+from deepemotion.console import say
 from deepemotion.files import write_text
 
 # A record is rewritten after this long; readers allow for slow shared file systems.
 BEAT_EVERY_S = 15.0
 _DEAD_AFTER_S = 120.0
+
+# The damaged records that a process has already named: they are read again and again.
+_named: set[Path] = set()
 
 
 @dataclass
@@ -46,6 +53,15 @@ class Session:
         if self.ended is not None or time.time() - self.beat > _DEAD_AFTER_S:
             return False
         return self.host != socket.gethostname() or Path(f"/proc/{self.pid}").exists()
+
+
+def _require_finite(session: Session) -> Session:
+    if not (math.isfinite(session.started) and math.isfinite(session.beat)):
+        raise ValueError("a time is not finite")
+    return session
+
+
+_RECORD = pydantic.TypeAdapter(Annotated[Session, pydantic.AfterValidator(_require_finite)])
 
 
 class SessionFile:
@@ -84,14 +100,30 @@ class SessionFile:
 
 
 def read(folder: Path) -> list[Session]:
-    """Return the sessions of a run, the oldest first."""
-    sessions = []
-    for path in folder.glob("session-*.json"):
-        # A name that was taken this moment has no content yet.
-        with suppress(ValueError, OSError):
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            sessions.append(Session(**content))
-    return sorted(sessions, key=lambda session: session.started)
+    """Return the sessions of a run, the oldest first; a damaged record is named once, and left out."""
+    records = (_read(path) for path in sorted(folder.glob("session-*.json")))
+    return sorted((session for session in records if session is not None), key=lambda session: session.started)
+
+
+def _read(path: Path) -> Session | None:
+    try:
+        text, written = path.read_bytes(), path.stat().st_mtime
+    except OSError:
+        return None
+    # A record that was created a moment ago has no content yet.
+    if not text:
+        return None
+    try:
+        session = _RECORD.validate_json(text)
+    except ValueError:
+        if path not in _named:
+            _named.add(path)
+            say(f"warning: {path}: damaged, and ignored; delete it once nobody works on the run")
+        return None
+    if session.beat > time.time() + _DEAD_AFTER_S:
+        # The clock of its host is ahead, by which it would live on after its end: the file's own time counts.
+        session.beat = min(session.beat, written)
+    return session
 
 
 def newest_of_each_job(sessions: Iterable[Session]) -> dict[str | None, Session]:

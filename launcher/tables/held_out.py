@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from launcher.tables import stored
 from launcher.tables.selection import Trials
 
 SPLITS = ("validation", "unseen")
@@ -57,7 +58,7 @@ def read_held_out(path: Path, trials: Trials) -> HeldOutPredictions:
     """
     true, permuted = trials.done.true_labels.names, trials.done.permuted.names
     columns = [name for name in pq.read_schema(path).names if name in _LOCATED or name.startswith("p_")]
-    file = ds.dataset(path)
+    file = ds.dataset(path, format=stored.CHECKED)
     tested = ds.field("split").isin(list(SPLITS))
     # Filtering by the names of all trials would take as long as reading the file.
     wanted = tested & _of(true) if permuted else tested

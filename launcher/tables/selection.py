@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from launcher.planning.training_sets import POOLED, SINGLE
+from launcher.run.states import State
 
 # These tell models apart; folds, seeds and permutations belong to one model.
 KEYS = ["training_set", "condition", "setup", "protocol"]
@@ -27,12 +28,12 @@ class Trials:
     @property
     def done(self) -> "Trials":
         """Those that have a result."""
-        return Trials(self.table[self.table["state"] == "done"])
+        return Trials(self.table[self.table["state"] == State.DONE])
 
     @property
     def failed(self) -> "Trials":
         """Those that failed."""
-        return Trials(self.table[self.table["state"] == "failed"])
+        return Trials(self.table[self.table["state"] == State.FAILED])
 
     @property
     def true_labels(self) -> "Trials":

@@ -15,8 +15,9 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
 from launcher.tables import conditions
+from launcher.tables.epochs import epochs_table
 from launcher.tables.selection import Trials, of_kind
-from launcher.tables.trials import epochs_table, trials_table
+from launcher.tables.trials import trials_table
 
 _SIDES = ("train", "validation")
 # How old the aggregates may be while trials run, in seconds.

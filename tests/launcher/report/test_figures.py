@@ -26,7 +26,9 @@ def add(run, training_set, subjects, unseen=(), permutation=0, right=0.5, done=T
     name = f"{training_set}_{condition}_perm-{permutation}{named.get('suffix', '')}"
     name += "" if protocol == "random" else f"_{protocol}"
     who = {"subjects": list(subjects), "unseen_subjects": list(unseen)}
-    run.add_to_plan([planned(name, training_set, condition, protocol, data=data, split=split, **who)])
+    run.add_to_plan(
+        [planned(name, training_set, condition, protocol, data=data, split=split, train={"epochs": 1}, **who)]
+    )
     directory = run.trial(name)
     row = {"epoch": 1, "accuracy/train": 1.0, "accuracy/validation": right}
     directory.path.mkdir(parents=True)
