@@ -64,20 +64,20 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
     dataset, path = request.dataset, subject_path(request.out, request.subject)
     runs = {segment.run: dataset.bold(request.root, request.subject, segment.run) for segment in dataset.segments}
     masks = dataset.masks(request.root, request.subject)
-    there = _open_if_there(path)
+    old = _open_existing(path)
     try:
-        recorded = {run.run: run for run in _as_stored_now(there)} if there and there.header.nan is request.nan else {}
+        recorded = {run.run: run for run in _as_stored_now(old)} if old and old.header.nan is request.nan else {}
         unchanged = {
             run: recorded[run] for run in runs if run in recorded and is_unchanged(recorded[run].source, runs[run])
         }
-        if there and list(unchanged) == list(runs) and _is_as_requested(there.header, request, masks):
-            return Packed(path, there.header, [], [])
+        if old and list(unchanged) == list(runs) and _is_as_requested(old.header, request, masks):
+            return Packed(path, old.header, [], [])
         headers = {run: read_header(source) for run, source in runs.items()}
         space = common_space(masks, next(iter(headers.values())))
         for segment in dataset.segments:
             check_length(headers[segment.run], segment, dataset)
             space.check(headers[segment.run])
-        if there and not (np.array_equal(there.mask, space.mask) and np.array_equal(there.affine, space.affine)):
+        if old and not (np.array_equal(old.mask, space.mask) and np.array_equal(old.affine, space.affine)):
             unchanged = {}
         volumes = {run: header.volumes for run, header in headers.items()}
         _check_space(request, sum(volumes.values()), int(space.mask.sum()))
@@ -89,20 +89,20 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
             inside = Segments.of(space.mask)
 
             def write(run: int, tick: Callable[[], None]) -> None:
-                if there and run in unchanged:
-                    copy_run(there, unchanged[run], writer.run(run), tick)
+                if old and run in unchanged:
+                    copy_run(old, unchanged[run], writer.run(run), tick)
                 else:
                     read_run(run, headers[run], inside, request.nan, request.out, writer.run(run), tick)
 
             for_each_run(list(runs), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
             written = writer.finish()
     finally:
-        if there:
-            there.close()
+        if old:
+            old.close()
     return Packed(path, written, [run for run in runs if run not in unchanged], list(unchanged))
 
 
-def _open_if_there(path: Path) -> SubjectFile | None:
+def _open_existing(path: Path) -> SubjectFile | None:
     """Open the file to be replaced; none for one that is missing or damaged. Raises UserError for one not ours."""
     if not path.exists():
         return None

@@ -30,7 +30,7 @@ SIDE = "unseen"
 
 @dataclass(frozen=True)
 class SubjectScore:
-    """What the model scores on one subject, under the names of `evaluation.scores`; `audit` is of the same volumes."""
+    """What the model scores on one subject, under the names of `score.scores`; `audit` is of the same volumes."""
 
     subject: str
     volumes: int

@@ -29,6 +29,7 @@ def test_a_plan_of_an_earlier_version_is_read():
 def test_what_an_earlier_version_planned_is_the_same_trial_today(monkeypatch):
     """Else a launch after an update would train everything again."""
     monkeypatch.setattr("launcher.planning.identity.__version__", "0.1.0")
+    monkeypatch.setattr("launcher.planning.identity.FORMAT_VERSION", 1)
     first, last = plan_file.read(EARLIER)
     (today,) = plan("demo", subjects=["01"], pooled=False)
     assert today == first
