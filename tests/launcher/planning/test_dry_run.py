@@ -37,7 +37,7 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packe
     [
         ((), "say --all-subjects, or which with --subjects"),
         (("--all-subjects", "--subjects", "1"), "say --all-subjects, or which with --subjects"),
-        (("--subjects", "1,44"), "subject 44: not packed; there are 01, 02, 03"),
+        (("--subjects", "1,44"), "subject 44: not packed; the packed ones are 01, 02, 03"),
         (("--all-subjects", "--config", "papers"), "built-in ones are demo, paper, rigorous"),
         (("--all-subjects", "--lr", "fast"), "--lr fast"),
         (("--all-subjects", "--sweep", "train.rate=1,2"), "train.rate: no such setting"),

@@ -53,5 +53,5 @@ def test_a_plan_that_is_none_is_refused_in_one_line(tmp_path, old, new, said):
     with pytest.raises(UserError) as error:
         plan_file.read(path)
     assert said in str(error.value)
-    assert "put it aside and launch again" in str(error.value)
+    assert "move it elsewhere and launch again" in str(error.value)
     assert "\n" not in str(error.value)
