@@ -1,4 +1,4 @@
-"""`deepemotion-launch figures RUN`: the paper's figures and those around them, as PNG and SVG."""
+"""`deepemotion-launch figures RUN`: draws the paper's figures and further ones, as PNG and SVG."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +10,22 @@ from deepemotion.errors import UserError
 
 
 def figures(
-    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
-    subject: Annotated[str | None, typer.Option(help="Figure 4 and the timeline: 5; else the paper's.")] = None,
-    emotion: Annotated[str | None, typer.Option(help="Figure 4: LOVE, the paper's, if none is given.")] = None,
+    run: Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")],
+    subject: Annotated[
+        str | None,
+        typer.Option(help="Subject shown in figure 4 and the timeline, for instance 5; by default the paper's."),
+    ] = None,
+    emotion: Annotated[
+        str | None, typer.Option(help="Emotion shown in figure 4; by default LOVE, as in the paper.")
+    ] = None,
     condition: Annotated[
-        str | None, typer.Option(help="Only this condition, for instance lr-0.001; else a set of figures each.")
+        str | None,
+        typer.Option(
+            help="Draw only this condition, for instance lr-0.001; by default, each has its own set of figures."
+        ),
     ] = None,
     annotations: Annotated[
-        Path | None, typer.Option(help="Figure 1: the folder with one CSV file an observer.")
+        Path | None, typer.Option(help="Folder with one CSV file per observer, which figure 1 needs.")
     ] = None,
 ) -> None:
     """Draw a run's figures into RUN/figures/ and print their names; docs/figures.md says what each shows."""
@@ -36,7 +44,7 @@ def figures(
 
     trials = write_tables(directory)
     if not len(trials.done.true_labels):
-        raise UserError(f"{run}: no trial is done yet; deepemotion-launch status {run} shows how they stand")
+        raise UserError(f"{run}: no trial is done yet; deepemotion-launch status {run} shows their states")
     for made in draw(directory, trials, Choice(condition, subjects[0], emotion, annotations)):
         if isinstance(made, Drawn):
             style.save(made.figure, directory.path / "figures", made.name)

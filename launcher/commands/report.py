@@ -1,4 +1,4 @@
-"""`deepemotion-launch report RUN`: the HTML report."""
+"""`deepemotion-launch report RUN`: writes the HTML report."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +8,8 @@ import typer
 from deepemotion.console import answer
 
 
-def report(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]) -> None:
-    """Write report.html and the figures from the run's tables, and print where it lies."""
+def report(run: Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")]) -> None:
+    """Write report.html and the figures from the run's tables, and print its path."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)

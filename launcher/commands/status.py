@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
-    follow: Annotated[bool, typer.Option("--follow", help="Watch until all has ended; Ctrl-C only leaves.")] = False,
+    run: Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show progress until all trials have ended. Ctrl-C only stops the display.")
+    ] = False,
 ) -> None:
-    """Show which trials are done, running, waiting (and for what), failed (and why)."""
+    """Show which trials are done, running, waiting (for what) or failed (why)."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)

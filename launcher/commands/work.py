@@ -1,4 +1,4 @@
-"""`deepemotion-launch work` and `ray-node`: what job scripts run inside a SLURM job."""
+"""`deepemotion-launch work` and `ray-node`: the commands that run inside a SLURM job."""
 
 import os
 from pathlib import Path
@@ -8,17 +8,19 @@ import typer
 
 
 def work(
-    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
+    run: Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")],
     submission: Annotated[
-        int | None, typer.Option(help="Train what this submission holds; the whole plan by default.")
+        int | None, typer.Option(help="Train the trials of this submission; by default, of the whole plan.")
     ] = None,
-    first_task: Annotated[int, typer.Option(help="Which of the submission's tasks index 0 of the array is.")] = 0,
+    first_task: Annotated[
+        int, typer.Option(help="Number of the submission's task that index 0 of the array runs.")
+    ] = 0,
 ) -> None:
-    """Train this SLURM job's share of a run (slurm/*.sbatch use it): all, or in an array every n-th trial."""
+    """Train this SLURM job's share of a run: all of it, or every n-th trial in an array. Used by slurm/*.sbatch."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run.absolute())
-    # Python and Ray look into the working directory first: a checkout there would take a snapshot's place.
+    # Python and Ray search the working directory first, so a checkout there would be imported instead of a snapshot.
     os.chdir(directory.path)
     from launcher.slurm import job
 
@@ -26,10 +28,10 @@ def work(
 
 
 def ray_node(
-    head: Annotated[str, typer.Argument(help="IP:port of the session's Ray.")],
-    folder: Annotated[Path, typer.Argument(help="Where it keeps its sockets and logs.")],
+    head: Annotated[str, typer.Argument(help="Address of the session's Ray: IP:port.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the sockets and logs of Ray.")],
 ) -> None:
-    """Join another node of the same SLURM job."""
+    """Add this node to the Ray of its SLURM job."""
     from launcher.slurm.ray_node import serve
 
     raise typer.Exit(serve(head, folder))

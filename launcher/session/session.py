@@ -1,4 +1,4 @@
-"""A session from its beginning to its end: its record, its live progress, its Tuner, the tables at the end."""
+"""Runs a session: keeps its record, shows its progress, starts the Tuner, and writes the tables at the end."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from launcher.session.resources import Machine, share_of
 
 @dataclass
 class RunningSession:
-    """A session that has begun. `stopped_by` is set by whoever ends it early, and says why."""
+    """A session that has started. `stopped_by` is the reason if something ends it early."""
 
     run: RunDirectory
     trials: Sequence[PlannedTrial]
@@ -33,7 +33,7 @@ class RunningSession:
 
     @property
     def unfinished(self) -> bool:
-        """Say whether any of the session's trials has neither a result nor a failure."""
+        """Whether any of the session's trials has neither a result nor a failure."""
         states = (self.run.state(trial.name, running=()) for trial in self.trials)
         return "pending" in states
 
@@ -46,11 +46,11 @@ def open_session(
     group: str | None = None,
     job: str | None = None,
 ) -> Iterator[RunningSession]:
-    """Begin a session over these trials, and end its record however the block ends; then tabulate.
+    """Start a session over these trials, close its record however the block ends, and then write the tables.
 
-    A job that resumes later leaves that to its next session: the tasks of an array stop at the same time, and would
-    wait for each other until SLURM ends them. `already_done` is only for the counts shown; `group` and `job` are as in
-    `sessions.Session`.
+    A job that will be resumed leaves the tables to its next session: the tasks of an array stop at the same time, and
+    would wait for each other until SLURM kills them. `already_done` is only used in the counts shown; `group` and `job`
+    are those of `sessions.Session`.
     """
     record = SessionFile(run.sessions, [trial.name for trial in trials], group, job)
     with SessionProgress(trials, already_done, record.beat, _refresher(run)) as watcher:
@@ -64,7 +64,7 @@ def open_session(
 
 
 def _refresher(run: RunDirectory) -> Callable[[], None]:
-    """Return what refreshes TensorBoard's aggregates; where it cannot, it says so once, and training continues."""
+    """Return a function that updates TensorBoard's aggregates; it reports an error once and never raises it."""
     from launcher.tables.tensorboard import refresh_aggregates
 
     reported: set[str] = set()
@@ -81,7 +81,7 @@ def _refresher(run: RunDirectory) -> Callable[[], None]:
 
 
 def tabulate(run: RunDirectory) -> None:
-    """Write the run's tables and aggregates; one process at a time, so that the last one to write knows all."""
+    """Write the run's tables and aggregates, one process at a time, so that the last one includes every result."""
     from launcher.tables.tensorboard import write_aggregates
     from launcher.tables.trials import write_tables
 
@@ -91,7 +91,7 @@ def tabulate(run: RunDirectory) -> None:
 
 
 def tabulate_what_is_new(run: RunDirectory, trials: Iterable[PlannedTrial]) -> None:
-    """Tabulate where a trial's result is younger than the tables: whoever trained it was killed before it did."""
+    """Write the tables if a trial's result is newer: its session was killed before it wrote them."""
     try:
         written = (run.tables / "trials.parquet").stat().st_mtime_ns
     except FileNotFoundError:

@@ -103,7 +103,7 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
                 stack.enter_context(_joined_nodes(granted.other_nodes, folder))
             session.train(granted.machine)
         except KeyboardInterrupt:
-            say("stopped before the first trial began")
+            say("stopped before the first trial started")
         if not session.unfinished:
             return ExitCode.DONE
         if session.stopped_by != "time limit":
