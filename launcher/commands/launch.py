@@ -86,10 +86,12 @@ def launch(
     watched = sys.stderr.isatty() if follow is None else follow
     backend = make(on, Options(cluster, after, trials_per_task, max_parallel, snapshot, watched, dry_run))
     from deepemotion import config_files
+    from launcher.run import permissions
     from launcher.run.directory import RunDirectory
 
     path = config_files.find(config)
     run = RunDirectory(runs / (name or path.stem))
+    permissions.restrict(run.path)
     if after is not None and not dry_run:
         from launcher.slurm import launch_after
 

@@ -1,6 +1,6 @@
 """Runs trials on this machine, in a private Ray that ends with the session."""
 
-from deepemotion.console import say
+from deepemotion.console import EXIT_FAILED, say
 from deepemotion.errors import UserError
 from launcher.launching.backend import Options
 from launcher.launching.launch import Launch, conclude, plan_run, trials_table, unfinished
@@ -39,23 +39,24 @@ class ThisMachine:
             if unfinished(job):
                 _refuse_queued(job.run)
             to_run = plan_run(job)
-            if to_run:
-                _train(job.run, to_run, len(job.trials) - len(to_run))
+            lost = bool(to_run) and _train(job.run, to_run, len(job.trials) - len(to_run))
         # After the lock is released: while it is held, states would be read as those of a launch at work.
         if not to_run:
             from launcher.session.session import tabulate_what_is_new
 
             tabulate_what_is_new(job.run, job.trials)
-        return conclude(job)
+        code = conclude(job)
+        return EXIT_FAILED if lost else code
 
 
-def _train(run: RunDirectory, trials: list[PlannedTrial], already_done: int) -> None:
-    from launcher.session.private_ray import private_ray
+def _train(run: RunDirectory, trials: list[PlannedTrial], already_done: int) -> bool:
+    """Train the trials; return whether Ray could not be kept running."""
     from launcher.session.session import open_session
 
     machine = resources.this_machine()
-    with open_session(run, trials, already_done) as session, private_ray(machine):
+    with open_session(run, trials, already_done) as session:
         session.train(machine)
+    return session.lost
 
 
 def _refuse_queued(run: RunDirectory) -> None:

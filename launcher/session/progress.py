@@ -15,6 +15,7 @@ _REFRESH_EVERY_S = 15
 class SessionProgress:
     """A live line on a terminal; elsewhere one line for each trial that ends.
 
+    `epochs` counts the epochs that have finished in this session, `failures` names the trials that failed for good.
     Passes the running trials to `beat` at every event, and calls `refresh` every few seconds.
     """
 
@@ -26,6 +27,7 @@ class SessionProgress:
         refresh: Callable[[], None],
     ) -> None:
         self.failures: list[str] = []
+        self.epochs = 0
         self._trials = {trial.name: trial for trial in trials}
         self._epochs = dict.fromkeys(self._trials, 0)
         self._first_epoch: dict[str, int] = {}
@@ -37,9 +39,9 @@ class SessionProgress:
         self._beat = beat
         self._refresh = refresh
         self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=self._console, transient=True
-        )
+        # Redrawn by `tick`: a thread that redraws it would run on in forks of this process.
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
         self._task = self._bar.add_task("starting", total=1.0)
 
     def __enter__(self) -> "SessionProgress":
@@ -56,6 +58,7 @@ class SessionProgress:
 
     def epoch(self, trial: str, epoch: int, accuracy: float) -> None:
         """Record a finished epoch and its validation accuracy."""
+        self.epochs += 1
         self._first_epoch.setdefault(trial, epoch - 1)
         self._epochs[trial] = epoch
         if self._best is None or accuracy > self._best[0]:
@@ -75,10 +78,16 @@ class SessionProgress:
         self.failures.append(trial)
         self._line(f"FAILED {trial}")
 
+    def restarted(self) -> None:
+        """Count no trial as running: all worker processes are gone."""
+        self._running.clear()
+
     def tick(self) -> None:
         """Redraw the line, and call `refresh` when it is due."""
         self._beat(self._running)
-        self._bar.update(self._task, description=self.summary(), completed=self._share())
+        self._bar.update(
+            self._task, description=self.summary(), completed=self._share(), refresh=self._console.is_terminal
+        )
         if time.monotonic() - self._refreshed > _REFRESH_EVERY_S:
             self._refresh()
             self._refreshed = time.monotonic()

@@ -45,11 +45,12 @@ def run_session(
     shares: dict[str, Share],
     session: Session,
     watcher: Watcher,
+    attempt: int = 1,
 ) -> None:
     """Run the trials under Ray Tune, in the Ray that this process is connected to, until all have ended or Ctrl-C.
 
-    Each trial's directory records how it ended. Ctrl-C (SIGINT) ends the session; checkpoints stay. Raises UserError if
-    the run's disk is full.
+    Each trial's directory records how it ended. Ctrl-C (SIGINT) ends the session; checkpoints stay. `attempt` counts
+    the times that Ray was started for this session. Raises UserError if the run's disk is full.
     """
     # Tune's own TensorBoard logger would write every metric a second time, under prefixed tags.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
@@ -81,7 +82,8 @@ def run_session(
         param_space=param_space,
         tune_config=tune.TuneConfig(reuse_actors=True, trial_name_creator=_name, trial_dirname_creator=_name),
         run_config=tune.RunConfig(
-            name=session.name,
+            # Tune would overwrite an earlier experiment of the same name.
+            name=session.name if attempt == 1 else f"{session.name}-{attempt}",
             storage_path=str(run.tune.resolve()),
             failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
             callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), Relay(run, session, watcher)],
