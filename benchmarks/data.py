@@ -124,8 +124,8 @@ def _write_subject(
         for run in runs:
             run_writer = writer.run(run)
             for _ in range(volumes):
-                with run_writer.next_volume(slope=1.0, intercept=0.0) as stored:
-                    stored[:] = still + noise.integers(-100, 100, len(still), dtype=np.int16)
+                with run_writer.next_volume(1.0, 0.0) as out:
+                    out[:] = still + noise.integers(-100, 100, len(still), dtype=np.int16)
             source = Source(name=f"{subject}-{run}.nii", size=0, mtime_ns=0, crc32=0)
             run_writer.end(
                 RunRecord(

@@ -20,10 +20,10 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def new_app(summary: str) -> typer.Typer:
-    """Return a Typer application with the house's settings: plain help, our own error handling."""
+    """Return a Typer application with the settings of both programs: plain help, our own error handling."""
     return typer.Typer(
         help=summary,
-        epilog="--version shows the version; --debug with any command shows where an error comes from.",
+        epilog="--version prints the version; --debug with any command shows where an error comes from.",
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -53,14 +53,16 @@ def run(app: typer.Typer) -> None:
     except _UsageError as error:
         say(_wrong_words(error))
         code = EXIT_BAD_INPUT
-    # A command that has nothing to say of its end returns None.
+    # A command without an exit code of its own returns None.
     raise SystemExit(code or 0)
 
 
 def _wrong_words(error: Any) -> str:
     message = error.format_message().rstrip(".")
     # Without any word, the message is the help.
-    return message if "\n" in message else f"error: {message} ({error.ctx.command_path} --help lists what there is)"
+    return (
+        message if "\n" in message else f"error: {message} ({error.ctx.command_path} --help lists commands and options)"
+    )
 
 
 def say(line: str) -> None:
@@ -68,9 +70,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def say_how_to_go_on() -> None:
-    """Tell which command goes on from here: the one that was stopped."""
-    say(f"to go on:    {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
+def say_how_to_resume() -> None:
+    """Print the command that resumes the work: the one that was stopped."""
+    say(f"to resume:   {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
 
 
 def answer(text: str) -> None:
@@ -81,7 +83,7 @@ def answer(text: str) -> None:
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return the rows, of equally many cells each and the header first, as lines with aligned columns.
 
-    The last column is not padded: a long text there makes no other line longer.
+    The last column is not padded, so that a long text in it makes no other line longer.
     """
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     return "\n".join(

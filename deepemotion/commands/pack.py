@@ -42,7 +42,7 @@ def pack(
     from deepemotion.subject_file import kernels
 
     described = Dataset.of_folder(dataset, description)
-    chosen = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
+    chosen = described.select_subjects(parse_subjects(subjects, described.subjects) if subjects is not None else None)
     # If it cannot be loaded, this is reported once here instead of for each subject.
     kernels.library()
     cpus = len(os.sched_getaffinity(0))

@@ -16,6 +16,7 @@ from torch import Tensor
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import timing
+from deepemotion.samples.agreement import Origin, require_one_grid
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.normalisation import Normaliser, normaliser
 from deepemotion.samples.samples import Samples, SampleTable
@@ -23,7 +24,6 @@ from deepemotion.samples.volume_reader import VolumeReader
 from deepemotion.samples.volumes import Held, Staged, SubjectFiles, Volumes
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.folder import open_subjects
-from deepemotion.subject_file.format import AFFINE_TOLERANCE
 from deepemotion.subject_file.reader import SubjectFile
 
 
@@ -89,15 +89,7 @@ def load_opened(
 def common_mask(files: Iterable[SubjectFile]) -> NDArray[np.bool_]:
     """Return the voxels (X, Y, Z) that all files have. Raises UserError if grids differ or no voxel is shared."""
     first, *others = files
-    for file in others:
-        if file.shape != first.shape:
-            raise UserError(
-                f"{file.path}: shape {file.shape}, but {first.path} has {first.shape}; pack them on one grid"
-            )
-        if not np.allclose(file.affine, first.affine, atol=AFFINE_TOLERANCE):
-            raise UserError(
-                f"{file.path}: its affine is not that of {first.path}; align them and pack them on one grid"
-            )
+    require_one_grid([Origin.of(file) for file in (first, *others)])
     common: NDArray[np.bool_] = np.logical_and.reduce([file.mask for file in (first, *others)])
     if not common.any():
         subjects = ", ".join(file.subject for file in (first, *others))

@@ -7,6 +7,7 @@ from typing import Self
 
 from deepemotion.errors import UserError
 from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_label import require_subject_label
 
 
 class OpenSubjects(dict[str, SubjectFile]):
@@ -39,7 +40,10 @@ def open_subjects(folder: Path, subjects: Iterable[str]) -> OpenSubjects:
 
 
 def find_subjects(folder: Path) -> dict[str, Path]:
-    """Return subject label -> packed file, sorted. Raises UserError if the folder is missing or has none."""
+    """Return subject label -> packed file, sorted.
+
+    Raises UserError where the folder is missing or holds none, and for a file whose name cannot be a subject's.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; create it with: deepemotion pack DATASET --out {folder}")
     files = {path.stem.removeprefix("sub-"): path for path in sorted(folder.glob("sub-*.h5"))}
@@ -47,4 +51,9 @@ def find_subjects(folder: Path) -> dict[str, Path]:
         raise UserError(
             f"{folder}: holds no packed subject (sub-XX.h5); fill it with: deepemotion pack DATASET --out {folder}"
         )
+    for label, path in files.items():
+        try:
+            require_subject_label(label)
+        except ValueError as error:
+            raise UserError(f"{folder}: {path.name!r}: {error}; rename or remove the file") from error
     return files

@@ -1,4 +1,4 @@
-"""What trials are called: their condition, their name, and hashes of all that determines a result."""
+"""The names of trials: their condition, their name, and a hash of everything that determines a result."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from deepemotion.settings.schema import Trial, TrialSettings
 from deepemotion.subject_file.format import FORMAT_VERSION
 from launcher.planning.facts import AtlasFacts, DataFacts
 
-# What a replicate differs in: aggregates average over it.
+# Replicates differ in these settings; aggregates average over them.
 _REPLICATED = ("train.seed",)
 
 

@@ -1,4 +1,4 @@
-"""What a launch was made with: code, versions, host, command line and data, for the run's provenance.json."""
+"""The provenance of a launch: code, versions, host, command line and data, for the run's provenance.json."""
 
 import importlib.metadata
 import platform
@@ -32,11 +32,11 @@ def collect(data: DataFacts) -> dict[str, Any]:
 
 
 def _git(source: Path, *arguments: str) -> str | None:
-    """Return git's answer about the checkout the code runs from; None for an installed package or without git."""
+    """Return git's output about the checkout that the code runs from; None for an installed package or without git."""
     if not (source / ".git").exists():
         return None
     try:
-        answer = subprocess.run(["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True)
+        completed = subprocess.run(["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
+    return completed.stdout.strip()

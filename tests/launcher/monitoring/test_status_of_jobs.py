@@ -20,7 +20,9 @@ def test_pending_has_slurms_reason_and_running_its_host(run, site):
         ]
     )
     record = SessionFile(run.sessions, [NAMES[0]], "7", "7_0")
-    assert words(run)[NAMES[0]] == ("pending", "job 7_0 is at work on others")
+    assert words(run)[NAMES[0]] == ("running", "job 7_0: starting")
+    record.beat(["another"])
+    assert words(run)[NAMES[0]] == ("pending", "job 7_0 is training other trials")
     record.beat([NAMES[0]])
     shown = words(run)
     assert shown[NAMES[0]] == ("running", f"job 7_0 of {record.session.host}")
@@ -65,7 +67,7 @@ def test_out_of_memory_says_what_was_asked_and_used(run, site):
     (run.slurm / "7_0.log").write_text("".join(f"line {i}\n" for i in range(50)))
     one = status.read(run)[0]
     assert one.state == "out of memory"
-    assert "asked 4000M, used at most 3584M" in one.detail
+    assert "requested 4000M, used at most 3584M" in one.detail
     assert "memory_gb" in one.hint
     assert one.last_lines() == [f"line {i}" for i in range(30, 50)]
 
