@@ -1,7 +1,7 @@
 """The `deepemotion-launch` program: experiments of many trainings. Each command imports what it needs when it runs."""
 
 from deepemotion import console
-from launcher.commands import figures, jobs, launch, pack, report, results, status, tensorboard, work
+from launcher.commands import figures, jobs, launch, pack, report, reproduce, results, status, tensorboard, verify, work
 
 app = console.new_app("Plan and run experiments: --all-subjects trains every model; the commands below look at a run.")
 app.callback(invoke_without_command=True)(launch.launch)
@@ -10,6 +10,8 @@ app.command()(results.results)
 app.command()(report.report)
 app.command()(figures.figures)
 app.command()(tensorboard.tensorboard)
+app.command()(verify.verify)
+app.command()(reproduce.reproduce)
 app.command()(status.status)
 app.command()(jobs.logs)
 app.command()(jobs.cancel)
