@@ -83,11 +83,11 @@ def _squeue(which: str) -> dict[str, JobState]:
     rows = _run(["squeue", "--noheader", "--array", "--states=all", which, f"--Format={fields}"])
     states = {}
     for line in rows.splitlines():
-        array, task, *rest = line.split("|", len(_FIELDS) - 1)
-        if not array.strip().isdecimal() or len(rest) < len(_FIELDS) - 3:
+        array, *rest = line.split("|", len(_FIELDS) - 1)
+        if not array.isdecimal() or len(rest) < len(_FIELDS) - 2:
             # A site's greeting, or the name of the cluster.
             continue
-        state, reason, nodes, code, restarts, *name = rest
+        task, state, reason, nodes, code, restarts, *name = rest
         job = array if task == "N/A" else f"{array}_{task}"
         reason = "" if reason == "None" else reason
         name_of_job = "".join(name).removesuffix("|")
