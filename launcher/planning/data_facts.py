@@ -1,4 +1,4 @@
-"""What planning needs to know of the packed subjects and the labels, read from headers only."""
+"""Reads what planning needs to know of the packed subjects and the labels, from headers only."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +20,8 @@ from launcher.planning.training_sets import training_sets
 def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataFacts, dict[str, str]]:
     """Return the facts, and for each subject file that cannot be read the reason, by subject.
 
-    Under `plan.subjects` "all" such a subject is planned all the same: its trials fail with that reason, and the others
-    do not wait for a repair. Raises UserError where there are no files, no readable one, no labels, an atlas that is
+    With `plan.subjects` "all" such a subject is planned nevertheless: its trials fail with that reason, and the others
+    need not wait for a repair. Raises UserError where there are no files, no readable one, no labels, an atlas that is
     missing or does not fit, where a subject that `plan.subjects` names cannot be read, and where the subjects of the
     plan or the labels are of different films, or the subjects of one trial on different grids of voxels.
     """
@@ -109,7 +109,7 @@ def _atlases(experiment: Experiment) -> list[str]:
 
 
 def _atlas_facts(name: str, subject: Path) -> AtlasFacts:
-    # Reading NIfTI files takes imports that a plan without an atlas need not wait for.
+    # Reading NIfTI files needs slow imports, which a plan without an atlas can do without.
     from deepemotion.samples import atlas
 
     path = Path(name).absolute()

@@ -17,7 +17,7 @@ class SubjectFacts:
 
 @dataclass(frozen=True)
 class AtlasFacts:
-    """Where an atlas lies, as an absolute path that any worker finds; `checksum` identifies its content."""
+    """The absolute path of an atlas, by which any worker finds it; `checksum` identifies its content."""
 
     path: str
     checksum: str

@@ -13,6 +13,7 @@ from deepemotion.errors import UserError
 app = console.new_app("Two commands to try what every program does.")
 ENDINGS: dict[str, BaseException] = {
     "bad": UserError("labels.tsv:3: no such emotion; use JOY"),
+    "odd": UserError("a\nb\tc é \x1b: no such emotion"),
     "interrupted": KeyboardInterrupt(),
     "failed": typer.Exit(console.EXIT_FAILED),
     "refused": PermissionError(13, "Permission denied", "/root/x"),
@@ -58,6 +59,10 @@ def test_bad_input_ends_in_one_line(run) -> None:
 
 def test_a_file_that_the_system_refuses_ends_in_one_line(run) -> None:
     assert run("end", "refused") == (2, "", "error: /root/x: Permission denied\n")
+
+
+def test_what_a_message_quotes_breaks_no_line(run) -> None:
+    assert run("end", "odd") == (2, "", "error: a\\nb\\tc é \\x1b: no such emotion\n")
 
 
 @pytest.mark.parametrize("where", [("--debug", "end", "bad"), ("end", "--debug", "bad"), ("end", "bad", "--debug")])
