@@ -42,7 +42,7 @@ def pack(
 
     profile = cluster_profile.required(on.value, cluster)
     described = Dataset.of_folder(dataset, description)
-    selected = described.select_subjects(parse_subjects(subjects) if subjects is not None else None)
+    selected = described.select_subjects(parse_subjects(subjects, described.subjects) if subjects is not None else None)
     words = ["deepemotion", "pack", str(dataset.resolve()), "--out", str(out.resolve())]
     if description is not None:
         words += ["--dataset", str(Path(description).resolve()) if Path(description).is_file() else description]

@@ -9,6 +9,7 @@ from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import Session
+from launcher.run.trial_files import VALIDATION, read_epochs, read_failure
 from launcher.slurm import queue, submissions, submit
 from launcher.slurm.queue import JobState
 from launcher.slurm.submissions import Submission
@@ -127,12 +128,12 @@ def _status(
     at_work: dict[str, Session],
 ) -> TrialStatus:
     directory = run.trial(trial.name)
-    epochs = directory.read_epochs()
+    epochs = read_epochs(directory, trial, done=False)
     known = TrialStatus(
         trial,
         "stopped" if epochs else "planned",
         epochs=len(epochs),
-        accuracy=epochs[-1]["accuracy/validation"] if epochs else None,
+        accuracy=epochs[-1][VALIDATION] if epochs else None,
         job=job,
         job_state=states.get(job) if job else None,
     )
@@ -141,7 +142,7 @@ def _status(
     job_runs = known.job_state is None or known.job_state.state in ("RUNNING", "COMPLETING", "SUSPENDED")
     if trial.name in at_work and job_runs:
         return replace(known, state="running", detail=_place(at_work[trial.name]))
-    failure = directory.read_json(directory.failure)
+    failure = read_failure(directory)
     # An earlier job's failure does not count while another job is going to try again.
     tried_again = job is not None and known.job_state is not None and known.job_state.active
     if failure is not None and not (tried_again and failure["session"] != str(job).partition("_")[0]):

@@ -3,18 +3,18 @@
 import math
 import re
 import shlex
-from pathlib import Path
 from typing import Annotated, Any
 
 import pydantic
-import yaml
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from deepemotion import config_files
+from deepemotion.config_files import Section
 from deepemotion.errors import UserError, did_you_mean, from_validation
-from deepemotion.settings.schema import Section
 from launcher.slurm.sbatch_options import GPU_RESOURCES, LARGE_JOBS_ONLY, problem
 
+# A typing mistake, rather than a site, is larger; SLURM itself counts in 32 bits.
+_LARGEST = 10_000_000
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # minutes, MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS: what sbatch(1) lists for --time.
 _TIME = re.compile(r"(?P<days>\d+)-(?P<of_day>\d+(:\d+){0,2})|(?P<plain>\d+(:\d+){0,2})", re.ASCII)
@@ -27,11 +27,11 @@ def parse_time(text: str) -> int:
         raise ValueError(f"{text!r} is not a time limit; write minutes, HH:MM:SS or D-HH:MM:SS")
     if match["days"] is not None:
         hours, minutes, seconds = ([int(part) for part in match["of_day"].split(":")] + [0, 0])[:3]
-        return math.ceil((int(match["days"]) * 86400 + hours * 3600 + minutes * 60 + seconds) / 60)
+        return -(-(int(match["days"]) * 86400 + hours * 3600 + minutes * 60 + seconds) // 60)
     parts = [int(part) for part in match["plain"].split(":")]
     # One number is minutes and two are MM:SS, so only three numbers begin with hours.
     hours, minutes, seconds = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
-    return math.ceil((hours * 3600 + minutes * 60 + seconds) / 60)
+    return -(-(hours * 3600 + minutes * 60 + seconds) // 60)
 
 
 def format_time(minutes: int) -> str:
@@ -77,18 +77,16 @@ OptionValue = Annotated[bool | int | float | str, BeforeValidator(_option_value)
 class ClusterProfile(Section):
     """What every job of the launcher requests from the site. None means the site's default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
     partition: Word | None = None
     account: Word | None = None
     qos: Word | None = None
     constraint: Word | None = None
     gpu_type: Word | None = None
-    time_min: Annotated[int, BeforeValidator(_time), Field(alias="time", gt=0)]
-    nodes: Annotated[int, Field(ge=1)] = 1
-    cpus_per_node: Annotated[int, Field(ge=1)]
-    gpus_per_node: Annotated[int, Field(ge=0, validate_default=True)] = 0
-    memory_gb: Annotated[float, Field(gt=0)] | None = None
+    time_min: Annotated[int, BeforeValidator(_time), Field(alias="time", gt=0, le=_LARGEST)]
+    nodes: Annotated[int, Field(ge=1, le=_LARGEST)] = 1
+    cpus_per_node: Annotated[int, Field(ge=1, le=_LARGEST)]
+    gpus_per_node: Annotated[int, Field(ge=0, le=_LARGEST, validate_default=True)] = 0
+    memory_gb: Annotated[float, Field(gt=0, le=_LARGEST)] | None = None
     mail_user: Word | None = None
     mail_type: Word | None = None
     warn_before_end_s: Annotated[int, Field(ge=1, le=65535, validate_default=True)] = 120
@@ -200,22 +198,13 @@ def required(on: str, cluster: str | None) -> str:
 def read(name_or_path: str) -> ClusterProfile:
     """Read a profile from a path, or a built-in one by name. Raises UserError that names the file and the key."""
     path = config_files.find(name_or_path, "clusters")
-    content = config_files.read_yaml(path)
+    content = config_files.read_yaml(path, verbatim=("time",))
     for key in map(str, content):
         if key not in _KEYS:
             raise UserError(f"{path}: {key}: no such key{did_you_mean(key, _KEYS)}")
     # A key whose values are all commented out has its default.
     values: dict[str, Any] = {key: value for key, value in content.items() if value is not None}
-    if "time" in values:
-        values["time"] = _as_written(path, "time")
     try:
         return ClusterProfile.model_validate(values)
     except pydantic.ValidationError as error:
         raise from_validation(error, path, ClusterProfile) from error
-
-
-def _as_written(path: Path, key: str) -> object:
-    """Return the characters of a scalar: YAML 1.1 reads 1:00:00 as 3600, and an hour would become 3600 minutes."""
-    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    pairs = root.value if isinstance(root, yaml.MappingNode) else []
-    return next((value.value for name, value in pairs if name.value == key), None)

@@ -37,6 +37,7 @@ def test_a_trial_s_identity_changes_with_its_data_and_settings_only():
 def test_names_and_setups_stay_what_they_were(monkeypatch):
     """Their hashes are in every run's folder: a change of how a trial is described would train it all again."""
     monkeypatch.setattr("launcher.planning.identity.__version__", "0.1.0")
+    monkeypatch.setattr("launcher.planning.identity.FORMAT_VERSION", 1)
     (demo, *_), (rigorous, *_) = plan("demo"), plan("rigorous")
     assert (demo.name, demo.setup, demo.data) == ("pooled_lr-0.001_48deac98", "3a71442b", "19f8f8fe2a15f1b1")
     assert (rigorous.name, rigorous.setup) == ("pooled_lr-0.001_run-1_d67848ed", "2bdbba1c")
