@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
+from deepemotion.samples.agreement import require_agreement
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.load import common_mask, load_opened
 from deepemotion.samples.samples import Samples, SampleTable
@@ -61,6 +62,7 @@ def evaluate(
     trained_on = {name: checksum for name, checksum in finished.data.items() if name != "labels"}
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     with open_subjects(packed, [*trial.all_subjects, *subjects]) as files:
+        require_agreement(files.values(), labels, labels_file)
         require_data(directory, trained_on, data_checksums(trial, files, labels))
         further = {subject: files[subject] for subject in subjects}
         grid = _grid(trial, [files[subject] for subject in trial.all_subjects], list(further.values()))

@@ -15,6 +15,7 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.machine import available_memory
 from deepemotion.models import registry
+from deepemotion.samples.agreement import require_agreement
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples
 from deepemotion.scoring import audit
@@ -63,6 +64,7 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     with ExitStack() as opened:
         files = opened.enter_context(open_subjects(packed, trial.all_subjects))
+        require_agreement(files.values(), labels, labels_file)
         require_data(directory, finished.data, data_checksums(trial, files, labels))
         # Volumes are aligned again, as the model saw them; the notes are in the trial's log already.
         samples = load_samples(trial, files, labels, device, lambda line: None, available_memory())

@@ -6,6 +6,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,11 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.models import registry
 from deepemotion.models.linear import LinearModel
+from deepemotion.samples.agreement import require_agreement
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
 from deepemotion.subject_file.folder import open_subjects
-from deepemotion.training import malloc, optimisers, training_state
+from deepemotion.training import malloc, optimisers, training_state, trial_lock
 from deepemotion.training.augmentation import Augmentation
 from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.checksums import data_checksums, data_digest
@@ -59,7 +61,8 @@ def train(
     started = time.monotonic()
     labels = Labels.read(labels_file)
     registry.require_fit(trial)
-    with open_subjects(packed, trial.all_subjects) as files:
+    with open_subjects(packed, trial.all_subjects) as files, ExitStack() as stack:
+        require_agreement(files.values(), labels, labels_file)
         checksums = data_checksums(trial, files, labels)
         if planned_data is not None and data_digest(checksums) != planned_data:
             raise UserError(
@@ -81,6 +84,11 @@ def train(
         loss_of = Loss(data.samples.table, data.training, trial.train, device)
         model = _model(trial, data, device)
         # Not earlier: bad input must leave no folder behind, which the corrected command would then conflict with.
+        stack.enter_context(trial_lock.held(directory.path, directory.log))
+        finished = directory.read_json(directory.result)
+        if finished is not None:
+            # By another attempt, while this one waited.
+            return finished
         directory.claim(trial, checksums)
         directory.remove_abandoned()
         for note in notes:

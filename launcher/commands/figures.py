@@ -11,13 +11,17 @@ from deepemotion.errors import UserError
 
 def figures(
     run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
-    subject: Annotated[str | None, typer.Option(help="Figure 4 and the timeline: 5; else the paper's.")] = None,
-    emotion: Annotated[str | None, typer.Option(help="Figure 4: LOVE, the paper's, if none is given.")] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option(help="Subject of figure 4 and the timeline; by default the paper's."),
+    ] = None,
+    emotion: Annotated[str | None, typer.Option(help="Emotion of figure 4; by default LOVE, the paper's.")] = None,
     condition: Annotated[
-        str | None, typer.Option(help="Only this condition, for instance lr-0.001; else a set of figures each.")
+        str | None,
+        typer.Option(help="Draw only this condition, for instance lr-0.001; by default draw all."),
     ] = None,
     annotations: Annotated[
-        Path | None, typer.Option(help="Figure 1: the folder with one CSV file an observer.")
+        Path | None, typer.Option(help="Folder with one CSV file per observer, which figure 1 needs.")
     ] = None,
 ) -> None:
     """Draw a run's figures into RUN/figures/ and print their names; docs/figures.md says what each shows."""
@@ -25,7 +29,9 @@ def figures(
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
-    subjects = parse_subjects(subject) if subject is not None else [None]
+    subjects: list[str] | list[None] = [None]
+    if subject is not None:
+        subjects = parse_subjects(subject, {label for trial in directory.read_plan() for label in trial.subjects})
     if len(subjects) != 1:
         raise UserError(f"--subject {subject}: give one subject")
     from deepemotion.figures import style
@@ -36,7 +42,7 @@ def figures(
 
     trials = write_tables(directory)
     if not len(trials.done.true_labels):
-        raise UserError(f"{run}: no trial is done yet; deepemotion-launch status {run} shows how they stand")
+        raise UserError(f"{run}: no trial is done yet; deepemotion-launch status {run} shows their states")
     for made in draw(directory, trials, Choice(condition, subjects[0], emotion, annotations)):
         if isinstance(made, Drawn):
             style.save(made.figure, directory.path / "figures", made.name)

@@ -1,4 +1,4 @@
-"""`deepemotion-launch results RUN`: the tables of a run, and what they show."""
+"""`deepemotion-launch results RUN`: the tables of a run, and their evidence."""
 
 import sys
 from pathlib import Path
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 
 def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]) -> None:
-    """Show the conditions side by side, each model's best, what it is evidence of, and write the tables."""
+    """Print the conditions side by side, each model's best one and its evidence, and write the run's tables."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     from rich.console import Console
 
     from launcher.evidence.evidence import write_evidence
+    from launcher.run.read_only import with_writable_results
 
+    directory = with_writable_results(directory)
     evidence = write_evidence(directory)
-    # Without a terminal there is no width to fit, which would cut names.
+    # Without a terminal there is no width to fit; fitting one would cut names.
     console = Console(width=None if sys.stdout.isatty() else 240)
     for table in evidence.tables:
         console.print(_rich(table))

@@ -75,7 +75,7 @@ def test_the_report_shows_them(finished, command):
     assert done.returncode == 0, done.stderr
     html = (finished.path / "report.html").read_text()
     assert html.count("data:image/png;base64,") == 9
-    assert "left out: a run does not know where the observers" in html
+    assert "left out: a run does not record where the observers" in html
 
 
 def test_explain_leaves_maps_in_the_subject_s_space(finished, command, tiny_packed, tiny_dataset):
