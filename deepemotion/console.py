@@ -39,7 +39,8 @@ def new_app(summary: str) -> typer.Typer:
 def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
-    SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has made this program ignore them (nohup).
+    A file that the system refuses is bad input, too. SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has
+    made this program ignore them (nohup).
 
     `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--version` in place of
     a command prints the version, which both programs share.
@@ -57,7 +58,13 @@ def run(app: typer.Typer) -> None:
     except UserError as error:
         if debug:
             raise
-        say(f"error: {error}")
+        say(f"error: {_one_line(str(error))}")
+        code = EXIT_BAD_INPUT
+    except OSError as error:
+        # A file or folder of the user's, or a full disk, that no command has words of its own for.
+        if debug or error.filename is None or error.strerror is None:
+            raise
+        say(f"error: {_one_line(f'{error.filename}: {error.strerror}')}")
         code = EXIT_BAD_INPUT
     except _UsageError as error:
         say(_wrong_words(error))
@@ -81,12 +88,17 @@ def check_interrupted() -> None:
         raise KeyboardInterrupt
 
 
+def _one_line(message: str) -> str:
+    """Return a message with line breaks, tabs and control characters of what it quotes written out, as in Python."""
+    return "".join(mark if mark == " " or mark.isprintable() else repr(mark)[1:-1] for mark in message)
+
+
 def _wrong_words(error: Any) -> str:
-    message = error.format_message().rstrip(".")
+    message: str = error.format_message().rstrip(".")
     # Without any word, the message is the help.
-    return (
-        message if "\n" in message else f"error: {message} ({error.ctx.command_path} --help lists commands and options)"
-    )
+    if not sys.argv[1:] or error.ctx is None:
+        return message
+    return f"error: {_one_line(message)} ({error.ctx.command_path} --help lists commands and options)"
 
 
 def say(line: str) -> None:

@@ -79,16 +79,17 @@ def require_labels_of(origin: Origin, labels: Labels, labels_file: Path) -> None
     film, tr = origin.film, origin.tr
     step = (labels.movie_time[-1] - labels.movie_time[0]) / (len(labels.movie_time) - 1)
     start, end = float(labels.movie_time[0]), float(labels.movie_time[-1] + step)
-    room = tr + (0 if labels.film is not None else _LEFT_OUT * (film.end - film.start))
-    # A rule may end its grid before the film does; of labels that know their film, that is meant.
-    too_short = start > film.start + room or (labels.film is None and end < film.end - room)
+    # A grid may begin or end a step or two off the film.
+    room = 2 * tr + (0 if labels.film is not None else _LEFT_OUT * (film.end - film.start))
+    # A rule may end its grid before the film does: of labels that know their film, that is meant.
+    too_short = labels.film is None and end < film.end - room
     if labels.film is not None and labels.film.dataset != film.dataset:
         problem = f"labels of dataset {labels.film.dataset}, but {origin.path} is of {film.dataset}"
     elif labels.film is not None and not np.allclose(labels.film[1:], film[1:], rtol=0, atol=_ROUNDING * tr):
         problem = f"labels of a film from {labels.film.span}, but that of {origin.path} is from {film.span}"
     elif not np.isclose(step, tr, rtol=_ROUNDING, atol=0):
         problem = f"labels every {step:g} s, but {origin.path} has a TR of {tr:g} s"
-    elif too_short or start < film.start - tr or end > film.end + 2 * tr:
+    elif too_short or abs(start - film.start) > room or end > film.end + room:
         problem = f"labels from {start:g} to {end:g} s, but the film of {origin.path} is from {film.span}"
     else:
         return
