@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from deepemotion.errors import UserError
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+# How somebody else stops a program: a plain kill, and a terminal that closes.
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_interrupted = False
 # What is wrong about a command line's words; Typer exports the classes below it only.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -35,6 +39,8 @@ def new_app(summary: str) -> typer.Typer:
 def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
+    SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has made this program ignore them (nohup).
+
     `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--version` in place of
     a command prints the version, which both programs share.
     """
@@ -43,6 +49,9 @@ def run(app: typer.Typer) -> None:
         raise SystemExit(0)
     debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
     sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
+    for number in _STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
         code = app(standalone_mode=False)
     except UserError as error:
@@ -55,6 +64,21 @@ def run(app: typer.Typer) -> None:
         code = EXIT_BAD_INPUT
     # A command without an exit code of its own returns None.
     raise SystemExit(code or 0)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    global _interrupted
+    _interrupted = True
+    raise KeyboardInterrupt
+
+
+def check_interrupted() -> None:
+    """Raise KeyboardInterrupt if the program was interrupted, even where the first exception was swallowed.
+
+    Imports and destructors of libraries can do that.
+    """
+    if _interrupted:
+        raise KeyboardInterrupt
 
 
 def _wrong_words(error: Any) -> str:

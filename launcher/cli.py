@@ -1,15 +1,19 @@
-"""The `deepemotion-launch` program: experiments of many trainings. Each command imports what it needs when it runs."""
+"""The `deepemotion-launch` program: experiments of many trainings. Commands import what they need when they run."""
 
 from deepemotion import console
-from launcher.commands import figures, jobs, launch, pack, report, results, status, tensorboard, work
+from launcher.commands import figures, jobs, launch, pack, report, reproduce, results, status, tensorboard, verify, work
 
-app = console.new_app("Plan and run experiments: --all-subjects trains every model; the commands below look at a run.")
+app = console.new_app(
+    "Plan and run experiments. Without a command, trains the models; the commands below inspect and manage a run."
+)
 app.callback(invoke_without_command=True)(launch.launch)
 app.command()(pack.pack)
 app.command()(results.results)
 app.command()(report.report)
 app.command()(figures.figures)
 app.command()(tensorboard.tensorboard)
+app.command()(verify.verify)
+app.command()(reproduce.reproduce)
 app.command()(status.status)
 app.command()(jobs.logs)
 app.command()(jobs.cancel)

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pydantic
@@ -29,6 +29,8 @@ _COLUMNS: dict[str, Callable[[PlannedTrial], object]] = {
     "settings": lambda planned: json.dumps(planned.trial.model_dump(mode="json")),
     "data": lambda planned: planned.data,
 }
+# The columns that repeat a part of the settings.
+_REPEATED = ("fold", "permutation", "learning_rate", "seed")
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*")
 
 
@@ -68,6 +70,19 @@ def read(path: Path) -> list[PlannedTrial]:
     if twice:
         raise _not_a_plan(path, f"{twice[0]} is in it more than once")
     return trials
+
+
+def contradictions(path: Path, trials: Iterable[PlannedTrial]) -> Iterator[tuple[str, str]]:
+    """Yield the trial's name and the column of each cell that is not what the settings of its row say.
+
+    `trials` are those that the file was read as.
+    """
+    header, *lines = whole_lines(path.read_bytes())
+    for planned, line in zip(trials, lines, strict=True):
+        row = dict(zip(header.split("\t"), line.split("\t"), strict=True))
+        for column in _REPEATED:
+            if row.get(column) != str(_COLUMNS[column](planned)):
+                yield planned.name, column
 
 
 def _planned(row: dict[str, str]) -> PlannedTrial:

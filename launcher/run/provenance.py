@@ -12,7 +12,7 @@ from typing import Any
 import deepemotion
 from launcher.planning.facts import DataFacts
 
-_PACKAGES = ("deepemotion", "torch", "ray", "numpy", "pandas", "h5py", "nibabel")
+_PACKAGES = ("torch", "ray", "numpy", "pandas", "h5py", "nibabel")
 
 
 def collect(data: DataFacts) -> dict[str, Any]:
@@ -23,7 +23,11 @@ def collect(data: DataFacts) -> dict[str, Any]:
         "command": sys.argv,
         "host": socket.gethostname(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {
+            # Of the code that runs: what is installed from a checkout may be recorded under an earlier version.
+            "deepemotion": deepemotion.__version__,
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
         "git_commit": _git(source, "rev-parse", "HEAD"),
         "git_diff": _git(source, "diff", "HEAD"),
         "labels_checksum": data.labels_checksum,

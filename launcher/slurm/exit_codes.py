@@ -26,6 +26,9 @@ class ExitCode(IntEnum):
     REQUEUE = 75
     """Near its time limit, with at least one epoch finished: the script requeues the job (sysexits.h: EX_TEMPFAIL)."""
 
+    LOST = 128 + signal.SIGKILL
+    """Ray died and could not be started again: for the script as if this process had been killed."""
+
     TERMINATED = 128 + signal.SIGTERM
     """SIGTERM from SLURM, which cancels or preempts the job and then requeues it by itself; the script requeues it only
     where it is still running, since preemption with a grace time counts a job that ends in it as ended."""

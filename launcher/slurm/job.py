@@ -15,7 +15,8 @@ script (script.py), SLURM, or a surviving node (ray_node.py) does the rest:
       preempted (SIGTERM):            |                                  |
         no time to end                |--> (TERMINATED) -- SLURM --------+
         with time to end              |--> (TERMINATED) -- the script ---+
-      this process is killed          |--> (128 + signal) the script ----+   up to MAX_RESTARTS_AFTER_KILL, then ended
+      this process is killed,         |                                  |
+        or Ray twice              |--> (128 + signal) the script ----+   up to MAX_RESTARTS_AFTER_KILL, then ended
       its first node is lost:         |                                  |
         the only one                  |------------------- SLURM --------+
         others survive                |------------------- a survivor ---+
@@ -30,14 +31,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
 from deepemotion.console import say
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
-from launcher.session.private_ray import private_ray
 from launcher.session.session import RunningSession, open_session, tabulate_what_is_new
 from launcher.slurm import allocation, environment, ray_node, submissions
 from launcher.slurm.allocation import Allocation
@@ -106,18 +107,17 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
     # The batch script, from which srun started this process, runs on this node.
     address = allocation.address_towards(os.environ["SLURM_LAUNCH_NODE_IPADDR"]) if several else None
     token = submissions.token_file(run_directory) if several else None
-    with open_session(run_directory, trials, done, granted.group, granted.job) as session, ExitStack() as stack:
+    with open_session(run_directory, trials, done, granted.group, granted.job) as session:
         try:
-            signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-            folder = stack.enter_context(private_ray(granted.machine, address, token))
             _stop_on_signals(session)
-            if several:
-                stack.enter_context(_joined_nodes(granted.other_nodes, folder))
-            session.train(granted.machine)
+            joined = partial(_joined_nodes, granted.other_nodes) if several else None
+            session.train(granted.machine, address, token, joined)
         except KeyboardInterrupt:
-            say("stopped before the first trial began")
+            say("stopped before the first trial started")
         if not session.unfinished:
             return ExitCode.DONE
+        if session.lost:
+            return ExitCode.LOST
         if session.stopped_by != "time limit":
             return ExitCode.TERMINATED
         if not session.watcher.progressed:
@@ -128,7 +128,7 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
 
 
 def _stop_on_signals(session: RunningSession) -> None:
-    """End the session on SLURM's signals as Ctrl-C does, after Ray, which replaces handlers, has been started."""
+    """End the session on SLURM's signals as Ctrl-C does."""
 
     def stop(why: str) -> None:
         if not session.unfinished:
@@ -145,11 +145,8 @@ def _stop_on_signals(session: RunningSession) -> None:
 
 
 @contextmanager
-def _joined_nodes(nodes: Sequence[str], folder: Path) -> Iterator[None]:
-    """Join the job's other nodes to this process's Ray, each with its own step, so that one can die alone."""
-    import ray
-
-    head = ray.get_runtime_context().gcs_address
+def _joined_nodes(nodes: Sequence[str], head: str, folder: Path) -> Iterator[None]:
+    """Join the job's other nodes to the Ray at `head` (IP:port), each by a step of its own: one may die alone."""
     steps = []
     for node in nodes:
         srun = ["srun", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--overlap", "--export=ALL"]

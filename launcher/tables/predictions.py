@@ -1,7 +1,7 @@
 """The predictions of all trials of a run that are done, in one table."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,9 +31,9 @@ def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
     made_from = _content(parts, done)
     if stored.is_current(path, made_from):
         return
-    schema = pa.unify_schemas([_schema(part) for part in parts.values()], promote_options="permissive")
+    schema = _schema(parts.values())
     schema = schema.insert(0, pa.field("trial", pa.dictionary(pa.int32(), pa.string())))
-    schema = stored.with_origin(schema.remove_metadata(), made_from)
+    schema = stored.with_origin(schema, made_from)
 
     def write(temporary: Path) -> None:
         with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
@@ -60,9 +60,13 @@ def _gathered(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> Iterat
     yield tables
 
 
-def _schema(path: Path) -> pa.Schema:
-    with readable(path, REMEDY):
-        return pq.read_schema(path)
+def _schema(parts: Iterable[Path]) -> pa.Schema:
+    """Return the columns of all parts."""
+    schema = pa.schema([])
+    for path in parts:
+        with readable(path, REMEDY):
+            schema = pa.unify_schemas([schema, pq.read_schema(path).remove_metadata()], promote_options="permissive")
+    return schema
 
 
 def _content(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> str:

@@ -145,7 +145,7 @@ def test_what_sbatch_refuses_is_told_in_one_line(tmp_path, monkeypatch):
     ("words", "said"),
     [
         (("--all-subjects", "--on", "slurm"), "--on slurm: name the cluster with --cluster"),
-        (("--all-subjects", "--after", "12"), "--after 12: only SLURM waits for jobs; say --on slurm"),
+        (("--all-subjects", "--after", "12"), "--after 12: only SLURM can wait for jobs; add --on slurm"),
         (("--all-subjects", "--after", "12", "--cluster", "example"), "say --on slurm or slurm-array"),
         (("pack", "data", "--out", "packed", "--on", "slurm-array"), "--on slurm-array: name the cluster"),
     ],
@@ -189,7 +189,7 @@ def test_a_node_with_too_little_memory_is_a_warning(command, tiny_packed, tiny_l
     words += ("--on", "slurm", "--cluster", profile, "--dry-run")
     done = command("deepemotion-launch", *words, env={**os.environ, "PATH": str(tmp_path)})
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("warning: 4 of 4 trials need more memory than the 0.5 GiB there are")
+    assert done.stderr.startswith("warning: 4 of 4 trials need more memory than is available: an estimated")
 
 
 def test_a_subject_s_label_is_no_command(tmp_path):
