@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,15 +16,18 @@ from deepemotion.errors import UserError
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+# How somebody else stops a program: a plain kill, and a terminal that closes.
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_interrupted = False
 # What is wrong about a command line's words; Typer exports the classes below it only.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def new_app(summary: str) -> typer.Typer:
-    """Return a Typer application with the house's settings: plain help, our own error handling."""
+    """Return a Typer application with the settings of both programs: plain help, our own error handling."""
     return typer.Typer(
         help=summary,
-        epilog="--version shows the version; --debug with any command shows where an error comes from.",
+        epilog="--version prints the version; --debug with any command shows where an error comes from.",
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -35,6 +39,8 @@ def new_app(summary: str) -> typer.Typer:
 def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
+    SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has made this program ignore them (nohup).
+
     `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--version` in place of
     a command prints the version, which both programs share.
     """
@@ -43,6 +49,9 @@ def run(app: typer.Typer) -> None:
         raise SystemExit(0)
     debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
     sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
+    for number in _STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     try:
         code = app(standalone_mode=False)
     except UserError as error:
@@ -53,14 +62,31 @@ def run(app: typer.Typer) -> None:
     except _UsageError as error:
         say(_wrong_words(error))
         code = EXIT_BAD_INPUT
-    # A command that has nothing to say of its end returns None.
+    # A command without an exit code of its own returns None.
     raise SystemExit(code or 0)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    global _interrupted
+    _interrupted = True
+    raise KeyboardInterrupt
+
+
+def check_interrupted() -> None:
+    """Raise KeyboardInterrupt if the program was interrupted, even where the first exception was swallowed.
+
+    Imports and destructors of libraries can do that.
+    """
+    if _interrupted:
+        raise KeyboardInterrupt
 
 
 def _wrong_words(error: Any) -> str:
     message = error.format_message().rstrip(".")
     # Without any word, the message is the help.
-    return message if "\n" in message else f"error: {message} ({error.ctx.command_path} --help lists what there is)"
+    return (
+        message if "\n" in message else f"error: {message} ({error.ctx.command_path} --help lists commands and options)"
+    )
 
 
 def say(line: str) -> None:
@@ -68,9 +94,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def say_how_to_go_on() -> None:
-    """Tell which command goes on from here: the one that was stopped."""
-    say(f"to go on:    {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
+def say_how_to_resume() -> None:
+    """Print the command that resumes the work: the one that was stopped."""
+    say(f"to resume:   {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
 
 
 def answer(text: str) -> None:
@@ -81,7 +107,7 @@ def answer(text: str) -> None:
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return the rows, of equally many cells each and the header first, as lines with aligned columns.
 
-    The last column is not padded: a long text there makes no other line longer.
+    The last column is not padded, so that a long text in it makes no other line longer.
     """
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     return "\n".join(

@@ -1,9 +1,11 @@
-"""The `deepemotion-launch` program: experiments of many trainings. Each command imports what it needs when it runs."""
+"""The `deepemotion-launch` program: experiments of many trainings. Commands import what they need when they run."""
 
 from deepemotion import console
 from launcher.commands import figures, jobs, launch, pack, report, reproduce, results, status, tensorboard, verify, work
 
-app = console.new_app("Plan and run experiments: --all-subjects trains every model; the commands below look at a run.")
+app = console.new_app(
+    "Plan and run experiments. Without a command, trains the models; the commands below inspect and manage a run."
+)
 app.callback(invoke_without_command=True)(launch.launch)
 app.command()(pack.pack)
 app.command()(results.results)

@@ -1,4 +1,4 @@
-"""Writes one run of a subject file, volume by volume, and gathers its statistics."""
+"""Writes one run of a subject file, volume by volume, and accumulates its statistics."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -74,9 +74,9 @@ class RunWriter:
             self._write()
 
     def end(self, record: RunRecord, error_V: NDArray[np.floating] | None = None) -> None:
-        """Close the run. `record` says where its volumes came from; what follows from its statistics is added here.
+        """End the run. `record` says where its volumes came from; the results of storing them are added to it here.
 
-        `error_V` (V,) is the largest error of each voxel in physical units, None where the record has its own.
+        `error_V` (V,) is the largest error of each voxel in physical units, None if the record already has it.
         """
         if self._count > self._begun:
             self._write()

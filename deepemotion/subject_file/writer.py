@@ -1,7 +1,7 @@
 """Writes a packed subject file, volume by volume; docs/subject-file.md describes the format."""
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -33,14 +33,17 @@ from deepemotion.subject_file.uncached_file import PAGE, UncachedFile
 from deepemotion.subject_file.unfinished import cause, lock, remove_abandoned
 from deepemotion.subject_file.volume_output import VolumeOutput
 
-# Whatever has 64 KiB or more, the volumes above all, begins with a page.
+# Whatever has 64 KiB or more, the volumes above all, begins at a page boundary.
 _ALIGNED = {"alignment_threshold": 1 << 16, "alignment_interval": PAGE}
 _PACKAGES = ("deepemotion", "h5py", "isal", "nibabel", "numpy")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a subject file holds: `runs` maps each run to its number of volumes, in order; mask (X, Y, Z)."""
+    """The content of a subject file: `runs` maps each run to its number of volumes, in order; mask (X, Y, Z).
+
+    `notes` say how the input files were interpreted.
+    """
 
     dataset: Dataset
     subject: str
@@ -50,6 +53,7 @@ class Layout:
     masks: list[Source]
     nan: NanRule
     compression: Compression
+    notes: Sequence[str] = ()
 
 
 class SubjectWriter:
@@ -107,6 +111,7 @@ class SubjectWriter:
             versions={name: importlib.metadata.version(name) for name in _PACKAGES},
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             checksum="",
+            notes=list(layout.notes),
             arrays={name: isal_zlib.crc32(array) for name, array in arrays.items()},
         )
         header = header.model_copy(update={"checksum": content_checksum(header)})
@@ -118,12 +123,12 @@ class SubjectWriter:
 
 @contextmanager
 def new_subject_file(path: Path, layout: Layout) -> Iterator[SubjectWriter]:
-    """Give a writer of `path`, which appears when the block ends well; else nothing of it stays.
+    """Yield a writer of `path`, which appears if the block succeeds; otherwise nothing of it remains.
 
-    Raises UserError where the file cannot be written, a full disk included.
+    Raises UserError if the file cannot be written, on a full disk for instance.
     """
     remove_abandoned(path)
-    # Held until after the renaming, so that another process never takes the finished file for an abandoned one.
+    # Held until after the renaming, so that no other process takes the finished file for an abandoned one.
     with ExitStack() as held, atomic_path(path) as temporary:
         lock(held.enter_context(temporary.open("rb")))
         try:

@@ -1,4 +1,4 @@
-"""A trial's TensorBoard event file: one file a trial, however often the training was interrupted."""
+"""A trial's TensorBoard event file: one file per trial, however often the training was interrupted."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ class EventFile:
     def __init__(self, folder: Path, hyperparameters: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # A resumed training writes its history again, into a new file: two files would show epochs twice. purge_step
-        # tells a TensorBoard that is watching to forget what it read from the old one.
+        # makes a running TensorBoard forget what it read from the old one.
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = SummaryWriter(str(folder), purge_step=0)

@@ -1,4 +1,4 @@
-"""What a finished training leaves: predictions of every labelled volume, and result.json."""
+"""Makes and writes the result of a finished training: predictions of every labelled volume, and result.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def predict_all(
     """Return the model's probabilities (N, C) of all volumes; `validated` are those of validation, None if unknown."""
     others = np.setdiff1d(np.arange(len(data.samples)), data.validation)
     probability = np.empty((len(data.samples), len(data.classes)), np.float32)
-    # The validation volumes in batches of their own, as in an epoch: their company may decide the last bits.
+    # The validation volumes have batches of their own, as in an epoch: the rest of a batch may change the last bits.
     if validated is None:
         validated = score.predict(model, data.samples, data.validation, settings.batch_size, precision)
     probability[data.validation] = validated
@@ -39,7 +39,7 @@ def result_of(
     data: TrialData, probability: NDArray[np.float32], history: Sequence[Mapping[str, float]]
 ) -> dict[str, float]:
     """Return the numbers of a result: scores of the final model, what labels alone score, counts and times (s)."""
-    found = {
+    numbers = {
         **score.scores(data.samples.table, data.classes, data.sides, probability),
         **data.audits(),
         "best_epoch": 1 + int(np.argmax([metrics["accuracy/validation"] for metrics in history])),
@@ -49,7 +49,7 @@ def result_of(
         "n_unseen": len(data.unseen),
         "training_s": sum(metrics["time/epoch"] for metrics in history),
     }
-    return {key: value for key, value in found.items() if not np.isnan(value)}
+    return {key: value for key, value in numbers.items() if not np.isnan(value)}
 
 
 def write_result(
@@ -59,8 +59,8 @@ def write_result(
     probability: NDArray[np.float32],
     result: Mapping[str, float],
 ) -> None:
-    """Write the predictions, and then result.json with what the result came from: a trial that has it is done."""
-    # Not at the top: pyarrow takes tens of MB, which no training shall hold beside its activations.
+    """Write the predictions, and then result.json with the provenance of the result: a trial that has it is done."""
+    # Not at the top: pyarrow takes tens of MB, which a training should not hold beside its activations.
     from deepemotion.scoring import predictions
 
     predictions.write(directory.predictions, predictions.table(data.samples, data.sides, probability))

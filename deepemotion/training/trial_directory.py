@@ -1,16 +1,17 @@
-"""The files of one training: what it was asked to do, how far it is, how it ended.
+"""The files of one training: its settings, its progress and its result.
 
 trial.json           the trial's settings and what its data was (checksums)
-epochs.tsv           one row an epoch, rewritten whole at each
+epochs.tsv           one row per epoch; each epoch rewrites the file
 events.out.tfevents* the same for TensorBoard
 checkpoints/         last, previous, best
 predictions.parquet  the final model's, for every labelled volume
 result.json          written last: a trial that has it is done
 failure.json         why the last attempt failed
-log.txt              what happened, in order, over all attempts
+log.txt              what happened, in order, in all attempts
 """
 
 import csv
+import hashlib
 import io
 import json
 import time
@@ -45,21 +46,21 @@ class TrialDirectory:
         self.log_file = path / "log.txt"
 
     def require(self, trial: Trial, checksums: Mapping[str, str]) -> None:
-        """Raise UserError where the directory belongs to another trial or other data: checkpoints would be mixed in."""
-        content, there = _identity(trial, checksums), self.read_json(self.settings)
-        if there is not None and _decisive(there) != _decisive(content):
-            key = _first_difference(_decisive(there), _decisive(content))
+        """Raise UserError if the directory belongs to another trial or other data: checkpoints would be mixed."""
+        content, existing = _identity(trial, checksums), self.read_json(self.settings)
+        if existing is not None and _decisive(existing) != _decisive(content):
+            key = _first_difference(_decisive(existing), _decisive(content))
             raise UserError(f"{self.path}: holds a training that differs in {key}; choose another folder")
 
     def claim(self, trial: Trial, checksums: Mapping[str, str]) -> None:
-        """Make the directory that of `trial` on the data of these checksums, and drop the last attempt's failure."""
+        """Record `trial` and its data's checksums in the directory, and remove the last attempt's failure."""
         content = _identity(trial, checksums)
         if self.read_json(self.settings) != content:
             write_text(self.settings, json.dumps(content, indent=1) + "\n")
         self.failure.unlink(missing_ok=True)
 
     def require_finished(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the content of trial.json and result.json. Raises UserError where the training is not done."""
+        """Return the content of trial.json and result.json. Raises UserError if the training is not done."""
         settings, result = self.read_json(self.settings), self.read_json(self.result)
         if settings is None:
             raise UserError(f"{self.path}: no training here (trial.json is missing)")
@@ -68,7 +69,7 @@ class TrialDirectory:
         return settings, result
 
     def read_predictions(self, columns: list[str] | None = None) -> "pd.DataFrame":
-        """Return the final model's predictions, of these columns if named. Raises UserError where they are torn."""
+        """Return the final model's predictions, or these columns of them. Raises UserError if they cannot be read."""
         import pandas as pd
 
         with readable(self.predictions, "delete it and result.json beside it, and train again"):
@@ -91,7 +92,7 @@ class TrialDirectory:
     def read_epochs(self) -> list[dict[str, float]]:
         """Return the metrics of the epochs so far, none for a trial that has not finished one.
 
-        Raises UserError where the file is torn.
+        Raises UserError if the file is truncated or damaged.
         """
         try:
             text = self.epochs.read_bytes()
@@ -102,46 +103,51 @@ class TrialDirectory:
             return [dict(zip(names, map(float, row), strict=True)) for row in rows]
 
     def log_error(self, error: BaseException) -> None:
-        """Append an error to the trial's log, with its traceback where it is not the input's fault."""
-        plain = isinstance(error, UserError)
-        self.log("failed: " + (str(error) if plain else "".join(traceback.format_exception(error))))
+        """Append an error to the trial's log, with its traceback unless bad input is the cause."""
+        bad_input = isinstance(error, UserError)
+        self.log("failed: " + (str(error) if bad_input else "".join(traceback.format_exception(error))))
 
     def write_failure(self, reason: str, session: str) -> None:
         """Record why the trial failed for good in `session`, in one line."""
         write_text(self.failure, json.dumps({"reason": " ".join(reason.split()), "session": session}) + "\n")
 
     def read_json(self, path: Path) -> dict[str, Any] | None:
-        """Return the content of one of the JSON files, None where it is not there. Raises UserError for a torn one."""
+        """Return the content of one of the JSON files, None if it does not exist. Raises UserError if damaged."""
         return files.read_json(path, "delete it and launch again")
 
 
 def is_run(folder: Path) -> bool:
-    """Say whether a folder is that of a run, with trainings below it."""
+    """Return whether a folder is a run's, with trainings below it."""
     return (folder / TRIALS).is_dir()
 
 
 def find_trial(folder: Path, beginning: str) -> TrialDirectory:
-    """Return the only training below `folder` whose name begins so, or has this very name.
+    """Return the training below `folder` of exactly this name, or the only one whose name begins with it.
 
-    Raises UserError where there is none, or where several begin so.
+    Raises UserError if there is none, or several.
     """
     if not is_run(folder):
         raise UserError(f"{folder}: no run here (it has no folder {TRIALS}); give the folder runs/NAME of a launch")
     names = (path.name for path in (folder / TRIALS).glob("*/"))
-    name = name_by_beginning(names, beginning, f"those that have begun are in {folder / TRIALS}")
+    name = name_by_beginning(names, beginning, f"the trials that have started are in {folder / TRIALS}")
     return TrialDirectory(folder / TRIALS / name)
 
 
 def name_by_beginning(names: Iterable[str], beginning: str, listed: str) -> str:
-    """Return the trial of this very name, or the only one whose name begins so.
+    """Return the trial of exactly this name, or the only one whose name begins with it.
 
-    Raises UserError where there is none, or where several begin so; `listed` says where a person finds their names.
+    Raises UserError if there is none, or several; `listed` says where to find their names.
     """
-    found = sorted(name for name in names if name.startswith(beginning))
-    if len(found) != 1 and beginning not in found:
-        several = f"{len(found)} trials begin so: {', '.join(found[:5])}" if found else "no such trial"
+    matches = sorted(name for name in names if name.startswith(beginning))
+    if len(matches) != 1 and beginning not in matches:
+        several = f"{len(matches)} trials begin with it: {', '.join(matches[:5])}" if matches else "no such trial"
         raise UserError(f"{beginning}: {several}; {listed}")
-    return beginning if beginning in found else found[0]
+    return beginning if beginning in matches else matches[0]
+
+
+def digest(trial: Trial, checksums: Mapping[str, str]) -> str:
+    """Return 64 hexadecimal digits that identify the settings and the data of a training."""
+    return hashlib.sha256(json.dumps(_decisive(_identity(trial, checksums)), sort_keys=True).encode()).hexdigest()
 
 
 def _identity(trial: Trial, checksums: Mapping[str, str]) -> dict[str, Any]:
@@ -149,7 +155,7 @@ def _identity(trial: Trial, checksums: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _decisive(content: dict[str, Any]) -> dict[str, Any]:
-    """Return what decides the result: an atlas is what its checksum says, wherever it lies."""
+    """Return what decides the result: of an atlas, its checksum and not its path."""
     model = {**content["trial"]["model"], "atlas": None}
     return {**content, "trial": {**content["trial"], "model": model}}
 

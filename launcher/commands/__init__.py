@@ -1,1 +1,1 @@
-"""The commands of `deepemotion-launch`, one a file."""
+"""The commands of `deepemotion-launch`, one per file. Nothing here is called from outside but by `launcher.cli`."""

@@ -29,7 +29,9 @@ def figures(
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
-    subjects = parse_subjects(subject) if subject is not None else [None]
+    subjects: list[str] | list[None] = [None]
+    if subject is not None:
+        subjects = parse_subjects(subject, {label for trial in directory.read_plan() for label in trial.subjects})
     if len(subjects) != 1:
         raise UserError(f"--subject {subject}: give one subject")
     from deepemotion.figures import style

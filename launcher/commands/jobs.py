@@ -1,4 +1,4 @@
-"""`deepemotion-launch logs | cancel | retry RUN`: living with a run's jobs."""
+"""`deepemotion-launch logs | cancel | retry RUN`: read the logs of a run's jobs, stop them, submit them again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +12,13 @@ Run = Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]
 
 def logs(
     run: Run,
-    trial: Annotated[str | None, typer.Argument(help="A trial's name or its beginning; else the newest job's.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on as the log grows, until Ctrl-C.")] = False,
+    trial: Annotated[
+        str | None,
+        typer.Argument(help="A trial's name or its beginning; by default, the log of the newest job is printed."),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print new lines as they are written, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Print the log of a trial, or of the job that wrote last."""
     from launcher.monitoring.logs import find, show
@@ -23,24 +28,25 @@ def logs(
 
 
 def cancel(run: Run) -> None:
-    """Stop all jobs and launches that work on a run; what is trained stays, and the same launch goes on from it."""
+    """Stop all jobs and launches of a run. Finished epochs are kept, and the same launch resumes from them."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     from launcher.monitoring.cancel_retry import cancel as stop
 
     stopped = stop(directory)
-    say(f"stopped {', '.join(stopped)}" if stopped else f"{run}: nobody is working on it")
+    say(f"stopped {', '.join(stopped)}" if stopped else f"{run}: no job or launch is working on it")
 
 
 def retry(
     run: Run,
-    failed: Annotated[bool, typer.Option("--failed", help="Only trials that failed.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Submit only trials that failed.")] = False,
     cluster: Annotated[
-        str | None, typer.Option(help="Another cluster profile than last time, with more memory, say.")
+        str | None,
+        typer.Option(help="Use this cluster profile instead of the last one, for instance one with more memory."),
     ] = None,
 ) -> None:
-    """Submit again what is missing, in the way it was submitted last."""
+    """Submit unfinished trials again, with the options of the last submission."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)

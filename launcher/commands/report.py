@@ -14,5 +14,6 @@ def report(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME."
 
     directory = RunDirectory.existing(run)
     from launcher.report.html import write_report
+    from launcher.run.read_only import with_writable_results
 
-    answer(str(write_report(directory)))
+    answer(str(write_report(with_writable_results(directory))))

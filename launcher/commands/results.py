@@ -22,7 +22,9 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
     from rich.console import Console
 
     from launcher.evidence.evidence import write_evidence
+    from launcher.run.read_only import with_writable_results
 
+    directory = with_writable_results(directory)
     evidence = write_evidence(directory)
     # Without a terminal there is no width to fit; fitting one would cut names.
     console = Console(width=None if sys.stdout.isatty() else 240)

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 def status(
     run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
-    follow: Annotated[bool, typer.Option("--follow", help="Watch until all has ended; Ctrl-C only leaves.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Watch until all trials have ended; Ctrl-C only stops watching.")
+    ] = False,
 ) -> None:
-    """Show which trials are done, running, waiting (and for what), failed (and why)."""
+    """Show which trials are done, running, waiting (and for what) or failed (and why)."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)

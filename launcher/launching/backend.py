@@ -1,6 +1,6 @@
-"""Where the trials of a launch run: what every backend can do, and the list of them.
+"""The places where the trials of a launch can run: the interface of a backend, and the registry of backends.
 
-A new backend is a module with a class that follows `Backend`, and a line in `BACKENDS`.
+A new backend is a module with a class that implements `Backend`, and a line in `BACKENDS`.
 """
 
 import importlib
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 if TYPE_CHECKING:
     from launcher.launching.launch import Launch
 
-# The words of `--on` with the class of each: modules are imported when a launch uses them, and not for --help.
+# The values of `--on` and their classes. A module is imported only when a launch uses it, and not for --help.
 BACKENDS = {
     "local": "launcher.launching.this_machine:ThisMachine",
     "slurm": "launcher.launching.slurm:RayOverNodes",
@@ -20,10 +20,10 @@ BACKENDS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says about where and how to run; each backend uses its part.
+    """The options that say where and how to run; each backend uses those that apply to it.
 
     `cluster` is a profile's name or path; `after` the jobs to wait for, as `12,13`; `max_parallel` limits an array's
-    running tasks; `follow` stays until jobs have ended; `dry_run` says that nothing will be run.
+    running tasks; `follow` waits until the jobs have ended; with `dry_run` nothing will be run.
     """
 
     cluster: str | None = None
@@ -36,25 +36,25 @@ class Options:
 
 
 class Backend(Protocol):
-    """A place where trials run. It is made with the word of `--on` and the options.
+    """A place where trials run, made with the value of `--on` and the options.
 
-    Raises UserError when it is made with options that it cannot follow, before any data is read.
+    The constructor raises UserError for options that do not apply, before any data is read.
     """
 
     def __init__(self, name: str, options: Options) -> None: ...
 
     def check(self, job: "Launch") -> None:
-        """Raise UserError where what is not done yet can not run here; warn where it may run badly. Write nothing."""
+        """Raise UserError if the unfinished trials cannot run here; warn if they may run badly. Write nothing."""
 
     def preview(self, job: "Launch") -> str:
-        """Return what would run, for people to read. Write nothing."""
+        """Return a description of what would run. Write nothing."""
 
     def run(self, job: "Launch") -> int:
-        """Run what is not done yet, after `check`; return the exit code: 0 all done, 1 some failed, 130 interrupted."""
+        """Run the unfinished trials, after `check`; return 0 if all are done, 1 if some failed, 130 if interrupted."""
 
 
 def make(name: str, options: Options) -> Backend:
-    """Return the backend of that name in `BACKENDS`. Raises UserError for options that it cannot follow."""
+    """Return the backend of that name in `BACKENDS`. Raises UserError for options that do not apply to it."""
     module, _, class_name = BACKENDS[name].partition(":")
     backend = cast(type[Backend], getattr(importlib.import_module(module), class_name))
     return backend(name, options)

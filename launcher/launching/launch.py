@@ -1,11 +1,11 @@
-"""A launch: plan, skip what is done, run the rest, tabulate. The same launch again goes on where it stopped."""
+"""The steps that every launch shares: plan the trials, skip those that are done, report how the rest ended."""
 
 import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on, table
+from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
 from deepemotion.training.data_sources import Sources
 from launcher.planning import data_facts
 from launcher.planning.experiment import Experiment
@@ -16,7 +16,7 @@ from launcher.run.directory import RunDirectory
 
 @dataclass(frozen=True)
 class Launch:
-    """What a launch works on."""
+    """The run, experiment, data and trials of a launch."""
 
     run: RunDirectory
     experiment: Experiment
@@ -29,7 +29,7 @@ class Launch:
     def of(cls, run: RunDirectory, experiment: Experiment, packed: Path, labels: Path) -> "Launch":
         """Plan the trials of an experiment on the data in `packed` and `labels`; write nothing.
 
-        Raises UserError for data that cannot be read, and for trials that cannot work with their settings.
+        Raises UserError for data that cannot be read, and for settings with which a trial cannot work.
         """
         data, broken = data_facts.read(packed, labels, experiment)
         for subject, reason in broken.items():
@@ -43,7 +43,7 @@ def unfinished(job: Launch) -> list[PlannedTrial]:
 
 
 def plan_run(job: Launch) -> list[PlannedTrial]:
-    """Write the plan and everything that sessions need into the run's directory; return what is not done yet."""
+    """Write the plan and everything that sessions need into the run's directory; return the unfinished trials."""
     with job.run.planning():
         to_run = unfinished(job)
         job.run.add_to_plan(job.trials)
@@ -53,15 +53,15 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
             job.run.write_experiment(job.experiment)
             Sources(job.packed, job.labels).write(job.run.path)
             job.run.add_provenance(provenance.collect(job.data))
-            say(f"{job.run.path}: {len(to_run)} trials to run, {len(job.trials) - len(to_run)} done already")
+            say(f"{job.run.path}: {len(to_run)} trials to run, {len(job.trials) - len(to_run)} already done")
         return to_run
 
 
 def conclude(job: Launch) -> int:
-    """Say how the trials of a launch ended; return the exit code: 0 all done, 1 some failed, 130 some to go."""
+    """Report how the trials of a launch ended; return the exit code: 0 all done, 1 some failed, 130 unfinished."""
     states = {trial.name: job.run.state(trial.name, running=()) for trial in job.trials}
     counts = Counter(states.values())
-    say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} to go")
+    say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished")
     for name, state in states.items():
         if state == "failed":
             directory = job.run.trial(name)
@@ -70,13 +70,13 @@ def conclude(job: Launch) -> int:
     say(f"tables:      {job.run.tables}/")
     say(f"tensorboard: tensorboard --logdir {shlex.quote(str(job.run.path))}")
     if counts["pending"]:
-        say_how_to_go_on()
+        say_how_to_resume()
         return EXIT_INTERRUPTED
     return EXIT_FAILED if counts["failed"] else 0
 
 
 def trials_table(job: Launch) -> str:
-    """Return the trials of a launch as a table for people: what each trains on, what it needs, and its state."""
+    """Return a table of the trials of a launch: what each trains on, what it needs, and its state."""
     running = job.run.running()
     rows = [("trial", "training set", "fold", "learning rate", "epochs", "memory", "state")]
     for trial in job.trials:

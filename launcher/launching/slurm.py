@@ -6,12 +6,12 @@ from functools import cached_property
 from deepemotion.console import say
 from launcher.launching.backend import Options
 from launcher.launching.launch import Launch, conclude, plan_run, trials_table, unfinished
-from launcher.monitoring.watch import watch
+from launcher.monitoring.watch import wait_for_tables, watch
 from launcher.slurm import cluster_profile, submit
 
 
 class _OnSlurm:
-    """What both ways share: the profile is checked against the cluster, the jobs are submitted and perhaps watched."""
+    """What both backends share: check the profile against the cluster, submit the jobs, follow them if asked."""
 
     array: bool
 
@@ -20,10 +20,11 @@ class _OnSlurm:
         self._options = options
 
     def check(self, job: Launch) -> None:
-        """Raise UserError where the cluster does not answer or the profile does not fit it; warn of too little memory.
+        """Raise UserError if the cluster does not answer or the profile does not fit it; warn of too little memory.
 
-        In a dry run a cluster that does not answer is a warning, too.
+        In a dry run, a cluster that does not answer is only a warning.
         """
+        submit.check_names(job.run)
         submit.warn_of_memory(unfinished(job), self._target)
 
     def preview(self, job: Launch) -> str:
@@ -31,9 +32,9 @@ class _OnSlurm:
         return f"{trials_table(job)}\n\n{submit.preview(job.run, job.trials, self._submission, self._target)}"
 
     def run(self, job: Launch) -> int:
-        """Submit what is not done yet; return the exit code: of the submission, or where it follows of the trials.
+        """Submit the unfinished trials; return the exit code: of the submission or, with --follow, of the trials.
 
-        Raises UserError, before anything is written, where a launch outside of SLURM is working on the run.
+        Raises UserError, before anything is written, if a launch outside of SLURM is working on the run.
         """
         target = self._target
         with job.run.locked(shared=True):
@@ -47,7 +48,10 @@ class _OnSlurm:
         say(f"status: deepemotion-launch status {path}   stop: deepemotion-launch cancel {path}")
         if not self._options.follow:
             return 0
-        return conclude(job) if watch(job.run) else 0
+        if not watch(job.run):
+            return 0
+        wait_for_tables(job.run)
+        return conclude(job)
 
     @property
     def _submission(self) -> submit.Options:
@@ -58,17 +62,17 @@ class _OnSlurm:
 
     @cached_property
     def _target(self) -> submit.Target:
-        """The profile and what the cluster says of itself, which is asked once."""
+        """The profile, and what the cluster reports about itself, which is asked once."""
         return submit.target(self._submission, only_shown=self._options.dry_run)
 
 
 class RayOverNodes(_OnSlurm):
-    """One job of several nodes: trials go to whichever node has room."""
+    """One job of several nodes: a trial runs on whichever node has room."""
 
     array = False
 
 
 class JobArray(_OnSlurm):
-    """A job array: each task trains the trials that it was given, with a Ray of its own."""
+    """A job array: each task trains the trials assigned to it, with its own Ray."""
 
     array = True

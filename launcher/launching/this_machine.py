@@ -1,6 +1,6 @@
-"""Runs trials on this machine, in a Ray of its own that ends with the session."""
+"""Runs trials on this machine, in a private Ray that ends with the session."""
 
-from deepemotion.console import say
+from deepemotion.console import EXIT_FAILED, say
 from deepemotion.errors import UserError
 from launcher.launching.backend import Options
 from launcher.launching.launch import Launch, conclude, plan_run, trials_table, unfinished
@@ -10,16 +10,16 @@ from launcher.session import resources
 
 
 class ThisMachine:
-    """The machine that the launch is started on."""
+    """The machine on which the launch was started."""
 
     def __init__(self, name: str, options: Options) -> None:
         if options.after is not None:
             raise UserError(
-                f"--after {options.after}: only SLURM waits for jobs; say --on slurm or slurm-array, and --cluster"
+                f"--after {options.after}: only SLURM can wait for jobs; add --on slurm or slurm-array, and --cluster"
             )
 
     def check(self, job: Launch) -> None:
-        """Raise UserError where a trial needs a GPU and there is none; warn of too little memory."""
+        """Raise UserError if a trial needs a GPU and there is none; warn of too little memory."""
         waiting = unfinished(job)
         resources.refuse_devices(waiting)
         warning = resources.short_of_memory(waiting, resources.available_memory())
@@ -33,33 +33,34 @@ class ThisMachine:
     def run(self, job: Launch) -> int:
         """Run the trials until all have ended or Ctrl-C, as many at once as CPUs, memory and GPUs allow.
 
-        Raises UserError, before anything is written, where another launch or SLURM's jobs hold the run.
+        Raises UserError, before anything is written, if another launch or SLURM's jobs are working on the run.
         """
         with job.run.locked():
             if unfinished(job):
                 _refuse_queued(job.run)
             to_run = plan_run(job)
-            if to_run:
-                _train(job.run, to_run, len(job.trials) - len(to_run))
-        # The lock is given back first: states read while it is held would be those of a launch at work.
+            lost = bool(to_run) and _train(job.run, to_run, len(job.trials) - len(to_run))
+        # After the lock is released: while it is held, states would be read as those of a launch at work.
         if not to_run:
             from launcher.session.session import tabulate_what_is_new
 
             tabulate_what_is_new(job.run, job.trials)
-        return conclude(job)
+        code = conclude(job)
+        return EXIT_FAILED if lost else code
 
 
-def _train(run: RunDirectory, trials: list[PlannedTrial], already_done: int) -> None:
-    from launcher.session.private_ray import private_ray
+def _train(run: RunDirectory, trials: list[PlannedTrial], already_done: int) -> bool:
+    """Train the trials; return whether Ray could not be kept running."""
     from launcher.session.session import open_session
 
     machine = resources.this_machine()
-    with open_session(run, trials, already_done) as session, private_ray(machine):
+    with open_session(run, trials, already_done) as session:
         session.train(machine)
+    return session.lost
 
 
 def _refuse_queued(run: RunDirectory) -> None:
-    """Raise UserError where SLURM holds jobs of the run: they could not begin while a launch here holds it."""
+    """Raise UserError if SLURM has jobs of the run: they could not start while a launch here holds the run."""
     if not run.slurm.is_dir():
         return
     from launcher.slurm.submit import queued_trials

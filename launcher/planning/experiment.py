@@ -7,9 +7,11 @@ import pydantic
 from pydantic import Field
 
 from deepemotion import config_files
+from deepemotion.config_files import Section
 from deepemotion.errors import UserError, from_validation
 from deepemotion.settings.overrides import apply_overrides
-from deepemotion.settings.schema import Section, TrialSettings
+from deepemotion.settings.schema import TrialSettings
+from deepemotion.subject_label import SubjectLabel
 
 
 class PlanSettings(Section):
@@ -18,12 +20,12 @@ class PlanSettings(Section):
     `permutations` is how many trainings on permuted labels are added to each trial, for its permutation test.
     """
 
-    subjects: Literal["all"] | list[str] = "all"
+    subjects: Literal["all"] | list[SubjectLabel] = "all"
     single_subject: bool = True
     pooled: bool = True
     held_out_folds: bool = False
     leave_one_subject_out: bool = False
-    permutations: Annotated[int, Field(ge=0)] = 0
+    permutations: Annotated[int, Field(ge=0, le=100_000)] = 0
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={})
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 from deepemotion.errors import UserError
 from deepemotion.models import registry
 from deepemotion.settings.rules import refuse_alignment, refuse_fold
-from deepemotion.settings.schema import TRIAL_SECTIONS, Trial, TrialSettings, make_trial
+from deepemotion.settings.schema import TRIAL_SECTIONS, SplitSettings, Trial, TrialSettings, make_trial
 from deepemotion.training import memory
 from deepemotion.training.checksums import data_digest
 from launcher.planning import identity
@@ -20,6 +21,8 @@ from launcher.planning.facts import DataFacts
 from launcher.planning.protocols import Protocol
 from launcher.planning.training_sets import TrainingSet, training_sets
 
+# Far more than anybody trains; planning them takes half a minute.
+_MOST_TRIALS = 250_000
 # The settings in which trials of one setup differ, besides their subjects.
 _OWN = {"split": {"fold"}, "data": {"permutation"}, "train": {"seed"}}
 
@@ -76,19 +79,29 @@ class PlannedTrial:
 def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first, so that only short ones are left at the end.
 
-    Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it, and a trial that
-    cannot be trained with its settings and the runs that the data has.
+    Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it or with far too much,
+    and a trial that cannot be trained with its settings and the runs that the data has.
     """
     sets = training_sets(experiment, list(data.subjects))
     if not sets:
         raise UserError("the plan is empty: it asks for no single-subject, pooled or held-out training")
     sweep = experiment.plan.sweep
+    _require_feasible(len(sets) * math.prod(map(len, sweep.values())) * (experiment.plan.permutations + 1))
     trials: list[PlannedTrial] = []
     for values in itertools.product(*sweep.values()):
-        trials += _with_settings(experiment, data, sets, dict(zip(sweep, values, strict=True)))
+        for trial in _with_settings(experiment, data, sets, dict(zip(sweep, values, strict=True))):
+            trials.append(trial)
+            _require_feasible(len(trials))
     if len({trial.name for trial in trials}) != len(trials):
         raise UserError("the sweep repeats a value: two trials would be the same")
     return sorted(trials, key=lambda trial: -trial.work)
+
+
+def _require_feasible(trials: int) -> None:
+    if trials > _MOST_TRIALS:
+        raise UserError(
+            f"the plan has at least {trials} trials, more than {_MOST_TRIALS}: sweep, permute or leave out less at once"
+        )
 
 
 def _with_settings(
@@ -161,6 +174,8 @@ def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) 
     only_fold = [split.fold] if split.fold_is is None or split.fold is not None else None
     if only_fold:
         refuse_fold(split)
+    if not only_fold and split.fold_is == "fold" and data.stretches:
+        _require_blocks(split, data.stretches)
     if split.fold_is != "run":
         return only_fold or range(1, split.folds + 1)
     runs = sorted({run for subject in subjects for run in data.subjects[subject].runs})
@@ -171,6 +186,19 @@ def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) 
             f"split.protocol={split.protocol}: {name} has run {runs[0]} only, and nothing to train on without it"
         )
     return only_fold or runs
+
+
+def _require_blocks(split: SplitSettings, stretches: Sequence[tuple[float, float]]) -> None:
+    """Raise UserError where there are more folds than blocks of the film, so that some would validate on nothing."""
+    blocks, beyond = 0, -math.inf
+    for start, last in sorted((first // split.block_s, last // split.block_s) for first, last in stretches):
+        blocks += max(0, int(last + 1 - max(start, beyond)))
+        beyond = max(beyond, last + 1)
+    if split.folds > blocks:
+        raise UserError(
+            f"split.folds={split.folds}: the film has only {blocks} blocks of split.block_s={split.block_s:g} s;"
+            " use fewer folds or shorter blocks"
+        )
 
 
 def _packed_size(subjects: Sequence[str], data: DataFacts) -> memory.PackedSize:

@@ -22,7 +22,7 @@ from deepemotion.training.trial_directory import TRIALS, TrialDirectory
 from launcher.planning import experiment
 from launcher.planning.experiment import Experiment
 from launcher.planning.plan import PlannedTrial, replaced
-from launcher.run import locks, plan_file, sessions
+from launcher.run import locks, permissions, plan_file, sessions
 from launcher.run.states import State
 
 # Larger than any of the files that a session keeps rewriting.
@@ -48,6 +48,7 @@ class RunDirectory:
     def existing(cls, path: Path) -> "RunDirectory":
         """Return the run at `path`. Raises UserError where there is none."""
         run = cls(path)
+        permissions.restrict(path)
         if not run.plan_file.is_file():
             raise UserError(f"{path}: no run here (plan.tsv is missing); give the folder runs/NAME of a launch")
         return run
@@ -66,14 +67,25 @@ class RunDirectory:
     def locked(self, shared: bool = False) -> Iterator[None]:
         """Hold the run while its trials train: for one launcher alone, or `shared` between jobs with disjoint trials.
 
-        Raises UserError where somebody else holds it.
+        Raises UserError if another process holds it, also if somebody has deleted its lock file in the meantime.
         """
+        file = self.path / ".lock"
+        is_new = not file.exists()
         try:
             lock = locks.acquire(self.path, ".lock", shared=shared, wait=False)
         except BlockingIOError:
-            raise UserError(f"{self.path}: another launch is working on this run; wait for it or stop it") from None
+            raise self._busy("another launch") from None
         with lock:
+            if is_new:
+                for session in sessions.newest_of_each_job(sessions.read(self.sessions)).values():
+                    if session.alive and not (shared and session.job is not None):
+                        # Left here, the new file would let the next launch in.
+                        file.unlink(missing_ok=True)
+                        raise self._busy(f"another launch (process {session.pid} on {session.host})")
             yield
+
+    def _busy(self, who: str) -> UserError:
+        return UserError(f"{self.path}: {who} is working on this run; wait for it or stop it")
 
     @contextmanager
     def only_one(self, name: str, every_s: float) -> Iterator[bool]:
@@ -85,7 +97,8 @@ class RunDirectory:
         """Raise UserError where nothing more can be written to the run."""
         probe = self.path / ".probe"
         write_text(probe, " " * _PROBE_BYTES)
-        probe.unlink()
+        # Another process may have removed it.
+        probe.unlink(missing_ok=True)
 
     def running(self) -> set[str]:
         """Return the names of the trials that are being trained now."""

@@ -19,6 +19,7 @@ import pydantic
 
 from deepemotion.console import say
 from deepemotion.files import write_text
+from launcher.run import file_clock
 
 # A record is rewritten after this long; readers allow for slow shared file systems.
 BEAT_EVERY_S = 15.0
@@ -101,11 +102,16 @@ class SessionFile:
 
 def read(folder: Path) -> list[Session]:
     """Return the sessions of a run, the oldest first; a damaged record is named once, and left out."""
-    records = (_read(path) for path in sorted(folder.glob("session-*.json")))
-    return sorted((session for session in records if session is not None), key=lambda session: session.started)
+    numbered = {path.stem.rpartition("-")[2]: path for path in folder.glob("session-*.json")}
+    # By number, which is the order they were made in, whatever the clocks of their hosts.
+    paths = [numbered[number] for number in sorted(filter(str.isdecimal, numbered), key=int)]
+    now = file_clock.now(folder) if paths else 0.0
+    records = (_read(path, now) for path in paths)
+    return [session for session in records if session is not None]
 
 
-def _read(path: Path) -> Session | None:
+def _read(path: Path, now: float) -> Session | None:
+    """Read a record; `now` is the file server's time."""
     try:
         text, written = path.read_bytes(), path.stat().st_mtime
     except OSError:
@@ -120,9 +126,8 @@ def _read(path: Path) -> Session | None:
             _named.add(path)
             say(f"warning: {path}: damaged, and ignored; delete it once nobody works on the run")
         return None
-    if session.beat > time.time() + _DEAD_AFTER_S:
-        # The clock of its host is ahead, by which it would live on after its end: the file's own time counts.
-        session.beat = min(session.beat, written)
+    # The writer's clock may be minutes off: what counts is when the file server wrote the record.
+    session.beat = time.time() - max(0.0, now - written)
     return session
 
 

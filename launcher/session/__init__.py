@@ -1,4 +1,4 @@
-"""One Ray Tune session: a private Ray, the Tuner, the trials it trains, and their progress.
+"""Runs one Ray Tune session: a private Ray, the Tuner, the trials that it trains, and their progress.
 
-From outside: `session`, `private_ray.private_ray`, `resources`.
+From outside: `session`, `resources`, and `private_ray` for the other nodes of a job.
 """

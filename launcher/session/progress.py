@@ -1,4 +1,4 @@
-"""What a person sees while a session runs: counts, the best accuracy so far, and the time left."""
+"""Shows the progress of a session: counts, the best validation accuracy so far, and the time left."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -8,14 +8,15 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from launcher.planning.plan import PlannedTrial
 
-# How old what `refresh` writes may be while trials run, in seconds.
+# Seconds between calls of `refresh` while trials run.
 _REFRESH_EVERY_S = 15
 
 
 class SessionProgress:
-    """A live line on a terminal; elsewhere a line for each trial that ends.
+    """A live line on a terminal; elsewhere one line for each trial that ends.
 
-    Passes the running trials on to `beat` at every event, and calls `refresh` now and then.
+    `epochs` counts the epochs that have finished in this session, `failures` names the trials that failed for good.
+    Passes the running trials to `beat` at every event, and calls `refresh` every few seconds.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class SessionProgress:
         refresh: Callable[[], None],
     ) -> None:
         self.failures: list[str] = []
+        self.epochs = 0
         self._trials = {trial.name: trial for trial in trials}
         self._epochs = dict.fromkeys(self._trials, 0)
         self._first_epoch: dict[str, int] = {}
@@ -37,9 +39,9 @@ class SessionProgress:
         self._beat = beat
         self._refresh = refresh
         self._console = Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=self._console, transient=True
-        )
+        # Redrawn by `tick`: a thread that redraws it would run on in forks of this process.
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
         self._task = self._bar.add_task("starting", total=1.0)
 
     def __enter__(self) -> "SessionProgress":
@@ -55,7 +57,8 @@ class SessionProgress:
         self._running.add(trial)
 
     def epoch(self, trial: str, epoch: int, accuracy: float) -> None:
-        """Take note of an epoch."""
+        """Record a finished epoch and its validation accuracy."""
+        self.epochs += 1
         self._first_epoch.setdefault(trial, epoch - 1)
         self._epochs[trial] = epoch
         if self._best is None or accuracy > self._best[0]:
@@ -75,22 +78,28 @@ class SessionProgress:
         self.failures.append(trial)
         self._line(f"FAILED {trial}")
 
+    def restarted(self) -> None:
+        """Count no trial as running: all worker processes are gone."""
+        self._running.clear()
+
     def tick(self) -> None:
-        """Redraw, and refresh what is due."""
+        """Redraw the line, and call `refresh` when it is due."""
         self._beat(self._running)
-        self._bar.update(self._task, description=self.summary(), completed=self._share())
+        self._bar.update(
+            self._task, description=self.summary(), completed=self._share(), refresh=self._console.is_terminal
+        )
         if time.monotonic() - self._refreshed > _REFRESH_EVERY_S:
             self._refresh()
             self._refreshed = time.monotonic()
 
     def summary(self) -> str:
-        """Return the counts, the best accuracy so far and the time left, in one line."""
+        """Return the counts, the best validation accuracy so far and the time left, in one line."""
         parts = [f"{self._done}/{self._total} done", f"{len(self._running)} running", f"{len(self.failures)} failed"]
         if self._best is not None:
-            parts.append(f"best {self._best[0]:.3f} ({self._best[1]})")
+            parts.append(f"best validation accuracy {100 * self._best[0]:.1f} % ({self._best[1]})")
         left = self._seconds_left()
         if left is not None:
-            parts.append(f"{left // 60:.0f}:{left % 60:02.0f} left")
+            parts.append(f"{_duration(left)} left")
         return " · ".join(parts)
 
     @property
@@ -113,6 +122,13 @@ class SessionProgress:
         return sum(self._work(name, epochs) for name, epochs in self._epochs.items()) / total if total else 1.0
 
     def _seconds_left(self) -> float | None:
-        here = sum(self._work(name, self._epochs[name] - first) for name, first in self._first_epoch.items())
+        trained = sum(self._work(name, self._epochs[name] - first) for name, first in self._first_epoch.items())
         left = sum(self._work(name, self._all_epochs(name) - epochs) for name, epochs in self._epochs.items())
-        return left * (time.monotonic() - self._started) / here if here > 0 else None
+        return left * (time.monotonic() - self._started) / trained if trained > 0 else None
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration as `1:02:03`, or `2:03` below one hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

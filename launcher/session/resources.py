@@ -1,4 +1,4 @@
-"""What a trial may use of a machine: CPUs, memory, and a share of a GPU."""
+"""Determines what each trial may use of a machine: CPUs, memory, and a share of a GPU."""
 
 import math
 import os
@@ -26,7 +26,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Share:
-    """What one trial gets. `memory_limit` is what it must do with where that is less than it needs (bytes)."""
+    """What one trial gets. `memory_limit` is set if the trial needs more memory than the machine has (bytes)."""
 
     cpus: int
     gpus: float
@@ -35,33 +35,33 @@ class Share:
 
 
 def this_machine() -> Machine:
-    """Return this machine as far as this process may use it (CPU affinity, memory limit of its cgroup)."""
+    """Return what this process may use of this machine (CPU affinity, memory limit of its cgroup)."""
     return Machine(len(os.sched_getaffinity(0)), _gpu_count(), available_memory(), gpu_memory())
 
 
 def refuse_devices(trials: Iterable[PlannedTrial]) -> None:
-    """Raise UserError where a trial asks for a GPU and this machine has none."""
+    """Raise UserError if a trial requires a GPU and this machine has none."""
     if "cuda" in {planned.trial.train.device for planned in trials}:
         refuse_device("cuda", _gpu_count())
 
 
 def short_of_memory(trials: Sequence[PlannedTrial], memory_bytes: int) -> str | None:
-    """Say in a line how many trials need more memory than there is, by their estimate; None where all fit."""
+    """Return a one-line warning if trials need more memory than is available, by their estimates; else None."""
     above = [trial.memory_bytes for trial in trials if trial.memory_bytes > memory_bytes]
     if not above:
         return None
     return (
-        f"warning: {len(above)} of {len(trials)} trials need more memory than the {memory_bytes / 2**30:.1f} GiB there"
-        f" are, by estimate up to {max(above) / 2**30:.1f} GiB; each gets all of it, and may be slow or fail"
+        f"warning: {len(above)} of {len(trials)} trials need more memory than is available: an estimated"
+        f" {max(above) / 2**30:.1f} GiB of {memory_bytes / 2**30:.1f} GiB; they may be slow or fail"
     )
 
 
 def share_of(planned: PlannedTrial, settings: ResourceSettings, machine: Machine) -> Share:
     """Return the trial's share of the machine.
 
-    A trial never asks for more than the machine has, or it would wait for ever: it streams its volumes then. Memory is
-    rounded up, so that trials that need about the same get the same share and can reuse each other's worker process. A
-    trial of several subjects gets a whole GPU; single-subject ones share it as their memory allows.
+    A trial never requests more than the machine has, since it would wait forever; it streams its volumes instead.
+    Memory is rounded up, so that trials with similar needs get equal shares and can reuse each other's worker process.
+    A trial of several subjects gets a whole GPU; single-subject trials share one if its memory allows.
     """
     cpus = min(planned.trial.train.threads, machine.cpus)
     memory = min(math.ceil(planned.memory_bytes / _MEMORY_STEP) * _MEMORY_STEP, machine.memory_bytes)
@@ -77,7 +77,7 @@ def share_of(planned: PlannedTrial, settings: ResourceSettings, machine: Machine
 
 
 def gpu_memory() -> int:
-    """Return the memory of the smallest GPU that this process sees (bytes), 0 where there is none."""
+    """Return the memory of the smallest GPU that this process sees (bytes), 0 if there is none."""
     # Importing torch takes over a second, which machines without a GPU need not pay here.
     if not Path("/dev/nvidiactl").exists():
         return 0

@@ -1,8 +1,10 @@
-"""A session from its beginning to its end: its record, its live progress, its Tuner, the tables at the end."""
+"""Runs a session: keeps its record, shows its progress, has its trials trained, and writes the tables at the end."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
@@ -10,32 +12,91 @@ from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
 from launcher.session.progress import SessionProgress
-from launcher.session.resources import Machine, share_of
+from launcher.session.resources import Machine
+
+# What is entered once Ray runs: it is called with Ray's address (IP:port) and the folder of its session on this node.
+Joined = Callable[[str, Path], AbstractContextManager[object]]
 
 
 @dataclass
 class RunningSession:
-    """A session that has begun. `stopped_by` is set by whoever ends it early, and says why."""
+    """A session that has started. `stopped_by` is the reason if something ends it early.
+
+    `lost` is set if Ray could not be kept running, although it was started again.
+    """
 
     run: RunDirectory
     trials: Sequence[PlannedTrial]
     record: SessionFile
     watcher: SessionProgress
     stopped_by: str = "interrupted"
+    lost: bool = False
 
-    def train(self, machine: Machine) -> None:
-        """Train the trials in the Ray that this process is connected to; `machine` is one node of it."""
-        from launcher.session.tuner import run_session
+    def train(
+        self, machine: Machine, address: str | None = None, token: Path | None = None, joined: Joined | None = None
+    ) -> None:
+        """Train the trials in a private Ray until all have ended or KeyboardInterrupt, which is not passed on.
 
-        resources = self.run.read_experiment().resources
-        shares = {trial.name: share_of(trial, resources, machine) for trial in self.trials}
-        run_session(self.run, self.trials, shares, self.record.session, self.watcher)
+        If Ray dies, it is started again with what is left, unless it died twice without an epoch in between. With other
+        nodes (`joined`) it is not, since they belong to the first. `machine`, `address` and `token` are as in
+        `private_ray`. Raises UserError if the run's disk is full.
+        """
+        number, again = 0, True
+        with suppress(KeyboardInterrupt):
+            while again and (waiting := self._waiting()):
+                number += 1
+                epochs = self.watcher.epochs
+                failure = self._attempt(waiting, number, machine, address, token, joined)
+                if failure is None or not self._waiting():
+                    return
+                self.watcher.restarted()
+                again = joined is None and (number == 1 or self.watcher.epochs > epochs)
+                say(f"Ray stopped working: {failure}; {'starting it again' if again else 'launch again to resume'}")
+            if not again:
+                self.lost, self.stopped_by = True, "Ray stopped working"
+
+    def _attempt(
+        self,
+        trials: list[PlannedTrial],
+        number: int,
+        machine: Machine,
+        address: str | None,
+        token: Path | None,
+        joined: Joined | None,
+    ) -> str | None:
+        """Train the trials; return None once all have ended, or how Ray was lost and where its output is."""
+        from launcher.session.attempt import Attempt, RayLostError, train_once
+        from launcher.session.private_ray import private_ray
+
+        with private_ray(token) as folder:
+            attempt = Attempt(self, trials, number, machine, address, folder)
+            try:
+                train_once(attempt, joined)
+            except RayLostError as error:
+                return f"{error} (output of Ray: {self._keep(attempt.output)})"
+        return None
 
     @property
     def unfinished(self) -> bool:
-        """Say whether any of the session's trials has neither a result nor a failure."""
+        """Whether any of the session's trials has neither a result nor a failure."""
         states = (self.run.state(trial.name, running=()) for trial in self.trials)
         return "pending" in states
+
+    def _waiting(self) -> list[PlannedTrial]:
+        failed = set(self.watcher.failures)
+        return [
+            trial
+            for trial in self.trials
+            if trial.name not in failed and not self.run.trial(trial.name).result.exists()
+        ]
+
+    def _keep(self, output: Path) -> Path:
+        """Copy the output of Ray into the run, and return where it is."""
+        kept = self.run.sessions / f"{self.record.session.name}.log"
+        # On a full disk the reason is reported all the same.
+        with suppress(OSError), output.open("rb") as source, kept.open("ab") as target:
+            shutil.copyfileobj(source, target)
+        return kept
 
 
 @contextmanager
@@ -46,11 +107,11 @@ def open_session(
     group: str | None = None,
     job: str | None = None,
 ) -> Iterator[RunningSession]:
-    """Begin a session over these trials, and end its record however the block ends; then tabulate.
+    """Start a session over these trials, close its record however the block ends, and then write the tables.
 
-    A job that resumes later leaves that to its next session: the tasks of an array stop at the same time, and would
-    wait for each other until SLURM ends them. `already_done` is only for the counts shown; `group` and `job` are as in
-    `sessions.Session`.
+    A job that will be resumed leaves the tables to its next session: the tasks of an array stop at the same time, and
+    would wait for each other until SLURM kills them. `already_done` is only used in the counts shown; `group` and `job`
+    are those of `sessions.Session`.
     """
     record = SessionFile(run.sessions, [trial.name for trial in trials], group, job)
     with SessionProgress(trials, already_done, record.beat, _refresher(run)) as watcher:
@@ -65,7 +126,7 @@ def open_session(
 
 
 def _refresher(run: RunDirectory) -> Callable[[], None]:
-    """Return what refreshes TensorBoard's aggregates; where it cannot, it says so once, and training continues."""
+    """Return a function that updates TensorBoard's aggregates; it reports an error once and never raises it."""
     from launcher.tables.tensorboard import refresh_aggregates
 
     reported: set[str] = set()
@@ -82,7 +143,7 @@ def _refresher(run: RunDirectory) -> Callable[[], None]:
 
 
 def tabulate(run: RunDirectory) -> None:
-    """Write the run's tables and aggregates; one process at a time, so that the last one to write knows all."""
+    """Write the run's tables and aggregates, one process at a time, so that the last one includes every result."""
     from launcher.tables.tensorboard import write_aggregates
     from launcher.tables.trials import write_tables
 

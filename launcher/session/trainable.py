@@ -1,4 +1,4 @@
-"""One trial under Ray Tune: trains in its own directory of the run, and reports each epoch."""
+"""Trains one trial under Ray Tune, in the trial's own directory, and reports each epoch."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,15 +10,15 @@ from deepemotion.training.trial_directory import TrialDirectory
 
 
 class TrialError(Exception):
-    """Tells Tune why a trial failed; the traceback is in the trial's log."""
+    """Why a trial failed, for Tune; the traceback is in the trial's log."""
 
 
 def run_trial(config: dict[str, Any]) -> None:
     """Train the trial of `config`: `trial` (settings, data, directory, memory limit), `packed`, `labels`, `session`.
 
-    Progress lives in the trial's directory, so that a trial restarted anywhere, by this session or the next, goes on
-    from its last epoch. Bad input fails the trial for the whole session. After any other error Tune starts it again, as
-    after a worker's death: a process that is being ended stumbles over anything, and that is no fault of the trial.
+    Progress is stored in the trial's directory, so a trial that is restarted anywhere, in this session or the next,
+    resumes after its last epoch. Bad input fails the trial for the whole session. After any other error Tune starts it
+    again, as after a worker's death: a process that is being killed can fail anywhere, which is no fault of the trial.
     """
     from ray import tune
 
@@ -40,7 +40,7 @@ def run_trial(config: dict[str, Any]) -> None:
         result = train(trial, packed, labels, directory, report, memory, planned)
     except Exception as error:
         bad_input = isinstance(error, UserError)
-        # Where the disk is full, the reason reaches the driver all the same.
+        # On a full disk, the driver still receives the reason.
         with suppress(OSError, UserError):
             directory.log_error(error)
             if bad_input:

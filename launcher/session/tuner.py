@@ -1,4 +1,4 @@
-"""A Tuner over the unfinished trials of a run: one session of it."""
+"""Runs the unfinished trials of a run under Ray Tune: one session."""
 
 import os
 import re
@@ -16,27 +16,27 @@ from launcher.run.sessions import Session
 from launcher.session.resources import Share
 from launcher.session.trainable import TrialError, run_trial
 
-# So often is a trial started again after an error, or the death of its worker or node, before it counts as failed.
+# How many times a trial is restarted, after an error or the loss of its worker or node, before it counts as failed.
 MAX_RESTARTS = 3
 
 
 class Watcher(Protocol):
-    """Hears of the session's progress, in the driver's process."""
+    """Is notified of the session's progress, in the driver's process."""
 
     def started(self, trial: str) -> None:
-        """Tell that a trial got its resources."""
+        """Note that a trial has its resources and is starting."""
 
     def epoch(self, trial: str, epoch: int, accuracy: float) -> None:
-        """Tell of a trial's finished epoch and its validation accuracy."""
+        """Note that a trial has finished an epoch with this validation accuracy."""
 
     def finished(self, trial: str) -> None:
-        """Tell that a trial is done."""
+        """Note that a trial is done."""
 
     def failed(self, trial: str) -> None:
-        """Tell that a trial failed for good."""
+        """Note that a trial has failed and will not be restarted."""
 
     def tick(self) -> None:
-        """Be called often, whatever happens."""
+        """Update what depends on the time; called often, even if nothing has happened."""
 
 
 def run_session(
@@ -45,11 +45,12 @@ def run_session(
     shares: dict[str, Share],
     session: Session,
     watcher: Watcher,
+    attempt: int = 1,
 ) -> None:
-    """Run the trials under Ray Tune, in the Ray that this process is connected to, until all ended or Ctrl-C.
+    """Run the trials under Ray Tune, in the Ray that this process is connected to, until all have ended or Ctrl-C.
 
-    How each ended is in its directory. Ctrl-C (SIGINT) ends the session with the checkpoints that there are. Raises
-    UserError where the run's disk is full.
+    Each trial's directory records how it ended. Ctrl-C (SIGINT) ends the session; checkpoints stay. `attempt` counts
+    the times that Ray was started for this session. Raises UserError if the run's disk is full.
     """
     # Tune's own TensorBoard logger would write every metric a second time, under prefixed tags.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
@@ -81,7 +82,8 @@ def run_session(
         param_space=param_space,
         tune_config=tune.TuneConfig(reuse_actors=True, trial_name_creator=_name, trial_dirname_creator=_name),
         run_config=tune.RunConfig(
-            name=session.name,
+            # Tune would overwrite an earlier experiment of the same name.
+            name=session.name if attempt == 1 else f"{session.name}-{attempt}",
             storage_path=str(run.tune.resolve()),
             failure_config=tune.FailureConfig(max_failures=MAX_RESTARTS),
             callbacks=[JsonLoggerCallback(), CSVLoggerCallback(), Relay(run, session, watcher)],
@@ -91,9 +93,9 @@ def run_session(
     try:
         tuner.fit()
     except Exception as error:
-        # On a full disk Tune and its callbacks stumble anywhere; that it is full is what has to be reported.
+        # On a full disk Tune and its callbacks can fail anywhere; report the full disk.
         run.require_writable()
-        # What could not be written is gone by now, and may have left room.
+        # The incomplete file has been removed, which may have freed enough space.
         user_error = _user_error(error)
         if user_error is not None:
             raise UserError(str(user_error)) from error
@@ -101,7 +103,7 @@ def run_session(
 
 
 def _user_error(error: BaseException | None) -> UserError | None:
-    """Return the error of ours that an error came from, None where there is none."""
+    """Return the UserError in the chain of causes of an error, None if there is none."""
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__ or error.__context__
     return error
@@ -113,7 +115,7 @@ def _name(trial: Any) -> str:
 
 
 class Relay(tune.Callback):  # type: ignore[misc]
-    """Passes Tune's events on to a watcher and records failures; empty when Tune pickles its callbacks to restore."""
+    """Passes Tune's events to a watcher and records failures. Tune pickles it, without its state."""
 
     def __init__(self, run: RunDirectory, session: Session, watcher: Watcher) -> None:
         self.run = run
@@ -124,26 +126,26 @@ class Relay(tune.Callback):  # type: ignore[misc]
         return {}
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tell that time has passed."""
+        """Let the watcher update itself."""
         self.watcher.tick()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell that a trial got its resources."""
+        """Note that a trial has its resources and is starting."""
         self.watcher.started(_name(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Tell of an epoch, which is what a trial's results are."""
+        """Pass on a finished epoch: each result of a trial is one."""
         if "accuracy_validation" in result:
             self.watcher.epoch(_name(trial), int(result["epoch"]), float(result["accuracy_validation"]))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Tell that a trial is done."""
+        """Note that a trial is done."""
         self.watcher.finished(_name(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record that a trial failed for good, and tell."""
+        """Record that a trial has failed for good."""
         directory = self.run.trial(_name(trial))
         known = directory.read_json(directory.failure)
         if known is None or known["session"] != self.session.group:
@@ -152,10 +154,10 @@ class Relay(tune.Callback):  # type: ignore[misc]
 
 
 def _reason(errors: str) -> str:
-    """Return the gist of what Tune has written of a trial's errors: that of the last one."""
+    """Return the last of the errors that Tune recorded for a trial, in one line."""
     last = re.split(r"^Failure # .*$", errors, flags=re.MULTILINE)[-1].splitlines()
     own = [line.partition(": ")[2] for line in last if line.startswith(f"{TrialError.__module__}.TrialError: ")]
     if own:
         return own[-1]
     first = next((line for line in last if line.strip()), "no reason given")
-    return f"its worker was lost {MAX_RESTARTS + 1} times, at last so: {first}"
+    return f"its worker process died {MAX_RESTARTS + 1} times; the last time: {first}"

@@ -8,7 +8,7 @@ from deepemotion import config_files
 from deepemotion.errors import UserError
 
 
-def test_configurations_that_ship_are_found_by_name_from_anywhere(
+def test_built_in_configurations_are_found_by_name_from_anywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -25,8 +25,8 @@ def test_the_users_own_is_found_by_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["papre", "../datasets/studyforrest", "missing/paper", ""])
-def test_an_unknown_name_lists_those_that_ship(name: str) -> None:
-    with pytest.raises(UserError, match=r"those that do: studyforrest\)$"):
+def test_an_unknown_name_lists_the_built_in_ones(name: str) -> None:
+    with pytest.raises(UserError, match=r"built-in ones are studyforrest$"):
         config_files.find(name, "datasets")
 
 

@@ -96,11 +96,11 @@ def test_a_folder_describes_itself(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_description_says_how_to_give_one(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="say --dataset studyforrest"):
+    with pytest.raises(UserError, match="give --dataset studyforrest"):
         Dataset.of_folder(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         Dataset.of_folder(tmp_path / "missing")
-    with pytest.raises(UserError, match="those that do: studyforrest"):
+    with pytest.raises(UserError, match="built-in ones are studyforrest"):
         Dataset.of_folder(tmp_path, "forrest")
 
 

@@ -123,7 +123,10 @@ def test_explain_compares_with_planted_networks(finished, command, tiny_packed, 
 def test_what_cannot_be_explained_ends_with_one_line(finished, command, tiny_packed, tiny_labels, tmp_path):
     one = ("deepemotion", "explain", finished.path, "--trial", "sub-99")
     other = ("deepemotion", "explain", tmp_path, "--data", tiny_packed, "--labels", tiny_labels, "--out", tmp_path)
-    for words, said in ((one, "sub-99: no such trial; those that have begun are in"), (other, "no training here")):
+    for words, said in (
+        (one, "sub-99: no such trial; the trials that have started are in"),
+        (other, "no training here"),
+    ):
         done = command(*words)
         assert done.returncode == 2
         assert said in done.stderr

@@ -191,7 +191,7 @@ def test_more_learning_rates_and_subjects_train_only_what_is_new(launch, tmp_pat
     assert len(before) == 2
     more = launch("--subjects", "1-3", "--no-pooled", *QUICK, "--name", "r", "--lr", "1e-3,3e-3")
     assert more.returncode == 0, more.stderr
-    assert "4 trials to run, 2 done already" in more.stderr
+    assert "4 trials to run, 2 already done" in more.stderr
     after = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/result.json")}
     assert len(after) == 6
     assert {path: after[path] for path in before} == before

@@ -35,7 +35,7 @@ def test_overrides_replace_single_values(tmp_path):
         ("epochs=3", "write it as section.key=value"),
         ("train.epochs", "write it as section.key=value"),
         ("data.normalisation=max", "--set data.normalisation=max: Input should be"),
-        ("plan.pooled=false", "--set plan.pooled=false: no such key; there are data, split"),
+        ("plan.pooled=false", "--set plan.pooled=false: no such key; keys are data, split"),
         ("train.epochs=[1", "not a value"),
     ],
 )

@@ -97,11 +97,11 @@ def test_truncated(small: SmallDataset) -> None:
 def test_another_format_and_a_newer_one(small: SmallDataset) -> None:
     with h5py.File(small.packed, "r+") as file:
         file.attrs["format_version"] = 3
-    with pytest.raises(UserError, match="format version 3, this program reads up to 2; update"):
+    with pytest.raises(UserError, match="format version 3, but this program reads up to 2; update"):
         SubjectFile(small.packed)
     with h5py.File(small.packed, "r+") as file:
         file.attrs["format"] = "something.else"
-    with pytest.raises(UserError, match="no packed subject"):
+    with pytest.raises(UserError, match="not a packed subject"):
         SubjectFile(small.packed)
 
 

@@ -35,10 +35,10 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packe
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "say --all-subjects, or which with --subjects"),
-        (("--all-subjects", "--subjects", "1"), "say --all-subjects, or which with --subjects"),
+        ((), "give --all-subjects, or choose subjects with --subjects"),
+        (("--all-subjects", "--subjects", "1"), "give --all-subjects, or choose subjects with --subjects"),
         (("--subjects", "1,44"), "subject 44: not packed; the packed ones are 01, 02, 03"),
-        (("--all-subjects", "--config", "papers"), "those that do: demo, paper, rigorous"),
+        (("--all-subjects", "--config", "papers"), "built-in ones are demo, paper, rigorous"),
         (("--all-subjects", "--lr", "fast"), "--lr fast"),
         (("--all-subjects", "--sweep", "train.rate=1,2"), "train.rate: no such setting"),
         (("--all-subjects", "--set", "train.rate=1"), "train.rate"),
@@ -47,10 +47,10 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packe
         (("--all-subjects", "--lr", "1e-3,inf"), "sweep (train.learning_rate=inf): train.learning_rate: "),
         (("--all-subjects", "--data", "/nowhere"), "/nowhere: no such folder"),
         (("--all-subjects", "--labels", "/nowhere.tsv"), "/nowhere.tsv"),
-        (("--all-subjects", "--name", "../../x"), "--name ../../x: a run is a folder of --runs"),
-        (("--all-subjects", "--name", "a/b"), "--name a/b: a run is a folder of --runs"),
-        (("--all-subjects", "--name", ".."), "--name ..: a run is a folder of --runs"),
-        (("--all-subjects", "--name", ".hidden"), "--name .hidden: a run is a folder of --runs"),
+        (("--all-subjects", "--name", "../../x"), "--name ../../x: the name becomes a folder in --runs"),
+        (("--all-subjects", "--name", "a/b"), "--name a/b: the name becomes a folder in --runs"),
+        (("--all-subjects", "--name", ".."), "--name ..: the name becomes a folder in --runs"),
+        (("--all-subjects", "--name", ".hidden"), "--name .hidden: the name becomes a folder in --runs"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_2(command, tiny_packed, tiny_labels, tmp_path, words, message):
@@ -105,7 +105,7 @@ def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, command)
 def test_words_that_the_program_does_not_know_are_told_in_one_line(refusal, words, said):
     line = refusal("launcher.cli", *words)
     assert said in line
-    assert "--help lists what there is" in line
+    assert "--help lists commands and options" in line
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A session's surroundings: its live line and chart, and its token."""
+"""The parts of a session around the trials: its live line, its aggregates, its token."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from launcher.session.progress import SessionProgress
 from launcher.session.session import open_session
 
 
-@pytest.mark.parametrize("error", [UserError("epochs.tsv: torn"), OSError(5, "Input/output error")])
+@pytest.mark.parametrize("error", [UserError("epochs.tsv: truncated"), OSError(5, "Input/output error")])
 def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch, capsys, error):
     run = RunDirectory(tmp_path / "run")
     trials = [planned("a", train={"epochs": 1})]
@@ -30,7 +30,7 @@ def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch
     assert capsys.readouterr().err.count("the aggregates for TensorBoard were not updated") == 1
 
 
-def test_a_token_is_whole_whenever_it_is_there(tmp_path, monkeypatch):
+def test_a_token_file_is_complete_from_the_moment_it_exists(tmp_path, monkeypatch):
     path = tmp_path / "slurm" / "token"
 
     def killed(*_):
@@ -67,15 +67,19 @@ def test_the_live_line_counts_trials_and_estimates_the_time_left(monkeypatch):
         progress.epoch("one", epoch, 0.25)
         progress.epoch("pooled", epoch, 0.75)
     # 20 of 60 took 10 s.
-    assert progress.summary() == "2/6 done · 2 running · 0 failed · best 0.750 (pooled) · 0:20 left"
+    assert (
+        progress.summary() == "2/6 done · 2 running · 0 failed · best validation accuracy 75.0 % (pooled) · 0:20 left"
+    )
     progress.tick()
     assert beats == [["one", "pooled"]]
     progress.finished("one")
     progress.failed("pooled")
-    assert progress.summary() == "3/6 done · 0 running · 1 failed · best 0.750 (pooled) · 0:05 left"
+    assert (
+        progress.summary() == "3/6 done · 0 running · 1 failed · best validation accuracy 75.0 % (pooled) · 0:05 left"
+    )
 
 
-def test_what_earlier_sessions_trained_does_not_make_the_time_left_shorter(monkeypatch):
+def test_epochs_of_earlier_sessions_do_not_shorten_the_estimated_time_left(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     trials = [planned("a", work=10.0, train={"epochs": 10})]

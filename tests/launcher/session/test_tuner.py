@@ -38,9 +38,12 @@ class Watcher:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        (DIED, "its worker was lost 4 times, at last so: Task was killed due to the node running low on memory."),
+        (
+            DIED,
+            "its worker process died 4 times; the last time: Task was killed due to the node running low on memory.",
+        ),
         (RAISED, "ValueError: 3: no such thing"),
-        (None, "its worker was lost 4 times, at last so: no reason given"),
+        (None, "its worker process died 4 times; the last time: no reason given"),
     ],
 )
 def test_a_trial_that_failed_for_good_says_how_it_last_did(tmp_path, said, reason):
