@@ -20,22 +20,33 @@ _ROUNDING = 1e-6
 _LEFT_OUT = 0.01
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Origin:
-    """What a packed subject has to have in common with others, and with labels."""
+    """What a packed subject has to have in common with all others, and with labels."""
 
     path: Path
     film: Film
     tr: float
     segments: Sequence[Segment]
+
+    @classmethod
+    def of(cls, file: SubjectFile) -> Self:
+        """Return that of an open file, from its attributes."""
+        return cls(file.path, Film.of(file.dataset_name, file.segments), file.tr, file.segments)
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """What a packed subject has to have in common with those that it is trained with: shape, affine (4, 4) in mm."""
+
+    path: Path
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
 
     @classmethod
     def of(cls, file: SubjectFile) -> Self:
-        """Read it from an open file. Raises UserError where the file is damaged."""
-        film = Film.of(file.dataset_name, file.segments)
-        return cls(file.path, film, file.tr, file.segments, file.shape, file.affine)
+        """Read that of an open file. Raises UserError where the file is damaged."""
+        return cls(file.path, file.shape, file.affine)
 
 
 def require_agreement(files: Iterable[SubjectFile], labels: Labels, labels_file: Path) -> None:
@@ -60,10 +71,10 @@ def require_one_film(origins: Sequence[Origin]) -> None:
         raise UserError(f"{other.path}: packed subject {difference}; pack each dataset into a folder of its own")
 
 
-def require_one_grid(origins: Sequence[Origin]) -> None:
+def require_one_space(spaces: Sequence[Space]) -> None:
     """Raise UserError, which names both, where two packed subjects differ in shape or affine."""
-    first = origins[0]
-    for other in origins[1:]:
+    first = spaces[0]
+    for other in spaces[1:]:
         if other.shape != first.shape:
             raise UserError(f"{other.path}: shape {other.shape}, but {first.path} has {first.shape}; pack them alike")
         if not np.allclose(other.affine, first.affine, atol=AFFINE_TOLERANCE):

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from deepemotion.dataset import Film, Segment
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.samples.agreement import Origin, require_labels_of, require_one_film, require_one_grid
+from deepemotion.samples.agreement import Origin, Space, require_labels_of, require_one_film, require_one_space
 
 SEGMENTS = [Segment(run=1, start=0, end=1010), Segment(run=2, start=1000, end=2000)]
 FILM = Film("ours", 0, 2000)
-FIRST = Origin(Path("packed/sub-01.h5"), FILM, 2.0, SEGMENTS, (4, 5, 6), np.eye(4))
+FIRST = Origin(Path("packed/sub-01.h5"), FILM, 2.0, SEGMENTS)
+SPACE = Space(FIRST.path, (4, 5, 6), np.eye(4))
 OTHER_SEGMENTS = [Segment(run=1, start=0, end=990), Segment(run=2, start=990, end=2000)]
 
 
@@ -31,7 +32,7 @@ def labels(start: float = 0, step: float = 2, count: int = 1000, film: Film | No
 
 def test_subjects_of_one_dataset_and_grid_go_together() -> None:
     require_one_film([FIRST, second()])
-    require_one_grid([FIRST, second(affine=np.eye(4) + 1e-5)])
+    require_one_space([SPACE, replace(SPACE, affine=np.eye(4) + 1e-5)])
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_subjects_of_another_film_are_refused_by_both_names(changes: dict[str, A
 @pytest.mark.parametrize("changes", [{"shape": (4, 5, 7)}, {"affine": np.diag([2.0, 1, 1, 1])}])
 def test_subjects_on_another_grid_are_refused_by_both_names(changes: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"^packed/sub-02\.h5: .*packed/sub-01\.h5"):
-        require_one_grid([FIRST, second(**changes)])
+        require_one_space([SPACE, replace(SPACE, path=Path("packed/sub-02.h5"), **changes)])
 
 
 @pytest.mark.parametrize(
