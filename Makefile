@@ -9,13 +9,14 @@ COMPILED := hatch_build.py deepemotion/subject_file/kernels.c
 PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-fast test-minimum bench lint audit constraints clean
+.PHONY: help demo test test-fast test-minimum faults bench lint audit constraints clean
 
 help:
 	@echo "make demo          the main job on simulated data: label, pack, train 19 + 1, sweep, report"
 	@echo "make test          the whole test suite"
 	@echo "make test-fast     the tests that need seconds"
 	@echo "make test-minimum  the fast tests with the oldest packages that pyproject.toml allows"
+	@echo "make faults        provoke faults and generate inputs (FAULTS=300, INPUTS=10000, SEED, KINDS=\"damage ray\")"
 	@echo "make bench         measure speed and memory (QUICK=1: in small; STAGES=\"pack load\": only those)"
 	@echo "make lint          ruff, mypy, import-linter"
 	@echo "make audit         look up known security advisories for the versions in constraints.txt"
@@ -47,7 +48,7 @@ demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo demo
 
 # OpenMP's threads sleep when they wait, and so take no core from another test.
-test test-fast test-minimum: export OMP_WAIT_POLICY := PASSIVE
+test test-fast test-minimum faults: export OMP_WAIT_POLICY := PASSIVE
 
 # Tests on SLURM start many processes: beside others, or with more clusters at once, they would starve.
 test: $(VENV)/.installed

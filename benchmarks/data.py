@@ -1,13 +1,18 @@
 """The data that stages measure on, made once in benchmarks/.data and kept: simulated runs, packed subjects, labels."""
 
+import shutil
 from pathlib import Path
 
+import nibabel
 import numpy as np
+from isal import igzip
 from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset, FilePatterns, Segment
+from deepemotion.files import atomic_path
 from deepemotion.labels import table
 from deepemotion.labels.table import Labels
+from deepemotion.packing.nifti import VolumeStream, read_header
 from deepemotion.simulation import brain
 from deepemotion.simulation.folder import simulate
 from deepemotion.simulation.parameters import Parameters
@@ -36,6 +41,31 @@ def simulated(size: Shape, volumes: tuple[int, ...], subjects: int = 1, signal: 
     parameters = Parameters(subjects=subjects, shape=size, volumes_per_run=volumes, signal=signal)
     simulate(FOLDER / f"simulated-{name}", parameters, jobs=1)
     return FOLDER / f"simulated-{name}"
+
+
+def as_float32(root: Path) -> Path:
+    """Return the root of a copy of a simulated dataset's first run, of its first subject, in float32.
+
+    Values get a random fraction: floats of whole numbers would be stored as they are.
+    """
+    copy = root.with_name(f"{root.name}-float32")
+    dataset = Dataset.of_folder(root)
+    subject = dataset.subjects[0]
+    source = dataset.bold(root, subject, 1)
+    target = copy / source.relative_to(root)
+    for path in (root / "dataset.yaml", *dataset.masks(root, subject)):
+        (copy / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy / path.relative_to(root))
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        header = nibabel.load(source).header
+        header.set_data_dtype(np.float32)
+        rng = np.random.default_rng(0)
+        with atomic_path(target) as temporary, igzip.open(temporary, "wb", 1) as file:
+            file.write(header.binaryblock + bytes(4))
+            for volume in VolumeStream(read_header(source)):
+                file.write((volume + rng.random(volume.size, np.float32)).astype("<f4").tobytes())
+    return copy
 
 
 def packed(size: Shape, volumes: int, runs: int = 8, subjects: int = 1) -> Path:
@@ -94,8 +124,8 @@ def _write_subject(
         for run in runs:
             run_writer = writer.run(run)
             for _ in range(volumes):
-                with run_writer.next_volume(slope=1.0, intercept=0.0) as stored:
-                    stored[:] = still + noise.integers(-100, 100, len(still), dtype=np.int16)
+                with run_writer.next_volume(1.0, 0.0) as out:
+                    out[:] = still + noise.integers(-100, 100, len(still), dtype=np.int16)
             source = Source(name=f"{subject}-{run}.nii", size=0, mtime_ns=0, crc32=0)
             run_writer.end(
                 RunRecord(

@@ -20,10 +20,10 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def new_app(summary: str) -> typer.Typer:
-    """Return a Typer application with the house's settings: plain help, our own error handling."""
+    """Return a Typer application with the settings of both programs: plain help, our own error handling."""
     return typer.Typer(
         help=summary,
-        epilog="--version shows the version; --debug with any command shows where an error comes from.",
+        epilog="--version prints the version; --debug with any command shows where an error comes from.",
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -35,7 +35,8 @@ def new_app(summary: str) -> typer.Typer:
 def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
-    SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has made this program ignore them (nohup).
+    A file that the system refuses is bad input, too. SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has
+    made this program ignore them (nohup).
 
     `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--version` in place of
     a command prints the version, which both programs share.
@@ -53,19 +54,32 @@ def run(app: typer.Typer) -> None:
     except UserError as error:
         if debug:
             raise
-        say(f"error: {error}")
+        say(f"error: {_one_line(str(error))}")
+        code = EXIT_BAD_INPUT
+    except OSError as error:
+        # A file or folder of the user's, or a full disk, that no command has words of its own for.
+        if debug or error.filename is None or error.strerror is None:
+            raise
+        say(f"error: {_one_line(f'{error.filename}: {error.strerror}')}")
         code = EXIT_BAD_INPUT
     except _UsageError as error:
         say(_wrong_words(error))
         code = EXIT_BAD_INPUT
-    # A command that has nothing to say of its end returns None.
+    # A command without an exit code of its own returns None.
     raise SystemExit(code or 0)
 
 
+def _one_line(message: str) -> str:
+    """Return a message with line breaks, tabs and control characters of what it quotes written out, as in Python."""
+    return "".join(mark if mark == " " or mark.isprintable() else repr(mark)[1:-1] for mark in message)
+
+
 def _wrong_words(error: Any) -> str:
-    message = error.format_message().rstrip(".")
+    message: str = error.format_message().rstrip(".")
     # Without any word, the message is the help.
-    return message if "\n" in message else f"error: {message} ({error.ctx.command_path} --help lists what there is)"
+    if not sys.argv[1:] or error.ctx is None:
+        return message
+    return f"error: {_one_line(message)} ({error.ctx.command_path} --help lists commands and options)"
 
 
 def say(line: str) -> None:
@@ -73,9 +87,9 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def say_how_to_go_on() -> None:
-    """Tell which command goes on from here: the one that was stopped."""
-    say(f"to go on:    {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
+def say_how_to_resume() -> None:
+    """Print the command that resumes the work: the one that was stopped."""
+    say(f"to resume:   {shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])}")
 
 
 def answer(text: str) -> None:
@@ -86,7 +100,7 @@ def answer(text: str) -> None:
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return the rows, of equally many cells each and the header first, as lines with aligned columns.
 
-    The last column is not padded: a long text there makes no other line longer.
+    The last column is not padded, so that a long text in it makes no other line longer.
     """
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     return "\n".join(

@@ -1,25 +1,45 @@
-"""A dataset's description (segments, TR, file patterns, subjects), and where its runs and masks lie."""
+"""A dataset's description (segments, TR, file patterns, subjects), and where its runs and masks are."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from deepemotion import config_files
+from deepemotion.config_files import Section
 from deepemotion.errors import UserError, from_validation
+from deepemotion.subject_label import SubjectLabel
+
+# Four months: no film is longer, but a time in another unit is. Volumes: an hour at a TR of less than 4 ms.
+_MOST_SECONDS, _MOST_VOLUMES = 1e7, 1_000_000
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Film(NamedTuple):
+    """What labels and volumes have in common: the dataset's name, and the movie's seconds [start, end)."""
+
+    dataset: str
+    start: float
+    end: float
+
+    @classmethod
+    def of(cls, dataset: str, segments: Sequence["Segment"]) -> "Film":
+        """Return the film that a dataset's segments are parts of."""
+        return cls(dataset, segments[0].start, max(segment.end for segment in segments))
+
+    @property
+    def span(self) -> str:
+        """The seconds, for people."""
+        return f"{self.start:g} to {self.end:g} s"
 
 
-class Segment(_Strict):
+class Segment(Section):
     """The part of the stimulus played in one run: movie seconds, half-open [start, end)."""
 
     run: Annotated[int, Field(ge=1, le=127)]
-    start: float
-    end: float
+    start: Annotated[float, Field(ge=-_MOST_SECONDS, le=_MOST_SECONDS)]
+    end: Annotated[float, Field(ge=-_MOST_SECONDS, le=_MOST_SECONDS)]
 
     @pydantic.model_validator(mode="after")
     def _ends_after_start(self) -> Self:
@@ -28,7 +48,7 @@ class Segment(_Strict):
         return self
 
 
-class FilePatterns(_Strict):
+class FilePatterns(Section):
     """Paths below the dataset's root, with `{subject}` and `{run}` (or `{run:02d}`) where they vary."""
 
     bold: str
@@ -44,16 +64,24 @@ class FilePatterns(_Strict):
                 pattern.format(**values)
             except (LookupError, ValueError, AttributeError) as error:
                 names = " and ".join(f"{{{name}}}" for name in values)
-                raise ValueError(f"{pattern!r} cannot be filled in: use {names}") from error
+                raise ValueError(
+                    f"{pattern!r} cannot be filled in: use {names}; whatever else varies is written out"
+                ) from error
         return pattern
 
 
-class Dataset(_Strict):
+def _fits_a_table(name: str) -> str:
+    if not name.isprintable() or name != name.strip() or '"' in name or not 1 <= len(name) <= 100:
+        raise ValueError(f"{name[:100]!r}: use 1 to 100 characters on one line, without quotes or spaces at the ends")
+    return name
+
+
+class Dataset(Section):
     """A run-wise 4D dataset: `configs/datasets/studyforrest.yaml` describes the real one in this schema."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_fits_a_table)]
     tr: Annotated[float, Field(gt=0)]
-    subjects: Annotated[list[str], Field(min_length=1)]
+    subjects: Annotated[list[SubjectLabel], Field(min_length=1)]
     segments: Annotated[list[Segment], Field(min_length=1)]
     files: FilePatterns
 
@@ -64,6 +92,8 @@ class Dataset(_Strict):
         runs = [segment.run for segment in self.segments]
         if starts != sorted(starts) or ends != sorted(ends) or len(set(runs)) != len(runs):
             raise ValueError("segments: each run once, in the order of their start and end")
+        if (ends[-1] - starts[0]) / self.tr > _MOST_VOLUMES:
+            raise ValueError(f"tr: {self.tr:g} s gives more than {_MOST_VOLUMES} volumes; are all times in seconds?")
         if len(set(self.subjects)) != len(self.subjects):
             raise ValueError("subjects: each subject once")
         files = {self.files.bold.format(subject=subject, run=run) for subject in self.subjects for run in runs}
@@ -83,15 +113,20 @@ class Dataset(_Strict):
 
     @classmethod
     def of_folder(cls, root: Path, description: str | None = None) -> Self:
-        """Read the description of the dataset at `root`: the one named or given by path, else its `dataset.yaml`."""
+        """Read the description of the dataset at `root`: by name or path, or else from its `dataset.yaml`."""
         if not root.is_dir():
             raise UserError(f"{root}: no such folder; give the root of the dataset")
         if description is not None:
             return cls.read(config_files.find(description, "datasets"))
         path = root / "dataset.yaml"
         if not path.is_file():
-            raise UserError(f"{path}: not found; say --dataset studyforrest, or give a description's path")
+            raise UserError(f"{path}: not found; give --dataset studyforrest, or the path of a description")
         return cls.read(path)
+
+    @property
+    def film(self) -> Film:
+        """The film, by this dataset's name and its span."""
+        return Film.of(self.name, self.segments)
 
     def select_subjects(self, wanted: list[str] | None) -> list[str]:
         """Return the wanted subjects in the dataset's order, None for all. Raises UserError for an unknown one."""
@@ -107,8 +142,13 @@ class Dataset(_Strict):
         return round((segment.end - segment.start) / self.tr)
 
     def bold(self, root: Path, subject: str, run: int) -> Path:
-        """Return the run's 4D BOLD file. Raises UserError where it is not there, with the line that fetches it."""
-        return _present(root, self.files.bold.format(subject=subject, run=run))
+        """Return the run's 4D BOLD file. Raises UserError where it is missing, with what to do about it."""
+        return _present(
+            root,
+            self.files.bold.format(subject=subject, run=run),
+            f", which is run {run} of sub-{subject}; add it, or leave the subject out with --subjects, or leave the run"
+            f" out for all subjects: remove its segment from the description of {self.name}",
+        )
 
     def masks(self, root: Path, subject: str) -> list[Path]:
         """Return the files whose intersection is the subject's mask: the common mask, else the run masks, else none."""
@@ -122,10 +162,10 @@ class Dataset(_Strict):
         return []
 
 
-def _present(root: Path, relative: str) -> Path:
+def _present(root: Path, relative: str, remedy: str = "") -> Path:
     path = root / relative
     if path.exists():
         return path
     if path.is_symlink():
         raise UserError(f"{path}: its content is not here (a git-annex link); fetch it: datalad get -d {root} {path}")
-    raise UserError(f"{path}: no such file")
+    raise UserError(f"{path}: no such file{remedy}")

@@ -1,4 +1,4 @@
-"""The one exception that means "the input is wrong", told to users as one line and exit code 2."""
+"""The one exception that means "the input is wrong", reported to users as one line and exit code 2."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -21,20 +21,20 @@ def from_validation(
 ) -> UserError:
     """Turn pydantic's report into one line that names the place and the dotted key of the first problem.
 
-    `schema` is what was validated, for the name of a key that is nearly right. `where` is a file or the words of the
-    command line; one of the `overrides`, `section.key=value`, is blamed in its place for a key that it sets.
+    `schema` is what was validated, for the name of a key that is nearly right. `where` is a file or part of the
+    command line; for a key that one of the `overrides` (`section.key=value`) sets, the message names that override.
     """
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         known = _keys(schema, first["loc"][:-1])
-        said = "no such key" + (did_you_mean(str(first["loc"][-1]), known) or f"; there are {', '.join(known)}")
+        message = "no such key" + (did_you_mean(str(first["loc"][-1]), known) or f"; keys are {', '.join(known)}")
     where = next((f"--set {text}" for text in reversed(overrides) if _sets(text, key)), str(where))
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     # An option of the command line names the key itself.
     place = where if not key or where.startswith("--") else f"{where}: {key}"
-    return UserError(f"{place}: {said}{more}")
+    return UserError(f"{place}: {message}{more}")
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

@@ -1,6 +1,6 @@
-"""Files that are either whole or not there: write to a temporary name in the same folder, sync, rename.
+"""Writes files that are either complete or absent: to a temporary name in the same folder, then sync and rename.
 
-A copy, a full disk or an editor tears files all the same: whoever reads one says which.
+Files can still be truncated by a copy, a full disk or an editor, so every reader names the file it could not read.
 """
 
 import json
@@ -21,7 +21,7 @@ _ABANDONED_S = 600
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a temporary path beside `target`; it becomes `target` if the block succeeds and vanishes if not.
+    """Yield a temporary path beside `target`; it becomes `target` if the block succeeds and is removed if not.
 
     The suffix is kept, since libraries choose formats by it. Raises UserError where the folder cannot be written
     or the disk is full.
@@ -45,11 +45,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise UserError(f"{target}: cannot write: {error.strerror or error}{culprit}") from error
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove temporaries that killed processes left in a folder; not those so young that somebody may be at them."""
+def remove_abandoned(folder: Path, age_s: float = _ABANDONED_S) -> None:
+    """Remove temporaries that killed processes left in a folder; not recent ones, which may still be in use.
+
+    A caller that knows that nobody else writes into the folder gives an age of 0.
+    """
     for path in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+            if age_s == 0 or time.time() - path.stat().st_mtime > age_s:
                 path.unlink()
 
 
@@ -61,7 +64,7 @@ def write_text(target: Path, text: str) -> None:
 
 @contextmanager
 def readable(path: Path, remedy: str) -> Iterator[None]:
-    """Raise UserError, which names `path` and what helps, where the block cannot read or parse what is there."""
+    """Raise UserError, which names `path` and the remedy, where the block cannot read or parse the file."""
     try:
         yield
     except (OSError, ValueError, TypeError, KeyError) as error:

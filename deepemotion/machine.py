@@ -9,7 +9,7 @@ _CGROUPS, _OWN_CGROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 def available_memory() -> int:
     """Return the bytes that new processes may use: the host's available memory, or less where a cgroup says so.
 
-    A cgroup's limit holds for all below it: that of a SLURM job or of a user's slice lies some levels up.
+    A cgroup's limit applies to all cgroups below it; that of a SLURM job or of a user's slice is some levels up.
     """
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     available = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))

@@ -1,4 +1,4 @@
-"""Write slurm/*.sbatch, the scripts for those who submit by hand: what the launcher generates, with $@ for the run."""
+"""Write slurm/*.sbatch, the scripts for submitting by hand: what the launcher generates, with $@ for the run."""
 
 import sys
 from pathlib import Path
@@ -16,15 +16,15 @@ _HEADS = {
 #     deepemotion-launch --all-subjects --config paper --data packed --labels labels.tsv --name paper --plan-only
 #     sbatch slurm/train_ray.sbatch runs/paper
 """,
-    "train_array": """# Train a run as a job array; index i of n trains every n-th trial of the plan, from the i-th on:
+    "train_array": """# Train a run as a job array; index i of n trains every n-th trial, starting at the i-th:
 #     deepemotion-launch --all-subjects --config paper --data packed --labels labels.tsv --name paper --plan-only
 #     sbatch --array=0-19 slurm/train_array.sbatch runs/paper
 """,
-    "pack_array": """# Pack StudyForrest, one array task a subject:
+    "pack_array": """# Pack StudyForrest, one array task per subject:
 #     sbatch --array=0-18 slurm/pack_array.sbatch studyforrest/ --dataset studyforrest --out packed
 """,
 }
-_NOTE = """# Submit it where `deepemotion-launch` runs. Change the resources to what your site has.
+_NOTE = """# Submit it from a shell that finds `deepemotion-launch`. Adapt the resources to your site.
 # `deepemotion-launch ... --on slurm|slurm-array --dry-run` prints the same from a cluster profile.
 """
 

@@ -1,4 +1,4 @@
-"""A subject's volumes at the moments that alignment may be estimated on, taken block by block of voxels."""
+"""A subject's volumes at the moments that alignment may be estimated on, in blocks of voxels."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from deepemotion.samples.volumes import Held
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
 
-# Of a whole film, a block takes about 60 MB, four times over while it is normalised.
+# For a whole film, a block takes about 60 MB, and four times as much while it is normalised.
 BLOCK_VOXELS = 4096
 
-# One number a moment, the same in every subject: its run times this, plus the index in the run.
+# A moment's number, the same in every subject, is its run times this, plus its index in the run.
 _A_RUN = 1_000_000
 Moments = NDArray[np.int64]
 
@@ -29,8 +29,8 @@ Moments = NDArray[np.int64]
 class AlignedMoments:
     """The T training moments of one subject, labelled or not, in the order of the film.
 
-    A moment that two runs share is one of the run that has it in its own part, whatever the trial trains on. The gap is
-    measured from all volumes that validate, those of shared moments included where the trial keeps them.
+    A moment that two runs share belongs to the run that has it in its own part, whatever the trial trains on. The gap
+    is measured from all validation volumes, including those of shared moments if the trial keeps them.
     """
 
     moment_T: Moments
@@ -39,15 +39,15 @@ class AlignedMoments:
 
     @classmethod
     def of(cls, file: SubjectFile, samples: Samples, trial: Trial) -> Self:
-        """Load a subject's volumes in the unit and the voxels of `samples`. Raises UserError where there is no fold."""
+        """Load a subject's volumes in the unit and the voxels of `samples`. Raises UserError for an unknown fold."""
         series = load_opened({file.subject: file}, None, trial.data, grid=samples.grid)
-        own = outside_overlaps(file.segments, series.table.run, series.table.true_time)
-        rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0] & own)
+        in_own_part = outside_overlaps(file.segments, series.table.run, series.table.true_time)
+        rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0] & in_own_part)
         moment_T = series.table.run[rows_T].astype(np.int64) * _A_RUN + series.table.index_in_run[rows_T]
         return cls(moment_T, torch.from_numpy(rows_T), series)
 
     def only(self, moment_T: Moments) -> Self:
-        """Return these of the moments; they must be here."""
+        """Return a selection of the moments, all of which must be present."""
         rows_T = self._rows_T[torch.from_numpy(np.searchsorted(self.moment_T, moment_T))]
         return replace(self, moment_T=moment_T, _rows_T=rows_T)
 
@@ -75,18 +75,18 @@ def blocks(samples: Samples, rows: Tensor, device: torch.device) -> Iterator[tup
     """
     volumes_NV = samples.held()
     for start in range(0, len(samples.voxels_V), BLOCK_VOXELS):
-        chosen = slice(start, min(start + BLOCK_VOXELS, len(samples.voxels_V)))
+        columns = slice(start, min(start + BLOCK_VOXELS, len(samples.voxels_V)))
         block = replace(
             samples,
-            voxels_V=samples.voxels_V[chosen],
-            volumes=Held(volumes_NV[:, chosen].contiguous()),
-            offset_GV=_columns(samples.offset_GV, chosen),
-            gain_GV=_columns(samples.gain_GV, chosen),
-            trend_GV=_columns(samples.trend_GV, chosen),
+            voxels_V=samples.voxels_V[columns],
+            volumes=Held(volumes_NV[:, columns].contiguous()),
+            offset_GV=_columns(samples.offset_GV, columns),
+            gain_GV=_columns(samples.gain_GV, columns),
+            trend_GV=_columns(samples.trend_GV, columns),
             _buffer=None,
         ).to(device)
-        yield chosen, block.values(rows.to(device))
+        yield columns, block.values(rows.to(device))
 
 
-def _columns(statistic_GV: Tensor | None, chosen: slice) -> Tensor | None:
-    return None if statistic_GV is None else statistic_GV[:, chosen]
+def _columns(statistic_GV: Tensor | None, columns: slice) -> Tensor | None:
+    return None if statistic_GV is None else statistic_GV[:, columns]

@@ -13,22 +13,24 @@ if TYPE_CHECKING:
 
 def evaluate(
     trial: Annotated[Path, typer.Argument(help="Folder of a finished training.")],
-    data: Annotated[Path, typer.Option(help="Folder of packed subject files, those trained on among them.")],
-    labels: Annotated[Path, typer.Option(help="labels.tsv with the classes that it was trained on.")],
+    data: Annotated[Path, typer.Option(help="Folder of packed subject files, including those trained on.")],
+    labels: Annotated[Path, typer.Option(help="A labels.tsv with the classes that the model was trained on.")],
     subjects: Annotated[str, typer.Option(help="Subjects to test on: 1,2,5-9.")],
-    out: Annotated[Path | None, typer.Option(help="A .parquet file for the predictions.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A .parquet file to write the predictions to.")] = None,
 ) -> None:
     """Test a finished model on further subjects, at the moments of the movie that it was not trained on."""
     from deepemotion.labels.table import Labels
+    from deepemotion.samples.agreement import require_agreement
     from deepemotion.settings.subjects import parse_subjects
-    from deepemotion.subject_file.folder import find_subjects
+    from deepemotion.subject_file.folder import find_subjects, open_subjects
     from deepemotion.training.trial_directory import TrialDirectory
 
-    wanted = parse_subjects(subjects)
     directory = TrialDirectory(trial)
     directory.require_finished()
-    Labels.read(labels)
-    find_subjects(data)
+    own = Labels.read(labels)
+    wanted = parse_subjects(subjects, find_subjects(data))
+    with open_subjects(data, wanted) as files:
+        require_agreement(files.values(), own, labels)
     from deepemotion.scoring import predictions
     from deepemotion.trained import further_subjects
 

@@ -1,4 +1,4 @@
-"""`deepemotion explain`: what a trained model looks at, and what it makes of each volume."""
+"""`deepemotion explain`: what a trained model looks at, and how it represents each volume."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,28 +10,34 @@ from deepemotion.errors import UserError
 
 
 def explain(
-    folder: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME, or that of a training by itself.")],
-    trial: Annotated[str | None, typer.Option(help="Of a run: a trial's name or its beginning.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the packed subject files that it was trained on.")
+    folder: Annotated[Path, typer.Argument(help="Folder of a run, runs/NAME, or of a single training.")],
+    trial: Annotated[
+        str | None, typer.Option(help="The trial of a run to explain: its name, or the beginning of it.")
     ] = None,
-    labels: Annotated[Path | None, typer.Option(help="The labels.tsv that it was trained on.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the packed subject files that the model was trained on.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="The labels.tsv that the model was trained on.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for maps, tables and figures; of a run, RUN/explain/TRIAL by default.")
+        Path | None, typer.Option(help="Folder for maps, tables and figures; for a run, RUN/explain/TRIAL by default.")
     ] = None,
     all_volumes: Annotated[
-        bool, typer.Option("--all", help="Average maps over all labelled volumes, not those validated on.")
+        bool, typer.Option("--all", help="Average maps over all labelled volumes instead of those validated on.")
     ] = False,
-    volumes: Annotated[int | None, typer.Option(min=1, help="At most so many volumes an emotion.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of integrated gradients.")] = 32,
-    annotations: Annotated[Path | None, typer.Option(help="The observers' CSV files, for arousal and valence.")] = None,
+    volumes: Annotated[
+        int | None, typer.Option(min=1, help="The largest number of volumes to average per emotion.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Number of steps of integrated gradients.")] = 32,
+    annotations: Annotated[
+        Path | None, typer.Option(help="Folder of the observers' CSV files, for arousal and valence.")
+    ] = None,
     truth: Annotated[
-        Path | None, typer.Option(help="A simulated dataset's truth/: how well maps find the planted networks.")
+        Path | None, typer.Option(help="The truth folder of a simulated dataset, to score maps against its networks.")
     ] = None,
 ) -> None:
     """Map what a model looks at for each emotion (Grad-CAM, integrated gradients), and its hidden representation.
 
-    A run knows where its data lies; for a training by itself give --data, --labels and --out.
+    A run records where its data is; for a single training give --data, --labels and --out.
     """
     from deepemotion.labels.table import Labels
     from deepemotion.subject_file.folder import find_subjects
@@ -40,7 +46,7 @@ def explain(
 
     if trial is None:
         if is_run(folder):
-            raise UserError(f"{folder}: a run; say which of its trials with --trial")
+            raise UserError(f"{folder}: this is a run; choose one of its trials with --trial")
         directory = TrialDirectory(folder)
         directory.require_finished()
         if data is None or labels is None or out is None:

@@ -14,23 +14,25 @@ if TYPE_CHECKING:
 
 
 class Ties(StrEnum):
-    """What becomes of equally frequent emotions."""
+    """Which label equally frequent emotions give."""
 
     first = "first"
     none = "none"
 
 
 def label(
-    annotations: Annotated[Path, typer.Option(help="Folder with one CSV file an observer.")],
+    annotations: Annotated[Path, typer.Option(help="Folder with one CSV file per observer.")],
     dataset: Annotated[str, typer.Option(help="The movie: studyforrest, or the path of a dataset's description.")],
-    rule: Annotated[str, typer.Option(help="A rule that ships (paper, interval), or a path.")],
-    out: Annotated[Path, typer.Option(help="The table to write.")] = Path("labels.tsv"),
+    rule: Annotated[str, typer.Option(help="A built-in rule (paper, interval), or the path of your own.")],
+    out: Annotated[Path, typer.Option(help="The labels.tsv to write.")] = Path("labels.tsv"),
     observers: Annotated[str | None, typer.Option(help="av, ao, all or ids: av1o01,av1o02; else the rule's.")] = None,
     clusters: Annotated[str | None, typer.Option(help="YAML of emotion: [labels], or `auto`; else the rule's.")] = None,
     threshold: Annotated[
         str | None, typer.Option(help="Votes needed: a number, half, majority; else the rule's.")
     ] = None,
-    ties: Annotated[Ties | None, typer.Option(help="Between equals: the first observer's, or none.")] = None,
+    ties: Annotated[
+        Ties | None, typer.Option(help="The label where emotions are tied: the first observer's, or none.")
+    ] = None,
     statistics: Annotated[Path | None, typer.Option(help="Folder for figure 1 and the tables behind it.")] = None,
 ) -> None:
     """Turn observers' annotations into the emotion of each movie time."""

@@ -10,7 +10,7 @@ from deepemotion.errors import UserError
 
 
 def simulate(
-    out: Annotated[Path, typer.Argument(help="Folder to write; made if it is not there.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write; it is created if needed.")],
     subjects: Annotated[int, typer.Option(help="Number of subjects.")] = 19,
     shape: Annotated[str, typer.Option(help="Voxels along x, y and z; the real data have 132,175,48.")] = "33,44,12",
     volumes_per_run: Annotated[
@@ -21,8 +21,8 @@ def simulate(
     idiosyncrasy: Annotated[
         float, typer.Option(help="How far subjects differ in where they respond: 0 (not at all) to 1.")
     ] = 0.5,
-    seed: Annotated[int, typer.Option(help="Same seed, same dataset.")] = 0,
-    jobs: Annotated[int | None, typer.Option(help="Processes to use.", show_default="all CPUs")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same dataset.")] = 0,
+    jobs: Annotated[int | None, typer.Option(help="Number of processes to use.", show_default="all CPUs")] = None,
 ) -> None:
     """Simulate a dataset like StudyForrest's, with known emotions and networks."""
     from deepemotion.simulation.folder import simulate as simulate_folder

@@ -5,31 +5,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepemotion.console import answer, say, say_how_to_go_on
+from deepemotion.console import answer, say, say_how_to_resume
 
 if TYPE_CHECKING:
     from deepemotion.settings.schema import Trial
 
 
 def train(
-    out: Annotated[Path, typer.Argument(help="Folder of the training; an interrupted one goes on.")],
+    out: Annotated[Path, typer.Argument(help="Folder of the training; an interrupted one is resumed.")],
     data: Annotated[Path, typer.Option(help="Folder of packed subject files.")],
     labels: Annotated[Path, typer.Option(help="labels.tsv, as `deepemotion label` writes it.")],
     subjects: Annotated[str, typer.Option(help="Subjects to train on: 1,2,5-9.")],
-    unseen: Annotated[str | None, typer.Option(help="Subjects to test on only.")] = None,
+    unseen: Annotated[str | None, typer.Option(help="Subjects that are only tested on: 1,2,5-9.")] = None,
     config: Annotated[
-        str, typer.Option(help="A configuration that ships (paper, rigorous, demo) or a path.")
+        str, typer.Option(help="A built-in configuration (paper, rigorous, demo), or the path of your own.")
     ] = "paper",
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, e.g. train.epochs=10.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a setting: section.key=value, e.g. train.epochs=10.")
+    ] = None,
 ) -> None:
     """Train one model and predict every labelled volume; the same result as the same trial of an experiment."""
     from deepemotion import config_files
     from deepemotion.settings.schema import make_trial, read_settings
     from deepemotion.settings.subjects import parse_subjects
+    from deepemotion.subject_file.folder import find_subjects
     from deepemotion.training.trial_directory import TrialDirectory
 
     settings = read_settings(config_files.find(config), set_ or [])
-    trial = make_trial(settings, parse_subjects(subjects), parse_subjects(unseen) if unseen else [])
+    packed = find_subjects(data)
+    trial = make_trial(settings, parse_subjects(subjects, packed), parse_subjects(unseen, packed) if unseen else [])
     _refuse(trial, data, labels)
     from deepemotion.machine import available_memory
     from deepemotion.training.loop import Metrics
@@ -45,7 +49,7 @@ def train(
     try:
         result = train_model(trial, data, labels, TrialDirectory(out), show, available_memory())
     except KeyboardInterrupt:
-        say_how_to_go_on()
+        say_how_to_resume()
         raise
     answer(
         f"validation accuracy {result['accuracy_validation']:.3f}"
@@ -55,16 +59,17 @@ def train(
 
 
 def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
-    """Raise UserError for what the training would stumble over, before torch is imported, which takes seconds."""
+    """Raise UserError for what would stop the training, before torch is imported, which takes seconds."""
     from deepemotion.labels.table import Labels
     from deepemotion.models.registry import entry
+    from deepemotion.samples.agreement import require_agreement
     from deepemotion.settings.rules import refuse_alignment, refuse_fold
-    from deepemotion.subject_file.reader import SubjectFile
+    from deepemotion.subject_file.folder import open_subjects
 
     entry(trial.model)
     refuse_fold(trial.split)
     subjects = (*trial.subjects, *trial.unseen_subjects)
     refuse_alignment(trial, len(subjects))
-    Labels.read(labels)
-    for subject in subjects:
-        SubjectFile.of(data, subject).close()
+    own = Labels.read(labels)
+    with open_subjects(data, subjects) as files:
+        require_agreement(files.values(), own, labels)

@@ -9,13 +9,13 @@ from deepemotion.console import EXIT_BAD_INPUT, EXIT_FAILED, answer, say
 from deepemotion.errors import UserError
 
 
-def verify(files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5.")]) -> None:
-    """Read packed files whole and check every checksum; exit code 1 if one is damaged, 2 if one is none."""
+def verify(files: Annotated[list[Path], typer.Argument(help="Packed files to verify, sub-XX.h5.")]) -> None:
+    """Read packed files completely and check every checksum; exit code 1 for a damaged file, 2 for any other file."""
     from deepemotion.subject_file import kernels
     from deepemotion.subject_file.opening import NotASubjectFileError
     from deepemotion.subject_file.verify import problems
 
-    # Not a fault of the files.
+    # A kernel that cannot be loaded is not a fault of the files.
     kernels.library()
     code = 0
     for path in files:

@@ -1,4 +1,4 @@
-"""Calibration: whether a model that is 80 % sure is right in 80 % of cases."""
+"""Draws calibration curves: a well-calibrated model that is 80 % confident is right in 80 % of cases."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ from deepemotion.scoring.metrics import BINS, calibration_error
 
 @style.house_style
 def calibration_curves(groups: Mapping[str, pd.DataFrame], classes: Sequence[str], note: str) -> Figure:
-    """Draw accuracy against confidence for each named group of held-out volumes, and how many volumes a bin holds.
+    """Draw accuracy against confidence for each named group of held-out volumes, and the number of volumes per bin.
 
     Each frame has label, prediction and p_CLASS. Bins and calibration error are those of `deepemotion.scoring.metrics`.
     """
@@ -31,7 +31,7 @@ def calibration_curves(groups: Mapping[str, pd.DataFrame], classes: Sequence[str
         )
         lower.bar(100 / BINS * held + (i + 0.25) * width, volumes, width, align="edge", color=colour)
     upper.set(ylabel="accuracy (%)", ylim=(0, 102), xlim=(0, 100), title="Calibration on held-out volumes")
-    # Above the panels: a model that is too sure or too careful crosses any place inside them.
+    # Above the panels: curves may cross any place inside them.
     figure.legend(loc="outside upper center")
     lower.set(xlabel="confidence: probability of the predicted emotion (%)", ylabel="volumes", yscale="log")
     style.caption(figure, note)

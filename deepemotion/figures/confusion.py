@@ -1,4 +1,4 @@
-"""Confusion matrices: which emotion is taken for which."""
+"""Draws confusion matrices: how often each emotion is predicted as each other one."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from deepemotion.figures import scoring, style
 
 
 def shares(rows: pd.DataFrame, emotions: Sequence[str]) -> NDArray[np.float64]:
-    """Return (E, E): of the volumes labelled i, the share predicted as j; a row of nan for a label not there.
+    """Return (E, E): of the volumes labelled i, the share predicted as j; a row of nan for a label that does not occur.
 
-    `rows` has label and prediction, one row a volume.
+    `rows` has label and prediction, one row per volume.
     """
     counts = scoring.tally(rows, emotions).confusion
     total = counts.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Figure 5: how well each model tells each emotion."""
+"""Figure 5: how well each model recognises each emotion."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,7 +14,7 @@ def accuracy_table(models: Mapping[str, pd.DataFrame], classes: Sequence[str]) -
     """Return the recall of each class (rows) in each model (columns, single-subject ones first), in [0, 1].
 
     Each frame holds a model's held-out volumes, folds and seeds together since a fold may lack a class: label and
-    prediction. nan where a class did not occur.
+    prediction. nan if a class did not occur.
     """
     columns = {name: recall(scoring.tally(models[name], classes)) for name in sorted(models, key=style.model_order)}
     return pd.DataFrame(columns, index=list(classes))
@@ -24,9 +24,9 @@ def accuracy_table(models: Mapping[str, pd.DataFrame], classes: Sequence[str]) -
 def emotion_by_model(accuracy: pd.DataFrame, n_models: int, below: Collection[str] = (), note: str = "") -> Figure:
     """Figure 5: accuracy of each emotion (rows) in each model (columns, `pooled` last), in percent.
 
-    `accuracy` has emotions as index, models as columns, values in [0, 1]; nan where a class did not occur. The models
-    `below`, whose accuracy over all emotions does not beat the label-only audit, get a dagger; `note` goes before what
-    it means.
+    `accuracy` has emotions as index, models as columns, values in [0, 1]; nan if a class did not occur. The models
+    `below`, whose accuracy over all emotions does not beat the label-only audit, get a dagger; `note` precedes its
+    explanation.
     """
     rows = style.emotion_order(map(str, accuracy.index))
     percent = 100 * accuracy.loc[rows].to_numpy(dtype=float)
@@ -42,7 +42,7 @@ def emotion_by_model(accuracy: pd.DataFrame, n_models: int, below: Collection[st
     axes.spines[:].set_visible(False)
     axes.set_yticks(range(len(rows)), [row.capitalize() for row in rows])
     names = [style.short(str(model)) + (style.DAGGER if model in below else "") for model in accuracy.columns]
-    # Names of held-out sets are too long to lie side by side.
+    # Names of held-out sets are too long to be written side by side.
     upright = max((len(name) for name in names), default=0) > 4
     axes.set_xticks(range(columns), names, rotation=90 if upright else 0)
     axes.set(xlabel="model", title=f"Validation accuracy of each emotion, % (n = {n_models} single-subject models)")

@@ -1,4 +1,4 @@
-"""Figure 6: models tested on subjects that they were trained on, and on subjects that they never saw."""
+"""Figure 6: models tested on subjects that they were trained on, and on subjects that they were not trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,18 +28,18 @@ def panels(predictions: pd.DataFrame, trials: pd.DataFrame, classes: list[str]) 
     """Return a panel for each of the paper's held-out folds; two, seen and unseen, for leave-one-subject-out.
 
     `predictions` holds the volumes of held-out training sets: training_set, subject, split, label, prediction; `trials`
-    has a row a trial of these sets, with n_SPLIT and the audit's columns.
+    has a row per trial of these sets, with n_SPLIT and the audit's columns.
     """
-    found = []
+    shown = []
     order = style.emotion_order(classes)
     one_out = predictions["training_set"].str.startswith("without-")
     for name, rows in predictions[~one_out].groupby("training_set", sort=False):
-        own = trials[trials["training_set"] == name]
+        their_trials = trials[trials["training_set"] == name]
         seen, unseen = _recall(rows, _SEEN, order), _recall(rows, _UNSEEN, order)
-        sides = f"{_score(rows, own, _SEEN)}; {_score(rows, own, _UNSEEN)}"
+        sides = f"{_score(rows, their_trials, _SEEN)}; {_score(rows, their_trials, _UNSEEN)}"
         title = f"{seen.shape[1]} subjects trained on: {sides}"
-        found.append(Panel(title, pd.concat([seen, unseen], axis=1), unseen.shape[1]))
-    found.sort(key=lambda panel: str(panel.accuracy.columns[-1]))
+        shown.append(Panel(title, pd.concat([seen, unseen], axis=1), unseen.shape[1]))
+    shown.sort(key=lambda panel: str(panel.accuracy.columns[-1]))
     rows = predictions[one_out]
     if len(rows):
         for split, which in (
@@ -47,15 +47,15 @@ def panels(predictions: pd.DataFrame, trials: pd.DataFrame, classes: list[str]) 
             (_UNSEEN, "The model that left the subject out"),
         ):
             recall = _recall(rows, split, order)
-            own = trials[trials["training_set"].str.startswith("without-")]
-            title = f"{which}: {_score(rows, own, split)}"
-            found.append(Panel(title, recall, 0 if split == _SEEN else recall.shape[1]))
-    return found
+            their_trials = trials[trials["training_set"].str.startswith("without-")]
+            title = f"{which}: {_score(rows, their_trials, split)}"
+            shown.append(Panel(title, recall, 0 if split == _SEEN else recall.shape[1]))
+    return shown
 
 
 @style.house_style
 def seen_and_unseen(shown: Sequence[Panel], note: str) -> Figure:
-    """Figure 6: a heat map a panel, accuracy in percent, the subjects trained on left and the unseen ones right."""
+    """Figure 6: a heat map per panel, accuracy in percent, the subjects trained on left and the unseen ones right."""
     figure = Figure(figsize=(style.WIDTH_IN, 0.7 + 1.75 * len(shown)), layout="constrained")
     rows = np.atleast_1d(figure.subplots(len(shown), 1))
     for axes, panel in zip(rows, shown, strict=True):
@@ -94,17 +94,17 @@ def _draw(axes: Axes, panel: Panel) -> AxesImage:
 
 
 def _recall(rows: pd.DataFrame, split: str, order: list[str]) -> pd.DataFrame:
-    chosen = rows[rows["split"] == split]
-    right = (chosen["label"] == chosen["prediction"]).groupby([chosen["label"], chosen["subject"]]).mean()
+    tested = rows[rows["split"] == split]
+    right = (tested["label"] == tested["prediction"]).groupby([tested["label"], tested["subject"]]).mean()
     return right.unstack("subject").reindex(order).sort_index(axis=1)
 
 
 def _score(rows: pd.DataFrame, trials: pd.DataFrame, split: str) -> str:
     """Return the accuracy over all volumes of a split, with its dagger and n."""
-    chosen = rows[rows["split"] == split]
+    tested = rows[rows["split"] == split]
     word = "seen" if split == _SEEN else "unseen"
-    if chosen.empty:
+    if tested.empty:
         return f"{word}: no volume"
-    accuracy = float((chosen["label"] == chosen["prediction"]).mean())
+    accuracy = float((tested["label"] == tested["prediction"]).mean())
     mark = "" if beats(accuracy, scoring.without_brain(trials, split).values()) else style.DAGGER
-    return f"{word} {100 * accuracy:.1f} %{mark} (n = {len(chosen):,} volumes)"
+    return f"{word} {100 * accuracy:.1f} %{mark} (n = {len(tested):,} volumes)"

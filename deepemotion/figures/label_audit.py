@@ -1,4 +1,4 @@
-"""Each model's accuracy beside what needs no brain data: labels alone, the majority class, chance."""
+"""Draws each model's accuracy beside scores that need no brain data: labels alone, the majority class, chance."""
 
 import numpy as np
 import pandas as pd
@@ -10,26 +10,27 @@ from deepemotion.scoring.audit import beats
 
 
 def model_means(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a training set (single subjects, pooled, others): scores over folds and seeds, and `beats_labels`.
+    """Return a row per training set (single subjects, pooled, others): scores over folds and seeds, and `beats_labels`.
 
-    `trials` has a row a trial of one condition: training_set, accuracy_validation, n_validation and the audit's
+    `trials` has a row per trial of one condition: training_set, accuracy_validation, n_validation and the audit's
     columns.
     """
     rows = {}
-    for name, own in trials.groupby("training_set"):
-        accuracy, audit = scoring.over_folds(own, "accuracy_validation", "validation"), scoring.without_brain(own)
+    for name, folds in trials.groupby("training_set"):
+        accuracy = scoring.over_folds(folds, "accuracy_validation", "validation")
+        audit = scoring.without_brain(folds)
         rows[str(name)] = {
             **audit,
             "accuracy_validation": accuracy,
             "beats_labels": beats(accuracy, audit.values()),
-            "n_validation": own["n_validation"].sum(),
+            "n_validation": folds["n_validation"].sum(),
         }
     return pd.DataFrame.from_dict(rows, orient="index").loc[sorted(rows, key=style.model_order)]
 
 
 @style.house_style
 def against_labels(trials: pd.DataFrame, title: str) -> Figure:
-    """Draw a row a model: its validation accuracy (mean; a small point a fold or seed) and the audit's scores.
+    """Draw a row per model: its validation accuracy (mean; a small point per fold or seed) and the audit's scores.
 
     `trials` as in `model_means`. A model that does not exceed all of the audit's scores is an open point and has a
     dagger.

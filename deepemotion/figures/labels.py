@@ -1,4 +1,4 @@
-"""Draws figure 1: how often observers gave each label, and which labels go together."""
+"""Draws figure 1: how often observers gave each label, and which labels co-occur."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,8 +16,8 @@ _GREY = "#BBBBBB"
 def draw(statistics: LabelStatistics, class_of: dict[str, str], caption: str) -> Figure:
     """Draw the frequency of L labels, coloured by class, beside their correlation matrix, grouped by class.
 
-    The matrix shows correlations rather than the covariances they come from, since the most frequent labels' variances
-    would hide all else. The caption is followed by the numbers of observers, times and labels given.
+    The matrix shows correlations rather than the covariances they come from, since the variances of the most
+    frequent labels would dominate. The caption is followed by the numbers of observers, times and labels given.
     """
     figure = Figure(figsize=(13.5, 6.6), layout="constrained")
     bars, matrix = figure.subplots(1, 2, width_ratios=(1.0, 1.25))

@@ -14,7 +14,7 @@ from deepemotion.scoring.audit import beats
 def learning_curves(aggregates: pd.DataFrame, condition: str, models: int, note: str = "") -> Figure:
     """Figure 3: accuracy over epochs; left the single-subject models (mean, 1 SD band), right the pooled one.
 
-    The title says where they end, with a dagger where the validation accuracy does not beat the label-only audit.
+    The title gives their last values, with a dagger if the validation accuracy does not beat the label-only audit.
 
     `aggregates` has condition, epoch, tag, value as `launcher.tables.tensorboard.aggregate` returns; `models` is the
     number of single-subject models; `note` begins the caption.
@@ -22,7 +22,7 @@ def learning_curves(aggregates: pd.DataFrame, condition: str, models: int, note:
     values = aggregates[aggregates["condition"] == condition].pivot(index="epoch", columns="tag", values="value")
     figure = Figure(figsize=(WIDTH_IN, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    # A single epoch is no line.
+    # A single epoch cannot be drawn as a line.
     marker = "o" if len(values) == 1 else None
     for side, colour in (("train", TRAIN), ("validation", VALIDATION)):
         tag = f"single_subject/accuracy/{side}"
@@ -43,7 +43,7 @@ def learning_curves(aggregates: pd.DataFrame, condition: str, models: int, note:
         axes.set(title=f"{title}\n{_end(values, curves)}", xlabel="epoch", ylim=(0, 102))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     left.set_ylabel("accuracy (%)")
-    # Beside the panels: inside them there is no place that no curve can reach.
+    # Beside the panels: curves may cross any place inside them.
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center")
     marked = any(style.DAGGER in axes.get_title() for axes in (left, right))

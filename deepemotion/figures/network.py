@@ -1,4 +1,4 @@
-"""Figure 2: a network as it is built: its layers, their output shapes and parameters."""
+"""Figure 2: a network's layers, with their output shapes and parameters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _OTHER = "#FFFFFF"
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer, or several drawn as one: `shape` is its output without the batch, `name` its place in the model."""
+    """A layer, or several drawn as one: `shape` is its output without the batch axis, `name` its path in the model."""
 
     name: str
     what: str
@@ -34,16 +34,16 @@ def layers(model: nn.Module, shape_zyx: tuple[int, int, int]) -> list[Layer]:
 
     The pass runs where the parameters are; on the meta device it costs nothing at any size.
     """
-    found: list[Layer] = []
+    called: list[Layer] = []
     counted: set[int] = set()
 
     def note(name: str) -> RemovableHandle:
         module = model.get_submodule(name)
 
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            own = [parameter for parameter in module.parameters() if id(parameter) not in counted]
-            counted.update(map(id, own))
-            found.append(Layer(name, _describe(module), tuple(output.shape[1:]), sum(p.numel() for p in own)))
+            new = [parameter for parameter in module.parameters() if id(parameter) not in counted]
+            counted.update(map(id, new))
+            called.append(Layer(name, _describe(module), tuple(output.shape[1:]), sum(p.numel() for p in new)))
 
         return module.register_forward_hook(hook)
 
@@ -59,25 +59,25 @@ def layers(model: nn.Module, shape_zyx: tuple[int, int, int]) -> list[Layer]:
         for handle in handles:
             handle.remove()
     rest = sum(p.numel() for p in model.parameters() if id(p) not in counted)
-    return [*found, *([Layer("", "parameters outside layers", (), rest)] if rest else [])]
+    return [*called, *([Layer("", "parameters outside layers", (), rest)] if rest else [])]
 
 
-def gather(found: Sequence[Layer], most: int = _MOST_ROWS) -> list[Layer]:
-    """Return at most `most` rows: neighbours that share the beginning of their name become one, as few as needed."""
-    depth = max((layer.name.count(".") for layer in found), default=0)
-    rows = list(found)
+def gather(all_layers: Sequence[Layer], most: int = _MOST_ROWS) -> list[Layer]:
+    """Return at most `most` rows: neighbours whose names share a beginning are merged, as few as necessary."""
+    depth = max((layer.name.count(".") for layer in all_layers), default=0)
+    rows = list(all_layers)
     while len(rows) > most and depth > 0:
-        grouped = groupby(found, key=lambda layer: ".".join(layer.name.split(".")[:depth]))
+        grouped = groupby(all_layers, key=lambda layer: ".".join(layer.name.split(".")[:depth]))
         rows = [_together(name, list(group)) for name, group in grouped]
         depth -= 1
     return rows
 
 
 @style.house_style
-def network(name: str, found: Sequence[Layer], shape_zyx: tuple[int, int, int], note: str = "") -> Figure:
-    """Figure 2: a box a layer from the input down, as wide as the logarithm of the number of values it puts out."""
-    total = sum(layer.parameters for layer in found)
-    rows = [Layer("", "input", (1, *shape_zyx), 0), *gather(found)]
+def network(name: str, all_layers: Sequence[Layer], shape_zyx: tuple[int, int, int], note: str = "") -> Figure:
+    """Figure 2: a box per layer from the input down, as wide as the logarithm of the number of its output values."""
+    total = sum(layer.parameters for layer in all_layers)
+    rows = [Layer("", "input", (1, *shape_zyx), 0), *gather(all_layers)]
     height = min(0.25, 8.4 / len(rows))
     figure = Figure(figsize=(5.4, 1.0 + height * len(rows)), layout="constrained")
     axes = figure.subplots()
@@ -97,7 +97,7 @@ def network(name: str, found: Sequence[Layer], shape_zyx: tuple[int, int, int], 
     axes.text(8.0, -0.9, "parameters", ha="right", fontsize=7.5, weight="bold")
     axes.set(xlim=(-2.7, 8.1), ylim=(len(rows) - 0.5, -1.4))
     axes.axis("off")
-    axes.set_title(f"{name}: {len(found)} layers, {total:,} parameters")
+    axes.set_title(f"{name}: {len(all_layers)} layers, {total:,} parameters")
     if note:
         style.caption(figure, note)
     return figure

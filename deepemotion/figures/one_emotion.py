@@ -1,4 +1,4 @@
-"""Figure 4: what a model takes the held-out scenes of one emotion for."""
+"""Figure 4: what a model predicts for the held-out volumes of one emotion."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -10,8 +10,8 @@ from deepemotion.figures import style
 def predictions_of_emotion(rows: pd.DataFrame, emotion: str, emotions: list[str], title: str, note: str) -> Figure:
     """Figure 4: a pie of the predictions for the held-out volumes of `emotion`; its own slice is hatched.
 
-    `rows` has label and prediction, one row a held-out volume. All `emotions` are listed with their numbers, those
-    that were never predicted too.
+    `rows` has label and prediction, one row per held-out volume. All `emotions` are listed with their numbers,
+    including those that were never predicted.
     """
     predicted = rows.loc[rows["label"] == emotion, "prediction"]
     counts = predicted.value_counts().reindex(style.emotion_order(emotions), fill_value=0)

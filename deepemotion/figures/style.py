@@ -1,4 +1,4 @@
-"""What all figures share: print size, colours safe for the colour-blind, captions, the order of emotions, saving."""
+"""What all figures share: print size, colour-blind-safe colours, captions, the order of emotions, saving."""
 
 import math
 import re
@@ -23,7 +23,7 @@ OKABE_ITO = ("#D55E00", "#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "
 TRAIN, VALIDATION, REFERENCE = "#D55E00", "#0072B2", "#666666"
 RIGHT, WRONG, LIGHT = "#0072B2", "#D55E00", "#D9D9D9"
 HELD_OUT = ("validation", "unseen")
-"""The splits whose predictions count; volumes between training and validation moments are in neither."""
+"""The splits that are evaluated; volumes between training and validation moments are in neither."""
 # The rows of the paper's figures 5 and 6.
 PAPER_ORDER = ("FEAR", "SADNESS", "HAPPINESS", "LOVE", "ANGER")
 WIDTH_IN = 7.2
@@ -42,13 +42,13 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
-    # Text stays text, for editing and for searching.
+    # Text stays text, so that it can be edited and searched.
     "svg.fonttype": "none",
 }
 
 
 def house_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Decorate a function that draws a figure, so that print sizes hold in it and nowhere else."""
+    """Decorate a function that draws a figure, so that print sizes apply to it and nothing else."""
 
     @wraps(draw)
     def styled(*arguments: P.args, **named: P.kwargs) -> Figure:
@@ -69,15 +69,15 @@ def save(figure: Figure, folder: Path, name: str) -> None:
 def caption(figure: Figure, text: str) -> None:
     """Write a caption below the figure, in lines as long as it is wide."""
     width = int(figure.get_figwidth() * 18)
-    # Lines of equal length, rather than one word alone in the last.
+    # Lines of equal length avoid a last line of a single word.
     lines = math.ceil(len(text) / width)
     figure.supxlabel(textwrap.fill(text, min(width, math.ceil(len(text) / max(1, lines)) + 8)), fontsize=7.5)
 
 
 def emotion_order(names: Iterable[str]) -> list[str]:
     """Return the emotions in the order of the paper's figures, others after them."""
-    given = list(dict.fromkeys(names))
-    return [name for name in PAPER_ORDER if name in given] + [name for name in given if name not in PAPER_ORDER]
+    unique = list(dict.fromkeys(names))
+    return [name for name in PAPER_ORDER if name in unique] + [name for name in unique if name not in PAPER_ORDER]
 
 
 def emotion_colours(names: Iterable[str]) -> dict[str, str]:
@@ -92,7 +92,7 @@ def model_order(model: str) -> tuple[bool, bool, list[tuple[int, str]]]:
 
 
 def short(model: str) -> str:
-    """Return a model's or subject's name as it stands below a column: `01` for `sub-01`, `ALL` for `pooled`."""
+    """Return a model's or subject's name as a column's label: `01` for `sub-01`, `ALL` for `pooled`."""
     return "ALL" if model == "pooled" else model.removeprefix("sub-")
 
 

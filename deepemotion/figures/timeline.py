@@ -1,4 +1,4 @@
-"""The predicted and the true emotion along the movie."""
+"""Draws the predicted and the true emotion over the course of the movie."""
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,8 @@ _MINUTES_A_STRIP = 30.0
 def timeline(rows: pd.DataFrame, emotions: list[str], title: str, note: str) -> Figure:
     """Draw the movie in strips of half an hour: bars for the labels, a point for each held-out volume's prediction.
 
-    `rows` has run, movie_time (s), split, label, prediction: a row a labelled volume of one subject, several of one
-    volume where several folds or seeds predicted it.
+    `rows` has run, movie_time (s), split, label, prediction: a row per labelled volume of one subject, several for a
+    volume that several folds or seeds predicted.
     """
     order = style.emotion_order(emotions)
     times = np.unique(rows["movie_time"])

@@ -1,16 +1,11 @@
-"""Observers' raw annotations: one CSV file an observer, one row an emotional event of one character."""
+"""Observers' raw annotations: one CSV file per observer, one row per emotional event of one character."""
 
-import csv
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from deepemotion.errors import UserError
-
-if TYPE_CHECKING:
-    from _csv import Reader
+from deepemotion.labels import observer_files
 
 _COLUMNS = ("start", "end", "character", "emotion")
 _GROUPS = ("av", "ao")
@@ -32,25 +27,12 @@ def read(folder: Path, wanted: list[str], known: Collection[str]) -> dict[str, l
     An observer's id is the file's name without `.csv`, lower case; files are looked for in `folder` and below. `wanted`
     holds ids, `all`, `av` (audio-visual: ids that start so) or `ao` (audio only). The files are those of Labs et al.
     2015 (F1000Research 4:92): columns `start, end, character, emotion` and others that are not used; several labels of
-    one event are separated by spaces. Raises UserError with file and line for an observer not there or wanted twice, a
-    missing column, a time that is none, an end before its start, or a label not in `known`.
+    one event are separated by spaces.
+    Raises UserError with file and line for an observer who is missing or wanted twice, a
+    missing column, an invalid time, an end before its start, or a label not in `known`.
     """
-    files = _find(folder)
+    files = observer_files.find(folder)
     return {observer: _read_events(files[observer], known) for observer in _select(wanted, list(files), folder)}
-
-
-def _find(folder: Path) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; give the one with the observers' CSV files")
-    files: dict[str, Path] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".csv"):
-        observer = path.stem.lower()
-        if observer in files:
-            raise UserError(f"{path}: observer {observer} is also in {files[observer]}; keep one of the two files")
-        files[observer] = path
-    if not files:
-        raise UserError(f"{folder}: no CSV file in it; give the folder with the observers' files (av1o01.csv, ...)")
-    return dict(sorted(files.items()))
 
 
 def _select(wanted: list[str], available: list[str], folder: Path) -> list[str]:
@@ -72,41 +54,14 @@ def _select(wanted: list[str], available: list[str], folder: Path) -> list[str]:
 
 
 def _read_events(path: Path, known: Collection[str]) -> list[Event]:
-    try:
-        # Spreadsheet programs put a byte-order mark before the first column's name.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            try:
-                return _parse(reader, path, known)
-            except csv.Error as error:
-                raise UserError(f"{path}:{reader.line_num}: not valid CSV: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not a text file in UTF-8; save it as CSV") from error
-
-
-def _parse(reader: "Reader", path: Path, known: Collection[str]) -> list[Event]:
-    header: list[str] = next(reader, [])
-    for column in _COLUMNS:
-        if header.count(column) != 1:
-            there = ", ".join(header) or "none: the file is empty"
-            raise UserError(f"{path}:1: needs one column {column!r}; the columns are {there}")
-    events = []
-    for fields in reader:
-        where = f"{path}:{reader.line_num}"
-        if not fields:
-            continue
-        if len(fields) != len(header):
-            raise UserError(f"{where}: {len(fields)} fields where the header has {len(header)}")
-        events.append(_parse_event(dict(zip(header, fields, strict=True)), where, known))
+    events = [_parse_event(row, where, known) for where, row in observer_files.rows(path, _COLUMNS)]
     if not events:
         raise UserError(f"{path}: holds no event; remove the file, or leave the observer out with --observers")
     return events
 
 
 def _parse_event(row: dict[str, str], where: str, known: Collection[str]) -> Event:
-    start, end = (_parse_seconds(row[column], f"{where}: {column}") for column in ("start", "end"))
+    start, end = (observer_files.seconds(row, column, where) for column in ("start", "end"))
     if end < start:
         raise UserError(f"{where}: the event ends at {end:g} s, before its start at {start:g} s; correct the times")
     labels = tuple(dict.fromkeys(row["emotion"].split()))
@@ -116,14 +71,4 @@ def _parse_event(row: dict[str, str], where: str, known: Collection[str]) -> Eve
                 f"{where}: label {label!r} is in no cluster; correct it, or name it in a --clusters file (under NONE to"
                 f" ignore it). Known: {', '.join(sorted(known))}"
             )
-    return Event(start, end, row["character"].strip(), labels)
-
-
-def _parse_seconds(text: str, what: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise UserError(f"{what} {text!r} is no time in seconds of the movie (a number from 0)")
-    return seconds
+    return Event(start, end, row["character"], labels)

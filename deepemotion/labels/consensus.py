@@ -1,4 +1,4 @@
-"""From observers' events to one emotion per movie time: a grid of times, what each observer gave there, a vote."""
+"""From observers' events to one emotion per movie time: a grid of times, what each observer gave, a vote."""
 
 import math
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class TimeGrid:
         return self.start + self.step * np.arange(self.count, dtype=np.float64)
 
     def covered(self, event: Event, rule: Rule) -> slice:
-        """Return the grid indices that an event labels; what lies outside the movie is cut off.
+        """Return the grid indices that an event labels; whatever is outside the movie is cut off.
 
         Under `interval` an event without duration labels the interval that holds its moment, so that none is lost.
         """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset import Dataset, Film
 from deepemotion.errors import UserError
 from deepemotion.files import write_text
 from deepemotion.labels import annotations, consensus, table
@@ -27,6 +27,7 @@ class MadeLabels:
     proposed from the annotations.
     """
 
+    film: Film
     configured: Rule
     rule: Rule
     observers: tuple[str, ...]
@@ -49,6 +50,7 @@ class MadeLabels:
             votes=self.consensus.votes,
             observers=len(self.observers),
             soft=self.consensus.soft,
+            film=self.film,
         )
 
     def write_clusters(self, path: Path) -> str:
@@ -90,10 +92,10 @@ def make_labels(
         if propose_clusters:
             proposed = statistics.propose_clusters(len(rule.classes))
             deciding = rule.replaced("--clusters auto", clusters=proposed)
-    made = MadeLabels(rule, deciding, tuple(events), grid, consensus.vote(given, deciding), statistics)
+    made = MadeLabels(dataset.film, rule, deciding, tuple(events), grid, consensus.vote(given, deciding), statistics)
     if made.counts[table.NONE] == grid.count:
         needed = deciding.votes_needed(len(events))
         if made.consensus.votes.max() < needed:
             raise UserError(f"{folder}: no emotion has {needed} votes; lower --threshold")
-        raise UserError(f"{folder}: every emotion with {needed} votes is tied with another; say --ties first")
+        raise UserError(f"{folder}: every emotion with {needed} votes is tied with another; use --ties first")
     return made

@@ -1,23 +1,22 @@
-"""A label rule: every choice between raw events and one emotion a movie time, as a schema read from YAML."""
+"""A label rule: every choice between raw events and one emotion per movie time, as a schema read from YAML."""
 
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from deepemotion import config_files
+from deepemotion.config_files import Section
 from deepemotion.errors import UserError, from_validation
 from deepemotion.labels.table import NONE
 
 _CLASS = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
-class Rule(BaseModel):
-    """`configs/labels/paper.yaml` and `interval.yaml` are the two rules that ship in this schema."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Rule(Section):
+    """`configs/labels/paper.yaml` and `interval.yaml` are the two built-in rules in this schema."""
 
     coverage: Literal["start_steps", "interval"]
     """`start_steps`: an event labels those of the times start, start + TR, ... before its end (both truncated to whole
@@ -30,7 +29,7 @@ class Rule(BaseModel):
     """Observers that must agree: a number, at least half of them, or more than half of them."""
     ties: Literal["first", "none"]
     """Between equally frequent emotions: the one the first observer (in order of id) gave, or no label."""
-    grid_end: Annotated[float, Field(gt=0)] | None = None
+    grid_end: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Movie second before which the grid ends, where that is before the movie's end."""
     clusters: dict[str, list[str]]
     """The labels of each emotion; those under NONE count for none."""
@@ -58,7 +57,7 @@ class Rule(BaseModel):
         owner: dict[str, str] = {}
         for name, labels in clusters.items():
             if not _CLASS.fullmatch(name):
-                raise ValueError(f"{name!r} is no class name; use upper-case letters, digits and _")
+                raise ValueError(f"{name!r} is not a class name; use upper-case letters, digits and _")
             if not labels and name != NONE:
                 raise ValueError(f"{name} has no label")
             for label in labels:

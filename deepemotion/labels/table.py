@@ -1,4 +1,4 @@
-"""The label table, labels.tsv: which emotion each movie time carries, and how many observers said so."""
+"""The label table, labels.tsv: the emotion of each movie time, and how many observers gave it."""
 
 import hashlib
 import math
@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from deepemotion.dataset import Film
 from deepemotion.errors import UserError
 from deepemotion.files import write_text
 
 NONE = "NONE"
 _FIXED = ("movie_time", "emotion", "votes", "observers")
+# After the classes, whose names are in upper case; labels of versions before 0.3 lack them.
+_FILM = ("dataset", "film_start", "film_end")
 
 
 @dataclass(frozen=True)
@@ -28,20 +31,23 @@ class Labels:
     """(N, C) share of observers that gave the class; a row may sum to less or more than 1."""
     checksum: str
     """SHA-256 of the file's bytes, in hex."""
+    film: Film | None = None
+    """The dataset and the film that the labels were made for; None where the file does not say."""
 
     @classmethod
     def read(cls, path: Path) -> "Labels":
         """Read labels.tsv. Raises UserError that names the file and line of whatever is malformed."""
         try:
             data = path.read_bytes()
-            lines = data.decode("utf-8").splitlines()
+            lines = data.decode("utf-8-sig").rstrip("\r\n ").splitlines()
         except OSError as error:
             raise UserError(
                 f"{path}: cannot read the labels: {error.strerror}; write them: deepemotion label"
             ) from error
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: not a text file in UTF-8; write it again: deepemotion label") from error
-        classes = _parse_header(lines[0] if lines else "", f"{path}:1")
+        classes, with_film = _parse_header(lines[0] if lines else "", f"{path}:1")
+        film, lines = _take_film(lines, path) if with_film else (None, lines)
         index = {NONE: -1} | {name: i for i, name in enumerate(classes)}
         rows = [_parse_row(line, index, f"{path}:{number}") for number, line in enumerate(lines[1:], start=2)]
         if len(rows) < 2:
@@ -54,6 +60,7 @@ class Labels:
             emotion=np.array([row[1] for row in rows], dtype=np.int64),
             soft=np.array([row[2] for row in rows], dtype=np.float32),
             checksum=hashlib.sha256(data).hexdigest(),
+            film=film,
         )
 
     def at(self, movie_time: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -76,31 +83,56 @@ def write(
     votes: NDArray[np.int64],
     observers: int,
     soft: NDArray[np.floating],
+    film: Film | None = None,
 ) -> None:
     """Write labels.tsv atomically.
 
     `movie_time` (N,) seconds, `emotion` (N,) class index or -1, `votes` (N,) observers that gave the most frequent
-    class, `observers` how many were asked, `soft` (N, C) their shares. Raises UserError where it cannot write.
+    class, `observers` how many were asked, `soft` (N, C) their shares, `film` what the labels are of. Raises UserError
+    where it cannot write.
     """
     names = [*classes, NONE]
-    lines = ["\t".join([*_FIXED, *classes])]
+    of_film = [] if film is None else [film.dataset, f"{film.start:.12g}", f"{film.end:.12g}"]
+    lines = ["\t".join([*_FIXED, *classes, *(_FILM if film else ())])]
     for i in range(len(movie_time)):
         shares = [f"{share:.6g}" for share in soft[i]]
-        lines.append("\t".join([f"{movie_time[i]:.12g}", names[emotion[i]], str(votes[i]), str(observers), *shares]))
+        fixed = [f"{movie_time[i]:.12g}", names[emotion[i]], str(votes[i]), str(observers)]
+        lines.append("\t".join([*fixed, *shares, *of_film]))
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _parse_header(line: str, where: str) -> tuple[str, ...]:
+def _parse_header(line: str, where: str) -> tuple[tuple[str, ...], bool]:
+    """Return the classes, and whether the columns that name the film follow them."""
     columns = tuple(line.split("\t"))
+    with_film = columns[-len(_FILM) :] == _FILM
+    columns = columns[: -len(_FILM)] if with_film else columns
     fixed, classes = columns[: len(_FIXED)], columns[len(_FIXED) :]
     if fixed != _FIXED or not classes:
         raise UserError(
-            f"{where}: the columns must be {', '.join(_FIXED)} and one a class, tab-separated;"
+            f"{where}: the columns must be {', '.join(_FIXED)} and one for each class, tab-separated;"
             " write it: deepemotion label"
         )
     if len(set(classes)) != len(classes) or not all(classes) or NONE in classes:
         raise UserError(f"{where}: each class needs one column with a name of its own other than {NONE}")
-    return classes
+    return classes, with_film
+
+
+def _take_film(lines: list[str], path: Path) -> tuple[Film | None, list[str]]:
+    """Return the film that every row names, and the lines without the columns for it."""
+    split = [line.rsplit("\t", len(_FILM)) for line in lines]
+    if len(split) < 2:
+        return None, [fields[0] for fields in split]
+    named = {tuple(fields[1:]): number for number, fields in reversed([*enumerate(split, start=1)][1:])}
+    if len(named) != 1:
+        raise UserError(f"{path}:{max(named.values(), default=1)}: every row must be of one dataset and film")
+    try:
+        dataset, start, end = next(iter(named))
+        film = Film(dataset, float(start), float(end))
+    except ValueError as error:
+        raise UserError(f"{path}:2: the columns {', '.join(_FILM)} hold no film: {error}") from error
+    if not dataset or not -math.inf < film.start < film.end < math.inf:
+        raise UserError(f"{path}:2: {dataset!r}, {start} to {end} s is not a film")
+    return film, [fields[0] for fields in split]
 
 
 def _parse_row(line: str, index: dict[str, int], where: str) -> tuple[float, int, list[float]]:
@@ -116,7 +148,7 @@ def _parse_row(line: str, index: dict[str, int], where: str) -> tuple[float, int
     except ValueError as error:
         raise UserError(f"{where}: not a number: {error}") from error
     if not math.isfinite(movie_time):
-        raise UserError(f"{where}: movie_time {fields[0]} is no time in seconds")
+        raise UserError(f"{where}: movie_time {fields[0]} is not a time in seconds")
     if not 0 <= votes <= observers:
         raise UserError(f"{where}: {votes} votes of {observers} observers")
     if not all(0 <= share <= 1 for share in soft):
@@ -128,5 +160,5 @@ def _require_uniform(movie_time: NDArray[np.float64], path: Path) -> None:
     steps = np.diff(movie_time)
     wrong = np.flatnonzero((steps <= 0) | (abs(steps - steps[0]) > 1e-6 * abs(steps[0])))
     if wrong.size:
-        # Row i stands in line i + 2, and step i leads to row i + 1.
+        # Row i is in line i + 2, and step i leads to row i + 1.
         raise UserError(f"{path}:{wrong[0] + 3}: movie_time must rise by the same step in every line")

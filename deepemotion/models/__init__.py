@@ -1,4 +1,4 @@
-"""The networks, one a file, behind a registry.
+"""The models, one per file, behind a registry.
 
-From outside: `registry.build` makes a model, `registry.entry` says what one costs.
+From outside: `registry.build` makes a model, `registry.entry` describes one and its costs.
 """

@@ -6,7 +6,7 @@ from deepemotion.models import sides
 from deepemotion.models.sides import Shape
 
 # A quarter of the published widths (64 to 512 and 4096): a volume has five times the voxels of their clips, and a
-# subject some hundred labelled ones.
+# subject has only some hundred labelled volumes.
 STAGES = ((16,), (32,), (64, 64), (128, 128), (128, 128))
 HIDDEN = 512
 LAST_POOLED = (2, 4, 4)
@@ -18,8 +18,8 @@ class C3D(nn.Module):
 
     The first four poolings halve each side that has at least four positions; the last one pools to 2 x 4 x 4, so that
     the fully connected layers are the same for any volume. Their clips' first pooling kept the time axis whole; here
-    no axis is special. Batch norm, which is younger than the network, stands after each convolution; dropout of 0.5
-    after each hidden layer is the published one.
+    no axis is special. Batch norm, which was not known then, follows each convolution; dropout of 0.5 after each hidden
+    layer is as published.
     """
 
     def __init__(self, shape: Shape, classes: int) -> None:
@@ -30,7 +30,7 @@ class C3D(nn.Module):
             for width in widths:
                 layers += [nn.Conv3d(width_in, width, kernel_size=3, padding=1), nn.BatchNorm3d(width), nn.ReLU()]
                 width_in = width
-            # A maximum and a ReLU commute; in this order the ReLU touches an eighth of the memory.
+            # A maximum and a ReLU commute; in this order the ReLU processes an eighth of the values.
             relu = layers.pop()
             last = stage == len(STAGES) - 1
             layers += [nn.AdaptiveMaxPool3d(LAST_POOLED) if last else nn.MaxPool3d(sides.strides(shape)), relu]

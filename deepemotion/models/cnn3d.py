@@ -12,7 +12,7 @@ class CNN3D(nn.Module):
     """Conv3d 3x3x3 (16, 32, 64), each with batch norm, max-pool of 2 and ReLU; FC 128; FC to the classes.
 
     The paper names ReLU before the pooling. Both orders give the same values, since a maximum and a monotone function
-    commute; this one touches an eighth of the memory.
+    commute; in this one the ReLU processes an eighth of the values.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:

@@ -12,17 +12,18 @@ from torch import Tensor, nn
 from deepemotion.samples import atlas
 from deepemotion.samples.grid import Grid
 
-# A feature whose SD is a smaller part of its mean does not vary: what is left is single precision's rounding.
+# A feature with a smaller ratio of SD to mean does not vary: the rest is rounding in single precision.
 _LEAST_VARIATION = 1e-5
 
 
 class LinearModel(nn.Module):
-    """Logits W z + b of standardised features z, with W and b zero at first; what the features are, a subclass says.
+    """Logits W z + b of standardised features z, with W and b initially zero; subclasses define the features.
 
     z is (feature - mean) / (SD * sqrt(F)), F the number of features that vary over the training volumes; the others
-    are left out. Dividing by sqrt(F) keeps a step of Adam, which moves each weight alike, about as large for a
-    million features as for a hundred, and the meaning of a weight decay independent of their number: a decay of d is
-    scikit-learn's `C = 1 / (d * n)` on z with n training volumes. `standardise` must have seen the training volumes.
+    are left out. Dividing by sqrt(F) makes a step of Adam, which moves all weights by the same amount, about as large
+    for a million features as for a hundred, and the meaning of a weight decay independent of their number: a
+    decay of d is scikit-learn's `C = 1 / (d * n)` on z with n training volumes. Call `standardise` with the training
+    volumes before training.
     """
 
     def __init__(self, features: int, classes: int) -> None:
@@ -52,7 +53,7 @@ class LinearModel(nn.Module):
         for x_B1ZYX in batches_B1ZYX:
             x_BF = self.features(x_B1ZYX)
             if count == 0:
-                # Sums of differences from any one volume keep the digits that raw intensities would use up.
+                # Sums of differences from one of the volumes keep digits that sums of raw intensities would lose.
                 origin_F = x_BF[0].clone()
                 sum_F = torch.zeros_like(origin_F, dtype=torch.float64)
                 squares_F = torch.zeros_like(sum_F)
@@ -70,12 +71,12 @@ class LinearModel(nn.Module):
         return self.describe(varies_F.cpu().numpy())
 
     def describe(self, varies_F: NDArray[np.bool_]) -> str:
-        """Say which features vary, and so are used."""
+        """Return a sentence that says which features vary, and are therefore used."""
         raise NotImplementedError
 
 
 class VoxelRegression(LinearModel):
-    """Logistic regression on every voxel of the dense volume; those outside the mask do not vary, and are left out."""
+    """Logistic regression on every voxel of the dense volume; those outside the mask do not vary and are left out."""
 
     def __init__(self, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__(math.prod(shape), classes)
@@ -85,15 +86,15 @@ class VoxelRegression(LinearModel):
         return x_B1ZYX.flatten(1)
 
     def describe(self, varies_F: NDArray[np.bool_]) -> str:
-        """Say how many voxels vary, and so are used."""
+        """Return how many voxels vary, and are therefore used."""
         return f"{int(varies_F.sum())} of {len(varies_F)} voxels vary"
 
 
 class RegionRegression(LinearModel):
     """Logistic regression on the mean of each region of an atlas.
 
-    Voxels outside the mask are 0 in every volume, so that they scale a region's mean and standardising takes the scale
-    away: nothing here has to know the mask. A region with no voxel inside it does not vary, and is left out.
+    Voxels outside the mask are 0 in every volume, so they only scale a region's mean, and standardising removes the
+    scale: the mask need not be known here. A region without a voxel in the mask does not vary and is left out.
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int, atlas_file: Path, grid: Grid | None = None) -> None:
@@ -101,7 +102,7 @@ class RegionRegression(LinearModel):
         self.regions = np.unique(region_V[region_V > 0])
         super().__init__(len(self.regions), classes)
         order_V = np.argsort(region_V, kind="stable")[np.count_nonzero(region_V == 0) :]
-        # Voxels in the order of regions, to sum slices: a scatter on a GPU would add in another order each time.
+        # Voxels sorted by region, so that slices can be summed: a scatter on a GPU adds in a different order each time.
         self.sizes: list[int] = np.unique(region_V[order_V], return_counts=True)[1].tolist()
         self.order_V: Tensor
         self.register_buffer("order_V", torch.from_numpy(order_V), persistent=False)
@@ -112,7 +113,7 @@ class RegionRegression(LinearModel):
         return torch.stack([part.mean(dim=1) for part in parts], dim=1)
 
     def describe(self, varies_F: NDArray[np.bool_]) -> str:
-        """Say how many regions are used, and name those left out."""
+        """Return how many regions are used, and which are left out."""
         left_out = ", ".join(map(str, self.regions[~varies_F]))
-        said = f"{int(varies_F.sum())} of {len(self.regions)} regions"
-        return f"{said}; left out, since no voxel in the mask varies: {left_out}" if left_out else said
+        used = f"{int(varies_F.sum())} of {len(self.regions)} regions"
+        return f"{used}; left out, since no voxel in the mask varies: {left_out}" if left_out else used

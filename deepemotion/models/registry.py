@@ -1,4 +1,4 @@
-"""The networks, behind one registry: a further model is one file here and one entry below."""
+"""The registry of models. To add a model, add a file in this folder and an entry below."""
 
 import importlib
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model's class (`module:Class`, imported when built), and what it costs, for planning without torch.
+    """A model's class (`module:Class`, imported when it is built), and its costs, for planning without torch.
 
-    Costs are values alive a sample at a step's peak, per voxel of the dense input volume, and parameters: some per
-    voxel, and `parameters` at any shape. The class takes shape and classes; if it `needs_atlas`, its path and the grid
-    too. Each side of a volume must have `least_side` voxels.
+    Costs are the values held per sample at a step's peak, per voxel of the dense input volume, and parameters: some
+    per voxel, and `parameters` at any shape. The class takes shape and classes and, if it `needs_atlas`, the atlas's
+    path and the grid. Each side of a volume must have at least `least_side` voxels.
     """
 
     target: str
@@ -32,8 +32,9 @@ class Entry:
 
 
 REGISTRY = {
-    # Backward keeps 54 values a voxel; with gradients, and an allocator that keeps its pages, the peak measured at the
-    # true shape (batch 8) was 127. Parameters: the first fully connected layer's, 64 * 128 / 8^3, and the kernels.
+    # The backward pass keeps 54 values per voxel; with gradients, and an allocator that keeps its pages, the peak
+    # measured at the true shape (batch 8) was 127. Parameters: the first fully connected layer's, 64 * 128 / 8^3, and
+    # the kernels.
     "cnn3d": Entry(
         "deepemotion.models.cnn3d:CNN3D",
         activations_per_voxel=127.0,
@@ -41,7 +42,7 @@ REGISTRY = {
         parameters=70_000,
         least_side=8,
     ),
-    # The others' peaks were measured alike, the linear ones' at batch 16.
+    # The peaks of the others were measured in the same way, those of the linear models at batch 16.
     "resnet3d-10": Entry(
         "deepemotion.models.resnet3d:resnet10", activations_per_voxel=65.0, parameters=14_400_000, least_side=8
     ),
@@ -49,47 +50,48 @@ REGISTRY = {
         "deepemotion.models.resnet3d:resnet18", activations_per_voxel=75.0, parameters=33_200_000, least_side=8
     ),
     "c3d": Entry("deepemotion.models.c3d:C3D", activations_per_voxel=140.0, parameters=4_100_000, least_side=8),
-    # A weight for each voxel and each of five classes; one for each region and class is nothing beside a worker.
+    # One weight per voxel and class, of five; one per region and class is negligible.
     "linear": Entry("deepemotion.models.linear:VoxelRegression", activations_per_voxel=3.0, parameters_per_voxel=5.0),
     "roi-linear": Entry("deepemotion.models.linear:RegionRegression", activations_per_voxel=2.5, needs_atlas=True),
 }
 
 
 def entry(model: ModelSettings) -> Entry:
-    """Return the registry's entry. Raises UserError for an unknown name, and where an atlas is needed and not given."""
+    """Return the registry's entry. Raises UserError for an unknown name, and if a required atlas is missing."""
     if model.name not in REGISTRY:
-        raise UserError(f"model.name {model.name!r}: no such model; there are {', '.join(REGISTRY)}")
-    found = REGISTRY[model.name]
-    if found.needs_atlas and model.atlas is None:
+        raise UserError(f"model.name {model.name!r}: no such model; available are {', '.join(REGISTRY)}")
+    registered = REGISTRY[model.name]
+    if registered.needs_atlas and model.atlas is None:
         raise UserError(f"model.name {model.name} needs model.atlas, a NIfTI label image on the data's grid")
-    return found
+    return registered
 
 
 def require_fit(settings: TrialSettings) -> None:
-    """Raise UserError for a model that the registry does not know, and for one that cannot take such volumes."""
+    """Raise UserError for an unknown model, and for one that cannot use volumes with these settings."""
     if entry(settings.model).needs_atlas and settings.data.downsample > 1:
         raise UserError(
-            f"data.downsample={settings.data.downsample}: the regions of {settings.model.name} have borders inside"
-            " blocks of voxels; leave it at 1"
+            f"data.downsample={settings.data.downsample}: the borders of {settings.model.name}'s regions run through"
+            " blocks of voxels; leave data.downsample at 1"
         )
 
 
 def require_sides(model: ModelSettings, shape: tuple[int, int, int]) -> None:
-    """Raise UserError where a dense volume's shape has a side that is too short for the model."""
+    """Raise UserError if a side of a dense volume is too short for the model."""
     least = entry(model).least_side
     if min(shape) < least:
-        raise UserError(f"{model.name}: a volume of {shape} is too small; each side must have {least} voxels")
+        raise UserError(f"{model.name}: a volume of {shape} is too small; each side must have at least {least} voxels")
 
 
 def build(model: ModelSettings, shape: tuple[int, int, int], classes: int, grid: "Grid | None" = None) -> "nn.Module":
     """Build a model that maps dense volumes (B, 1, Z, Y, X) to logits (B, classes); `shape` is Z, Y, X.
 
-    `grid` is where these volumes lie on the packed one, for models with an atlas; not given, they are that.
-    Raises UserError for an unknown name, a volume that is too small for the model, and an atlas that does not fit.
+    `grid` is the position of these volumes on the packed grid, for models with an atlas; without it they are on the
+    packed grid itself. Raises UserError for an unknown name, a volume that is too small for the model, and an atlas
+    that does not fit.
     """
-    found = entry(model)
+    registered = entry(model)
     require_sides(model, shape)
-    module, _, attribute = found.target.partition(":")
-    atlas = (Path(str(model.atlas)), grid) if found.needs_atlas else ()
+    module, _, attribute = registered.target.partition(":")
+    atlas = (Path(str(model.atlas)), grid) if registered.needs_atlas else ()
     built: nn.Module = getattr(importlib.import_module(module), attribute)(shape, classes, *atlas)
     return built

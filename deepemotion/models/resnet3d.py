@@ -9,7 +9,7 @@ WIDTHS = (64, 128, 256, 512)
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3x3 convolutions with batch norm beside a shortcut, which projects where the shape changes."""
+    """Two 3x3x3 convolutions with batch norm, and a shortcut, which projects if the shape changes."""
 
     def __init__(self, width_in: int, width_out: int, stride: Shape) -> None:
         super().__init__()
@@ -37,16 +37,16 @@ class ResNet3D(nn.Module):
     """Stem (7x7x7 convolution, batch norm, max-pool), four stages of `blocks` basic blocks, mean over positions, FC.
 
     Widths are the published 64 to 512. Stem, pooling and the last three stages halve each side that has at least four
-    positions, so that volumes of 8 voxels a side work and no side of a large one is left with a single position.
-    Shortcuts project with 1x1x1 convolutions where widths change (option B of He et al.), and convolutions start from
-    He's normal distribution (He et al. 2015).
+    positions, so that volumes of 8 voxels per side work and no side of a large one ends with a single position.
+    Shortcuts project with 1x1x1 convolutions if widths change (option B of He et al.), and convolutions are
+    initialised from He's normal distribution (He et al. 2015).
     """
 
     def __init__(self, shape: Shape, classes: int, blocks: int) -> None:
         super().__init__()
         stem_stride = sides.strides(shape)
         shape = sides.halved(shape, up=True)
-        # A maximum and a ReLU commute; in this order the ReLU touches an eighth of the memory.
+        # A maximum and a ReLU commute; in this order the ReLU processes an eighth of the values.
         layers: list[nn.Module] = [
             nn.Conv3d(1, WIDTHS[0], kernel_size=7, stride=stem_stride, padding=3, bias=False),
             nn.BatchNorm3d(WIDTHS[0]),
@@ -75,10 +75,10 @@ class ResNet3D(nn.Module):
 
 
 def resnet10(shape: Shape, classes: int) -> ResNet3D:
-    """Return the network of 10 layers: one block a stage."""
+    """Return the network of 10 layers: one block per stage."""
     return ResNet3D(shape, classes, blocks=1)
 
 
 def resnet18(shape: Shape, classes: int) -> ResNet3D:
-    """Return the network of 18 layers: two blocks a stage."""
+    """Return the network of 18 layers: two blocks per stage."""
     return ResNet3D(shape, classes, blocks=2)

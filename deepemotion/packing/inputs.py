@@ -1,4 +1,4 @@
-"""The files that go into a subject file: what they are on disk, the mask they make, whether a run fits it."""
+"""The input files of a subject: how they are recorded, which mask they give, and whether each run fits it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,29 +9,39 @@ from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset, Segment
 from deepemotion.errors import UserError
-from deepemotion.packing.nifti import NiftiHeader, VolumeStream, file_crc32, read_header
+from deepemotion.packing.input_file import file_crc32
+from deepemotion.packing.mask import read_mask
+from deepemotion.packing.nifti import NiftiHeader
 from deepemotion.subject_file.format import AFFINE_TOLERANCE, Source
 
 
 class Space(NamedTuple):
-    """What all runs of a subject share: mask (X, Y, Z), affine (4, 4), and the file that says so."""
+    """The space that all runs of a subject share: mask (X, Y, Z), affine (4, 4), and the file that each is from.
+
+    `affine_path` is None if no file has an affine. `notes` say how masks were interpreted.
+    """
 
     mask: NDArray[np.bool_]
     affine: NDArray[np.float64]
-    path: Path
+    mask_path: Path
+    affine_path: Path | None
+    notes: list[str]
 
     def check(self, header: NiftiHeader) -> None:
-        """Raise UserError where a file lies in another space."""
-        for what, own, expected in (("shape", header.shape, self.mask.shape), ("affine", header.affine, self.affine)):
-            if np.shape(own) != np.shape(expected) or not np.allclose(own, expected, atol=AFFINE_TOLERANCE):
-                values = f" ({own} and {expected})" if what == "shape" else ""
-                raise UserError(
-                    f"{header.path}: another {what} than {self.path}{values}; resample one of them to the other's space"
-                )
+        """Raise UserError if a file has another shape or affine; one without an affine needs only the shape."""
+        if header.shape != self.mask.shape:
+            raise UserError(
+                f"{header.path}: another shape than {self.mask_path} ({_sides(header.shape)} and"
+                f" {_sides(self.mask.shape)}); resample one of them to the other's space"
+            )
+        if header.has_affine and not np.allclose(header.affine, self.affine, atol=AFFINE_TOLERANCE):
+            raise UserError(
+                f"{header.path}: another affine than {self.affine_path}; resample one of them to the other's space"
+            )
 
 
 def source(path: Path, crc32: int | None = None) -> Source:
-    """Describe a file as it lies on disk now, reading it for its CRC-32 where that is not given."""
+    """Describe a file as it is on disk now; it is read for its CRC-32 unless that is given."""
     status = path.stat()
     return Source(
         name=path.name,
@@ -42,39 +52,57 @@ def source(path: Path, crc32: int | None = None) -> Source:
 
 
 def is_unchanged(recorded: Source, path: Path) -> bool:
-    """Tell whether a file is the recorded one: of its size and time, or of its size and content if touched."""
+    """Return whether a file is the recorded one: same size and time, or same size and content if it was touched."""
     status = path.stat()
     if (recorded.name, recorded.size) != (path.name, status.st_size):
         return False
     return recorded.mtime_ns == status.st_mtime_ns or recorded.crc32 == file_crc32(path)
 
 
-def common_space(masks: Sequence[Path], first_run: NiftiHeader) -> Space:
-    """Return the intersection of the masks' voxels above 0, or all voxels of the first run where there is no mask.
+def common_space(masks: Sequence[NiftiHeader], runs: Sequence[NiftiHeader]) -> Space:
+    """Return the space of the runs: the intersection of the masks, or all voxels if there are none, and the affine.
 
-    Raises UserError for a mask that is damaged, of several volumes, or in another space than the others, and where no
-    voxel is left.
+    The affine is that of the first file that has one. A file without one is taken to be in the others' space if its
+    shape is theirs, which a note says. Raises UserError if a mask is damaged or has several volumes, if a file is in
+    another space than the others, and if no voxel is left.
     """
-    if not masks:
-        return Space(np.ones(first_run.shape, dtype=bool), first_run.affine, first_run.path)
-    header = read_header(masks[0])
-    space = Space(np.ones(header.shape, dtype=bool), header.affine, header.path)
-    for path in masks:
-        header = read_header(path)
+    files = [*masks, *runs]
+    reference = next((header for header in files if header.has_affine), files[0])
+    space = Space(
+        np.ones(files[0].shape, dtype=bool),
+        reference.affine,
+        files[0].path,
+        reference.path if reference.has_affine else None,
+        _without_affine(files, reference),
+    )
+    for header in masks:
         space.check(header)
-        if header.volumes != 1:
-            raise UserError(f"{path}: {header.volumes} volumes; a mask has one")
-        for volume in VolumeStream(header):
-            physical = volume.astype(np.float64) * header.slope + header.intercept
-            # Compared in this direction, since NaN is in no mask.
-            space.mask[...] &= (physical > 0).reshape(header.shape, order="F")
+        inside, note = read_mask(header)
+        space.mask[...] &= inside
+        space.notes.extend([note] if note else [])
     if not space.mask.any():
-        raise UserError(f"{masks[0]}: no voxel is inside the mask (of {len(masks)} file(s))")
+        raise UserError(f"{masks[0].path}: no voxel is inside the mask (of {len(masks)} file(s))")
+    for header in runs:
+        space.check(header)
     return space
 
 
+def _without_affine(files: Sequence[NiftiHeader], reference: NiftiHeader) -> list[str]:
+    names = [header.path.name for header in files if not header.has_affine]
+    if not names:
+        return []
+    listed = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    if not reference.has_affine:
+        return [f"{listed}: no affine (sform or qform) in any file, so coordinates in mm are a guess from voxel sizes"]
+    return [f"{listed}: no affine (sform or qform), taken to be in the space of {reference.path.name}"]
+
+
+def _sides(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
 def check_length(header: NiftiHeader, segment: Segment, dataset: Dataset) -> None:
-    """Raise UserError where a run has fewer than two volumes, or one that began when its segment was over.
+    """Raise UserError if a run has fewer than two volumes, or a volume that begins after its segment has ended.
 
     A short run is real data; a long one means that the description, and so every movie time, is wrong.
     """

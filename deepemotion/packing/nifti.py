@@ -1,33 +1,28 @@
-"""Reads the volumes of a .nii or .nii.gz one after the other, never a whole run."""
+"""Reads the volumes of a NIfTI file (.nii, .nii.gz, .nii.bz2) one at a time, never a whole run."""
 
-import gzip
-import io
 import math
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
-from isal import igzip, igzip_lib, isal_zlib
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
-
-# isal's type hints declare the class as an instance.
-_IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]
+from deepemotion.machine import available_memory
+from deepemotion.packing import header_fields
+from deepemotion.packing.input_file import CORRUPT, InputFile, read_exactly, skip
 
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """What the header of a NIfTI file says.
+    """The header of a NIfTI file.
 
     shape is (X, Y, Z), dtype has the file's byte order, affine (4, 4) gives mm, offset is the byte at which the voxels
-    begin; physical value = slope * voxel + intercept.
+    begin; physical value = slope * voxel + intercept. `has_affine` is False if the file does not say where its voxels
+    are, and affine is then made from the voxels' size. `time_step` is the time from volume to volume as stored, 0 if
+    there is none, and `time_unit` the seconds of its unit, None if the file does not name one.
     """
 
     path: Path
@@ -35,48 +30,61 @@ class NiftiHeader:
     volumes: int
     dtype: np.dtype[Any]
     affine: NDArray[np.float64]
+    has_affine: bool
     slope: float
     intercept: float
     offset: int
+    time_step: float
+    time_unit: float | None
+
+    @property
+    def volume_bytes(self) -> int:
+        """The size of one volume."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def read_header(path: Path) -> NiftiHeader:
-    """Read the header of a 4D NIfTI file, or of a 3D one as a single volume.
+    """Read the header of a 4D NIfTI file, or of a 3D one as a single volume; further axes of length 1 are ignored.
 
-    Raises UserError where the file is unreadable, not single-file NIfTI, or not of real numbers.
+    Raises UserError if the file cannot be read, is not a single-file NIfTI, does not hold real numbers, or is smaller
+    than the volumes that its header declares.
     """
     try:
-        image = nibabel.load(path)
+        with InputFile(path) as file:
+            most_bytes = file.most_bytes()
+            with file.beginning() as source:
+                fields = header_fields.read(path, source)
+            compressed = file.is_compressed
     except EOFError as error:
         raise UserError(f"{path}: truncated before the end of its header; fetch it again") from error
-    except (ImageFileError, HeaderDataError, gzip.BadGzipFile, zlib.error, ValueError) as error:
-        raise UserError(f"{path}: not a NIfTI file (.nii, .nii.gz), or damaged") from error
+    except CORRUPT as error:
+        raise UserError(f"{path}: not a NIfTI file (.nii, .nii.gz), or damaged; fetch it again") from error
     except OSError as error:
-        raise UserError(f"{path}: cannot read: {error.strerror or error}") from error
-    # Nifti2Image derives from Nifti1Image; pairs (.hdr, .img) have their voxels elsewhere.
-    if not isinstance(image, nibabel.Nifti1Image):
-        raise UserError(f"{path}: {type(image).__name__}, not a NIfTI file (.nii, .nii.gz); convert it first")
-    shape, dtype = image.shape, image.dataobj.dtype
-    if len(shape) not in (3, 4):
-        raise UserError(f"{path}: {len(shape)} dimensions {shape}; a run has four (x, y, z, volume)")
-    if dtype.kind not in "iuf" or dtype.itemsize > 8:
-        raise UserError(f"{path}: voxels of type {dtype}; convert it to an integer or float type")
-    return NiftiHeader(
-        path=path,
-        shape=shape[:3],
-        volumes=shape[3] if len(shape) == 4 else 1,
-        dtype=dtype,
-        affine=np.asarray(image.affine, dtype=np.float64),
-        slope=float(image.dataobj.slope),
-        intercept=float(image.dataobj.inter),
-        offset=int(image.dataobj.offset),
-    )
+        raise _unreadable(path, error, "in its header") from error
+    header = NiftiHeader(path=path, **fields)
+    _require_room(header, most_bytes, compressed)
+    return header
+
+
+def _require_room(header: NiftiHeader, most_bytes: float, compressed: bool) -> None:
+    """Raise UserError if a header declares more than its file or this machine's memory can hold."""
+    size, volume = header.offset + header.volumes * header.volume_bytes, header.volume_bytes
+    if size > most_bytes and not compressed:
+        whole = max(0, int(most_bytes) - header.offset) // volume
+        raise UserError(f"{header.path}: truncated after {whole} of {header.volumes} volumes; fetch it again")
+    if size > most_bytes or volume > available_memory():
+        declared = " x ".join(map(str, (*header.shape, header.volumes)))
+        limit = "its file" if size > most_bytes else "this machine's memory"
+        raise UserError(
+            f"{header.path}: its header declares {declared} voxels, more than {limit} can hold; it may be damaged:"
+            " fetch it again"
+        )
 
 
 class VolumeStream:
     """The volumes of a file in order, each a flat array (X * Y * Z,) of the header's dtype, x fastest.
 
-    After the last volume `crc32` is that of the file as it lies on disk. Raises UserError where the file is truncated
+    After the last volume, `crc32` is the CRC-32 of the file as it is on disk. Raises UserError if the file is truncated
     or corrupt: only after the last volume is it known to be whole.
     """
 
@@ -86,58 +94,28 @@ class VolumeStream:
 
     def __iter__(self) -> Iterator[NDArray[np.generic]]:
         path, volumes = self.header.path, self.header.volumes
-        size = math.prod(self.header.shape) * self.header.dtype.itemsize
+        size = self.header.volume_bytes
         done = 0
         try:
-            with _Checksummed(path) as file, _uncompressed(file, path) as source:
-                _take(source, self.header.offset)
+            with InputFile(path) as file, file.uncompressed() as source:
+                skip(source, self.header.offset)
                 while done < volumes:
-                    yield np.frombuffer(_take(source, size), self.header.dtype)
+                    yield np.frombuffer(read_exactly(source, size), self.header.dtype)
                     done += 1
-                # gzip's own checksum is behind the last byte.
-                _drain(source)
+                # gzip's own checksum follows the last byte, and anything may follow the compressed data.
+                skip(source)
+                skip(file)
                 self.crc32 = file.crc32
         except EOFError as error:
             raise UserError(f"{path}: truncated after {done} of {volumes} volumes; fetch it again") from error
-        except (gzip.BadGzipFile, _IsalError) as error:
+        except CORRUPT as error:
             raise UserError(f"{path}: corrupt after volume {done} of {volumes} ({error}); fetch it again") from error
         except OSError as error:
-            raise UserError(f"{path}: cannot read: {error.strerror or error}") from error
+            raise _unreadable(path, error, f"after volume {done} of {volumes}") from error
 
 
-def file_crc32(path: Path) -> int:
-    """Return the CRC-32 of a file's bytes."""
-    with _Checksummed(path) as file:
-        _drain(file)
-        return file.crc32
-
-
-class _Checksummed(io.FileIO):
-    """A file that keeps the CRC-32 of what was read from it, front to back."""
-
-    crc32 = 0
-
-    def readinto(self, buffer: Any) -> int:
-        count = super().readinto(buffer) or 0
-        self.crc32 = isal_zlib.crc32(memoryview(buffer)[:count], self.crc32)
-        return count
-
-
-def _uncompressed(file: _Checksummed, path: Path) -> io.BufferedIOBase:
-    if path.suffix == ".gz":
-        source: gzip.GzipFile = igzip.IGzipFile(fileobj=file, mode="rb")
-        return source
-    return io.BufferedReader(file)
-
-
-def _take(source: io.BufferedIOBase, size: int) -> bytes:
-    data = source.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data
-
-
-def _drain(source: io.BufferedIOBase | io.RawIOBase) -> None:
-    buffer = bytearray(1 << 20)
-    while source.readinto(buffer):
-        pass
+def _unreadable(path: Path, error: OSError, where: str) -> UserError:
+    if error.errno is None:
+        # bz2's way to say that its data are damaged.
+        return UserError(f"{path}: corrupt {where} ({error}); fetch it again")
+    return UserError(f"{path}: cannot read: {error.strerror or error}")

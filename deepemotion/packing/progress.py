@@ -1,4 +1,4 @@
-"""How far packing is: a bar on a terminal, elsewhere nothing but a last line."""
+"""The progress of packing: a bar on a terminal, elsewhere only a line at the end."""
 
 import time
 from typing import Self
@@ -10,7 +10,7 @@ from deepemotion.console import say
 
 
 class PackProgress:
-    """Counts volumes, and shows them and their rate on standard error."""
+    """Counts packed volumes, and shows the count and its rate on standard error."""
 
     def __init__(self, total: int) -> None:
         console = Console(stderr=True)
@@ -38,12 +38,12 @@ class PackProgress:
             say(f"{self._done} volumes, {self._rate():.0f} volumes/s")
 
     def advance(self, volumes: int) -> None:
-        """Count volumes that were packed."""
+        """Add volumes that were packed."""
         self._done += volumes
         self._progress.update(self._task, completed=self._done, rate=self._rate())
 
     def skip(self, volumes: int) -> None:
-        """Take volumes that are not to be packed off the total."""
+        """Take volumes that will not be packed off the total."""
         total = self._progress.tasks[0].total or 0
         self._progress.update(self._task, total=total - volumes)
 

@@ -1,4 +1,4 @@
-"""One run into a subject file: read from its NIfTI file, or copied from an earlier packing."""
+"""Packs one run into a subject file: reads it from its NIfTI file, or copies it from the earlier packed file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +23,20 @@ Tick = Callable[[], None]
 
 
 def read_run(
-    run: int, header: NiftiHeader, inside: Segments, nan: NanRule, folder: Path, writer: RunWriter, tick: Tick
+    run: int,
+    header: NiftiHeader,
+    header_tr: float | None,
+    inside: Segments,
+    nan: NanRule,
+    folder: Path,
+    writer: RunWriter,
+    tick: Tick,
 ) -> None:
-    """Write a run from its NIfTI file; `tick` is called after each volume, `folder` takes what has to wait.
+    """Write a run from its NIfTI file; `tick` is called after each volume, `folder` takes the temporary copy.
 
-    Raises UserError where the file is damaged, and for voxels that are not finite unless `nan` makes them zero.
+    `header_tr` is the TR in seconds by the file's header, for the record.
+
+    Raises UserError if the file is damaged, and for voxels that are not finite unless `nan` makes them zero.
     """
     stream = VolumeStream(header)
     not_finite, error_V = 0, None
@@ -45,19 +54,20 @@ def read_run(
         largest_error=0.0,
         largest_error_sd=0.0,
         not_finite=not_finite,
+        header_tr=header_tr,
     )
     writer.end(record, error_V)
 
 
 def _copy_voxels(stream: VolumeStream, inside: Segments, writer: RunWriter, tick: Tick) -> None:
-    """Store a run whose type fits int16 as it is."""
+    """Store a run whose type fits int16 unchanged."""
     header = stream.header
     as_stored = header.dtype == np.dtype("<i2")
     values: NDArray[Any] = np.empty(inside.voxels, header.dtype)
     for volume in stream:
         with writer.next_volume(header.slope, header.intercept) as stored:
             gather(volume, inside, stored if as_stored else values)
-            # The next volume takes its memory, which is in the processor's cache.
+            # The next volume reuses its memory, which is in the processor's cache.
             del volume
             if not as_stored:
                 stored[:] = values
@@ -69,7 +79,7 @@ def _quantise_voxels(
 ) -> tuple[int, NDArray[np.floating] | None]:
     """Store a run of any other type; return how many voxels were not finite, and the largest error (V,) of each.
 
-    The scale of a voxel follows from its values in the whole run, so these are kept on disk until all are there.
+    The scale of a voxel depends on its values in the whole run, so these wait on disk until all have been read.
     """
     header = stream.header
     kind = header.dtype.newbyteorder("=")
@@ -82,7 +92,7 @@ def _quantise_voxels(
             if kind.kind == "f":
                 wrong = ~np.isfinite(values)
                 not_finite += int(np.count_nonzero(wrong))
-                # Zero in physical units, as far as the header's scale can say it.
+                # Zero in physical units, as nearly as the header's scale allows.
                 values[wrong] = -header.intercept / header.slope
             native = values.astype(kind, copy=False)
             extremes.add(native)
@@ -110,9 +120,9 @@ def _quantise_voxels(
 
 
 def copy_run(packed: SubjectFile, record: RunRecord, writer: RunWriter, tick: Tick) -> None:
-    """Write a run as an earlier file has it; `tick` is called after each volume.
+    """Copy a run from an earlier packed file; `tick` is called after each volume.
 
-    Raises UserError where that file is damaged.
+    Raises UserError if that file is damaged.
     """
     scale = packed.stored_voxel_scale(record.run)
     if scale is not None:

@@ -1,4 +1,4 @@
-"""A run's voxels on disk between two passes: their scale is known only when all of them have been seen."""
+"""Keeps a run's voxels on disk between two passes: their scale is known only once all have been read."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Spool:
-    """A file without a name in `folder`, for volumes (V,) of one type; it is gone when the block ends, or the process.
+    """An unnamed file in `folder` for volumes (V,) of one type; it disappears when the block or the process ends.
 
     Decompressing a run a second time would take several times longer.
     """
@@ -30,7 +30,7 @@ class Spool:
         self._file.close()
 
     def append(self, values: NDArray[Any]) -> None:
-        """Write a volume behind those that are there. Raises OSError where the disk is full."""
+        """Append a volume. Raises OSError if the disk is full."""
         self._file.write(values.data.cast("B"))
         self._volumes += 1
 

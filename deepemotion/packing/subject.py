@@ -1,4 +1,4 @@
-"""NIfTI runs -> one packed subject file, streaming: a volume at a time, and several runs at once."""
+"""Packs a subject's NIfTI runs into one file: streamed a volume at a time, several runs at once."""
 
 import os
 import shutil
@@ -10,8 +10,8 @@ import numpy as np
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.packing.inputs import check_length, common_space, is_unchanged, source
-from deepemotion.packing.nifti import read_header
+from deepemotion.packing.inputs import Space, check_length, common_space, is_unchanged, source
+from deepemotion.packing.nifti import NiftiHeader, read_header
 from deepemotion.packing.run import copy_run, read_run
 from deepemotion.packing.threads import for_each_run
 from deepemotion.subject_file.format import FORMAT_VERSION, Header, RunRecord
@@ -19,12 +19,13 @@ from deepemotion.subject_file.kernels import Segments
 from deepemotion.subject_file.opening import NotASubjectFileError
 from deepemotion.subject_file.options import Compression, NanRule
 from deepemotion.subject_file.reader import SubjectFile, subject_path
+from deepemotion.subject_file.repetition_time import header_seconds
 from deepemotion.subject_file.writer import Layout, new_subject_file
 
 
 @dataclass(frozen=True)
 class PackRequest:
-    """One subject's packing; `threads` runs at a time, None for as many as there are CPUs."""
+    """What to pack for one subject, and how; `threads` runs at a time, None for as many as there are CPUs."""
 
     dataset: Dataset
     root: Path
@@ -37,73 +38,81 @@ class PackRequest:
 
 @dataclass(frozen=True)
 class Packed:
-    """What packing did: runs `read` from NIfTI, and runs copied from the file before; none if that is up to date."""
+    """What packing did: the runs `read` from NIfTI, and those `kept`; none of either if the file is up to date.
+
+    `voxels` are those inside the mask, `shape` is that of a whole volume.
+    """
 
     path: Path
     header: Header
+    voxels: int
+    shape: tuple[int, ...]
     read: list[int]
     kept: list[int]
 
-    def short_runs(self, dataset: Dataset) -> list[str]:
-        """Return a line for each run that has fewer volumes than its segment."""
-        records = {run.run: run.volumes for run in self.header.runs}
-        return [
-            f"sub-{self.header.subject} run {segment.run}: {records[segment.run]} of {dataset.volumes(segment)} volumes"
-            for segment in dataset.segments
-            if records[segment.run] < dataset.volumes(segment)
-        ]
-
 
 def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: None) -> Packed:
-    """Pack a subject's runs, or only those that changed since the file that is there; `on_volume` counts progress.
+    """Pack a subject's runs, or only those that changed since the existing file; `on_volume` is called for progress.
 
-    Raises UserError, and leaves what was there, where a source is missing, damaged, in another space than the mask, has
-    too few or too many volumes, or voxels that are not finite (unless they are to become zero), where the file cannot
-    be written, and where the file that is there is none of ours.
+    Raises UserError, and leaves an existing file as it is, if a source is missing, damaged, in another space than the
+    mask, has too few or too many volumes or voxels that are not finite (unless they are to become zero), if the file
+    cannot be written, and if the existing file is not a packed subject.
     """
     dataset, path = request.dataset, subject_path(request.out, request.subject)
     runs = {segment.run: dataset.bold(request.root, request.subject, segment.run) for segment in dataset.segments}
     masks = dataset.masks(request.root, request.subject)
-    there = _open_if_there(path)
+    existing = _open_existing(path)
     try:
-        recorded = {run.run: run for run in _as_stored_now(there)} if there and there.header.nan is request.nan else {}
-        unchanged = {
-            run: recorded[run] for run in runs if run in recorded and is_unchanged(recorded[run].source, runs[run])
-        }
-        if there and list(unchanged) == list(runs) and _is_as_requested(there.header, request, masks):
-            return Packed(path, there.header, [], [])
+        unchanged = _unchanged_runs(existing, request, runs) if existing else {}
+        if existing and list(unchanged) == list(runs) and _is_as_requested(existing.header, request, masks):
+            return Packed(path, existing.header, existing.voxels, existing.shape, [], [])
         headers = {run: read_header(source) for run, source in runs.items()}
-        space = common_space(masks, next(iter(headers.values())))
+        space = common_space([read_header(mask) for mask in masks], list(headers.values()))
         for segment in dataset.segments:
             check_length(headers[segment.run], segment, dataset)
-            space.check(headers[segment.run])
-        if there and not (np.array_equal(there.mask, space.mask) and np.array_equal(there.affine, space.affine)):
+        if existing and not (
+            np.array_equal(existing.mask, space.mask) and np.array_equal(existing.affine, space.affine)
+        ):
             unchanged = {}
-        volumes = {run: header.volumes for run, header in headers.items()}
-        _check_space(request, sum(volumes.values()), int(space.mask.sum()))
-        sources = [source(mask) for mask in masks]
-        layout = Layout(
-            dataset, request.subject, volumes, space.mask, space.affine, sources, request.nan, request.compression
-        )
+        layout = _layout(request, headers, space, masks)
+        inside = Segments.of(space.mask)
+        _check_space(request, sum(layout.runs.values()), inside.voxels)
         with new_subject_file(path, layout) as writer:
-            inside = Segments.of(space.mask)
 
             def write(run: int, tick: Callable[[], None]) -> None:
-                if there and run in unchanged:
-                    copy_run(there, unchanged[run], writer.run(run), tick)
+                header = headers[run]
+                tr = header_seconds(header.time_step, header.time_unit, dataset.tr)
+                if existing and run in unchanged:
+                    record = unchanged[run].model_copy(update={"header_tr": tr})
+                    copy_run(existing, record, writer.run(run), tick)
                 else:
-                    read_run(run, headers[run], inside, request.nan, request.out, writer.run(run), tick)
+                    read_run(run, header, tr, inside, request.nan, request.out, writer.run(run), tick)
 
             for_each_run(list(runs), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
             written = writer.finish()
     finally:
-        if there:
-            there.close()
-    return Packed(path, written, [run for run in runs if run not in unchanged], list(unchanged))
+        if existing:
+            existing.close()
+    read = [run for run in runs if run not in unchanged]
+    return Packed(path, written, inside.voxels, space.mask.shape, read, list(unchanged))
 
 
-def _open_if_there(path: Path) -> SubjectFile | None:
-    """Open the file to be replaced; none for one that is missing or damaged. Raises UserError for one not ours."""
+def _layout(request: PackRequest, headers: dict[int, NiftiHeader], space: Space, masks: list[Path]) -> Layout:
+    return Layout(
+        request.dataset,
+        request.subject,
+        {run: header.volumes for run, header in headers.items()},
+        space.mask,
+        space.affine,
+        [source(mask) for mask in masks],
+        request.nan,
+        request.compression,
+        space.notes,
+    )
+
+
+def _open_existing(path: Path) -> SubjectFile | None:
+    """Open the file to replace, None if it is missing or damaged. Raises UserError if it is not a packed subject."""
     if not path.exists():
         return None
     try:
@@ -121,11 +130,19 @@ def _open_if_there(path: Path) -> SubjectFile | None:
     return packed
 
 
-def _as_stored_now(packed: SubjectFile) -> list[RunRecord]:
-    """Return the runs of a file that would be stored alike today: version 1 rounded all but small integers coarsely."""
-    return [
-        run for run in packed.header.runs if packed.format_version > 1 or np.can_cast(np.dtype(run.dtype), np.int16)
-    ]
+def _unchanged_runs(existing: SubjectFile, request: PackRequest, runs: dict[int, Path]) -> dict[int, RunRecord]:
+    """Return the runs of the existing file that would be stored the same way now.
+
+    Version 1 of the format rounded all but small integers coarsely.
+    """
+    if existing.header.nan is not request.nan:
+        return {}
+    recorded = {
+        run.run: run
+        for run in existing.header.runs
+        if existing.format_version > 1 or np.can_cast(np.dtype(run.dtype), np.int16)
+    }
+    return {run: recorded[run] for run in runs if run in recorded and is_unchanged(recorded[run].source, runs[run])}
 
 
 def _is_as_requested(header: Header, request: PackRequest, masks: list[Path]) -> bool:
@@ -140,7 +157,7 @@ def _is_as_requested(header: Header, request: PackRequest, masks: list[Path]) ->
 
 
 def _check_space(request: PackRequest, volumes: int, voxels: int) -> None:
-    """Raise UserError where the disk cannot hold the file: better now than after an hour."""
+    """Raise UserError if the disk cannot hold the file: better now than after an hour."""
     if request.compression is not Compression.NONE:
         return
     needed = 2 * voxels * volumes

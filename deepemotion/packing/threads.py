@@ -1,11 +1,11 @@
-"""Packs several runs of a subject at once, in threads, and stops them all where one fails."""
+"""Packs several runs of a subject at once, in threads, and stops all of them if one fails."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from threading import Event, Lock
 
 
-class _Stopped(Exception):  # noqa: N818  (no error: it unwinds a run because of another one's)
+class _Stopped(Exception):  # noqa: N818  (not an error: it ends a run because another failed)
     """Another run failed."""
 
 
@@ -15,9 +15,9 @@ def for_each_run(
     threads: int,
     on_volume: Callable[[], None],
 ) -> None:
-    """Call `write(run, tick)` for each run, in as many threads; `tick` is to be called after each volume.
+    """Call `write(run, tick)` for each run, in that many threads; it must call `tick` after each volume.
 
-    Decompressing, masking and writing leave Python's lock to others. The first failure stops the other runs too.
+    Decompressing, masking and writing release Python's lock. The first failure stops the other runs too.
     """
     stopped, counting = Event(), Lock()
 

@@ -1,4 +1,4 @@
-"""Packs many subjects in worker processes, and tells how far they are."""
+"""Packs many subjects in worker processes, and reports their progress."""
 
 import multiprocessing
 import signal
@@ -13,15 +13,16 @@ from deepemotion.console import say
 from deepemotion.errors import UserError
 from deepemotion.packing.progress import PackProgress
 from deepemotion.packing.subject import Packed, PackRequest, pack_subject
+from deepemotion.subject_file import summary
 
 # Volumes between two messages of a worker: frequent enough for a smooth bar and a quick stop.
 _REPORT_EVERY = 8
 
 
 def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
-    """Pack the subjects, `jobs` at a time; return the reason of each subject that failed. The others are packed.
+    """Pack the subjects, `jobs` at a time; return the reason for each subject that failed. The others are packed.
 
-    A worker that dies (killed for its memory, say) fails its subject only. An interruption stops all workers, and each
+    If a worker dies (killed for its memory, say), only its subject fails. An interruption stops all workers, and each
     removes the file it was writing.
     """
     failed: dict[str, str] = {}
@@ -39,7 +40,7 @@ def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
                 request = workers.busy.pop(connection)
                 progress.skip(_nominal(request) - done.pop(connection, 0))
                 if isinstance(message, Packed):
-                    _tell(request, message)
+                    _report(message)
                 else:
                     failed[request.subject] = message
                     say(f"sub-{request.subject}: not packed: {message}")
@@ -49,16 +50,16 @@ def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
 
 
 class _Workers:
-    """Processes that pack one subject after the other; `busy` maps the pipe of each to its subject.
+    """Processes that pack one subject after another; `busy` maps the pipe of each to its subject.
 
-    A process pool of the standard library would lose all subjects with one killed worker, and on an interruption would
-    start the next ones before it ends.
+    A process pool of the standard library would lose all subjects when one worker is killed, and would start the next
+    ones before it ends when it is interrupted.
     """
 
     def __init__(self) -> None:
         # Forking a process that already runs threads can deadlock the child.
         self._context = multiprocessing.get_context("spawn")
-        # Starting it unblocks SIGINT, which must not happen within `start`.
+        # Starting it unblocks SIGINT, which must not happen inside `start`.
         resource_tracker.ensure_running()
         self._processes: dict[Connection, BaseProcess] = {}
         self.busy: dict[Connection, PackRequest] = {}
@@ -76,7 +77,7 @@ class _Workers:
         """Start another worker with its first subject."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs,), daemon=True)
-        # Inherited by the child: Ctrl-C reaches the whole group, and it is the parent that ends the workers.
+        # Inherited by the child: Ctrl-C reaches the whole group, but the parent ends the workers.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
@@ -89,7 +90,7 @@ class _Workers:
             ours.send(request)
 
     def give(self, connection: Connection, request: PackRequest) -> None:
-        """Give a worker its next subject; a new worker if it is dead."""
+        """Give a worker its next subject; if it is dead, start another."""
         if self._processes[connection].is_alive():
             self.busy[connection] = request
             with suppress(BrokenPipeError):
@@ -98,7 +99,7 @@ class _Workers:
             self.start(request)
 
     def messages(self) -> list[tuple[Connection, int | Packed | str]]:
-        """Wait for messages: a number of volumes done, what was packed, or the reason of a failure."""
+        """Wait for messages: a number of volumes done, what was packed, or the reason for a failure."""
         received: list[tuple[Connection, int | Packed | str]] = []
         for connection in wait(list(self.busy)):
             assert isinstance(connection, Connection)
@@ -114,7 +115,7 @@ class _Workers:
 
 
 def _work(connection: Connection) -> None:
-    """Pack what comes through the pipe until its other end is closed."""
+    """Pack the requests that come through the pipe until its other end is closed."""
     with suppress(EOFError, ConnectionError):
         while True:
             connection.send(_pack(connection, connection.recv()))
@@ -141,11 +142,12 @@ def _nominal(request: PackRequest) -> int:
     return sum(request.dataset.volumes(segment) for segment in request.dataset.segments)
 
 
-def _tell(request: PackRequest, packed: Packed) -> None:
-    for line in packed.short_runs(request.dataset):
-        say(f"note: {line}: a short run is kept as it is")
+def _report(packed: Packed) -> None:
+    for note in summary.notes(packed.header):
+        say(f"note: {note}")
     if not packed.read and not packed.kept:
         say(f"{packed.path}: up to date")
     else:
         kept = f", {len(packed.kept)} kept" if packed.kept else ""
-        say(f"{packed.path}: {len(packed.read)} runs packed{kept}")
+        block = "".join(f"\n  {line}" for line in summary.lines(packed.header, packed.voxels, packed.shape))
+        say(f"{packed.path}: {len(packed.read)} runs packed{kept}{block}")

@@ -1,4 +1,4 @@
-"""An atlas: a NIfTI label image on the data's grid, 0 for background and one whole number a region."""
+"""Reads an atlas: a NIfTI label image on the data's grid, 0 for background and a whole number for each region."""
 
 import hashlib
 from pathlib import Path
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     # Only where an atlas is read: nibabel takes about 4 MB, and every trial imports this module.
     from deepemotion.packing.nifti import NiftiHeader
 
+# With a coarser scale, the nearest whole number could be the wrong one.
+_LARGEST_STEP = 0.1
 _RESAMPLE = "resample it to the data without interpolation (nilearn.image.resample_to_img, interpolation='nearest')"
 
 
 def checksum(path: Path) -> str:
-    """Return the SHA-256 of the atlas's file, in hex. Raises UserError where it cannot be read."""
+    """Return the SHA-256 of the atlas's file, in hex. Raises UserError if it cannot be read."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
@@ -30,8 +32,8 @@ def checksum(path: Path) -> str:
 def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> NDArray[np.int64]:
     """Return the region of each voxel (Z * Y * X,), x fastest as in a dense volume; `shape` is Z, Y, X.
 
-    The atlas lies on the packed grid: where volumes were cut out of it, `grid` says where. Raises UserError where the
-    file is no label image of the packed grid's shape.
+    The atlas has the packed grid; if volumes were cut out of it, `grid` says from where. Raises UserError if the file
+    is not a label image of the packed grid's shape.
     """
     from deepemotion.packing.nifti import VolumeStream, read_header
 
@@ -45,20 +47,36 @@ def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> N
     if grid is not None:
         box = tuple(slice(first, first + side) for first, side in zip(grid.origin[::-1], shape, strict=True))
         volume = volume.reshape(grid.mask.shape[::-1])[box].ravel()
-    region = volume.astype(np.float64) * header.slope + header.intercept
+    region = _without_rescaling(volume.astype(np.float64) * header.slope + header.intercept, header)
     if not np.isfinite(region).all() or (region < 0).any() or (region != np.round(region)).any():
-        raise UserError(f"{path}: values that are no whole numbers from 0 on; model.atlas takes a label image")
+        raise UserError(
+            f"{path}: values that are not whole numbers from 0 up; model.atlas takes a label image, resampled without"
+            " interpolation and saved as integers"
+        )
     if not region.any():
         raise UserError(f"{path}: 0 everywhere; an atlas (model.atlas) has a number above 0 for each region")
     return region.astype(np.int64)
 
 
+def _without_rescaling(region: NDArray[np.float64], header: "NiftiHeader") -> NDArray[np.float64]:
+    """Return whole numbers where a program stored labels as scaled integers, which are a step of the scale off."""
+    whole = np.round(region)
+    step = abs(header.slope)
+    is_rescaled = header.dtype.kind in "iu" and step < _LARGEST_STEP and bool((np.abs(region - whole) <= step).all())
+    return whole if is_rescaled else region
+
+
 def require_grid(path: Path, file: SubjectFile) -> None:
-    """Raise UserError where the atlas lies on another grid than the packed subject."""
+    """Raise UserError if the atlas has another grid than the packed subject."""
     from deepemotion.packing.nifti import read_header
 
     header = read_header(path)
     _require_shape(header, file.shape)
+    if not header.has_affine:
+        raise UserError(
+            f"{path}: its header has no affine (sform or qform), so its regions may be elsewhere; if it is on the grid"
+            f" of {file.path}, save it with that affine"
+        )
     if not np.allclose(header.affine, file.affine, atol=AFFINE_TOLERANCE):
         raise UserError(f"{path}: another affine than that of {file.path}; {_RESAMPLE}")
 

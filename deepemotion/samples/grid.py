@@ -17,9 +17,9 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Voxels of `step` packed voxels a side: this grid's first lies `origin` of its own voxels into the packed grid.
+    """A grid of voxels, each `step` packed voxels wide, whose first is `origin` such voxels into the packed grid.
 
-    A voxel of this grid is used where any packed voxel in it is. `mask` (X, Y, Z) is of the packed grid; `origin` and
+    A voxel of this grid is used if any packed voxel in it is. `mask` (X, Y, Z) is of the packed grid; `origin` and
     `shape` are X, Y, Z.
     """
 
@@ -46,7 +46,7 @@ class Grid:
 
     @cached_property
     def block(self) -> NDArray[np.int64]:
-        """(P,): which of the V voxels each used packed voxel lies in, the packed ones in their file's order."""
+        """(P,): which of the V voxels each used packed voxel is in, the packed ones in their file's order."""
         if self.step == 1:
             return np.arange(np.count_nonzero(self.mask))
         return np.searchsorted(self.voxels, self._voxel_of_packed)

@@ -16,6 +16,7 @@ from torch import Tensor
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import timing
+from deepemotion.samples.agreement import Origin, require_one_grid
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.normalisation import Normaliser, normaliser
 from deepemotion.samples.samples import Samples, SampleTable
@@ -23,7 +24,6 @@ from deepemotion.samples.volume_reader import VolumeReader
 from deepemotion.samples.volumes import Held, Staged, SubjectFiles, Volumes
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.folder import open_subjects
-from deepemotion.subject_file.format import AFFINE_TOLERANCE
 from deepemotion.subject_file.reader import SubjectFile
 
 
@@ -33,7 +33,7 @@ def load(
     """Load the labelled volumes of `subjects` from their packed files, as `load_opened` does.
 
     The files of streamed volumes stay open as long as the samples are used. Raises UserError as `load_opened` does, and
-    where a file cannot be opened.
+    if a file cannot be opened.
     """
     with ExitStack() as opened:
         files = opened.enter_context(open_subjects(packed, subjects))
@@ -51,12 +51,12 @@ def load_opened(
     most_bytes: int | None = None,
     grid: Grid | None = None,
 ) -> Samples:
-    """Load the labelled volumes of the subjects whose `files` these are; more than `most_bytes` of them are streamed.
+    """Load the labelled volumes of the subjects in `files`; if they exceed `most_bytes`, they are streamed.
 
-    A volume's label is that of the grid interval holding its movie time minus the lag. Without `labels`, all volumes
-    are loaded: there are no classes, and each has the label -1. Where masks differ, the voxels that all subjects have
-    are kept; `grid` keeps those of other samples. Streamed volumes stay in their files, which are read when batches are
-    made of them and must stay open. Raises UserError where files do not fit each other or nothing is labelled.
+    A volume's label is that of the interval that contains its movie time minus the lag. Without `labels`, all volumes
+    are loaded: there are no classes, and each has the label -1. If masks differ, the voxels that all subjects share are
+    used; `grid` asks for those of other samples instead. Streamed volumes are read from their files, which must stay
+    open, whenever a batch is made. Raises UserError if files do not match each other or nothing is labelled.
     """
     if grid is None:
         grid = common_grid(files.values(), settings)
@@ -87,13 +87,9 @@ def load_opened(
 
 
 def common_mask(files: Iterable[SubjectFile]) -> NDArray[np.bool_]:
-    """Return the voxels (X, Y, Z) that all files have. Raises UserError where grids differ, or there is none."""
+    """Return the voxels (X, Y, Z) that all files have. Raises UserError if grids differ or no voxel is shared."""
     first, *others = files
-    for file in others:
-        if file.shape != first.shape:
-            raise UserError(f"{file.path}: shape {file.shape}, but {first.path} has {first.shape}; pack them alike")
-        if not np.allclose(file.affine, first.affine, atol=AFFINE_TOLERANCE):
-            raise UserError(f"{file.path}: its affine is not that of {first.path}; align and pack them alike")
+    require_one_grid([Origin.of(file) for file in (first, *others)])
     common: NDArray[np.bool_] = np.logical_and.reduce([file.mask for file in (first, *others)])
     if not common.any():
         subjects = ", ".join(file.subject for file in (first, *others))
@@ -134,10 +130,10 @@ def _choose(file: SubjectFile, labels: Labels | None, settings: DataSettings) ->
 def _columns(
     file: SubjectFile, chosen: _Chosen, scale_N2: NDArray[np.float64], first_group: int
 ) -> dict[str, NDArray[np.generic]]:
-    """Return what is known of each of a subject's volumes; its runs are the groups from `first_group` on."""
+    """Return the columns of a subject's volumes; its runs are the groups from `first_group` on."""
     rows = chosen.rows
     run = file.run[rows]
-    # Statistics are in the order of the movie, whatever the runs' numbers are.
+    # Statistics are in movie order, whatever the numbers of the runs.
     place = {number: row for row, number in enumerate(file.volumes_per_run)}
     run_row = np.array([place[number] for number in run.tolist()], np.int64)
     length = np.array(list(file.volumes_per_run.values()))

@@ -1,17 +1,17 @@
-"""Moments of the movie that several subjects share, and the blocks of equal labels that they form within a run."""
+"""Moments of the movie that several subjects share, and the blocks of equal labels within a run."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Sums of TRs are not exact; two volumes this close (in seconds) are of one moment.
+# Sums of TRs are not exact; two volumes this close (in seconds) belong to one moment.
 _DECIMALS = 4
 
 
 def moment_positions(run: NDArray[np.integer], movie_time: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return (N,) the place of each volume's moment among the different moments of its run, from 0, in movie order.
 
-    Volumes of several subjects that were recorded at one moment of a run have one place. A subject that lacks moments
-    which another has (a run that ended early) keeps the others' numbers.
+    Volumes of several subjects that were recorded at one moment of a run share a place. A subject that lacks moments
+    of another (because a run ended early) uses the other's numbers.
     """
     position = np.zeros(len(run), dtype=np.int64)
     for number in np.unique(run):
@@ -25,8 +25,8 @@ def label_blocks(
 ) -> NDArray[np.int64]:
     """Return (N,) which block each volume belongs to, numbered from 0 in the order of run and movie.
 
-    A block is a stretch of a run in which all volumes given, one after the other, carry one label; what is not given
-    (unlabelled, or of another side of a split) does not end it. The same stretch is one block in all subjects.
+    A block is a stretch of a run in which all given volumes, one after another, have the same label; volumes that are
+    not given (unlabelled, or on another side of a split) do not end it. A stretch is one block in all subjects.
     """
     if not len(run):
         return np.zeros(0, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The unit of a voxel: from a run's statistics to what is subtracted and multiplied."""
+"""The unit of voxel values: turns a run's statistics into what is subtracted and multiplied."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +8,15 @@ from deepemotion.samples.volume_reader import VolumeReader
 
 # Voxels at a time, whose float64 values stay in the processor's cache.
 _BLOCK = 65536
-# Offset, gain and trend, each (R, V), such that (value - offset - trend * position) * gain is in the unit wanted.
+# Offset, gain and trend, each (R, V): (value - offset - trend * position) * gain is in the requested unit.
 Normaliser = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None]
 
 
 def normaliser(reader: VolumeReader, normalisation: str) -> Normaliser:
-    """Return what brings a subject's stored values into the unit, run by run; `position` counts from a run's middle.
+    """Return what converts a subject's stored values to the unit, run by run; `position` counts from a run's middle.
 
     A voxel without a unit becomes 0: one that is constant over the run, and under `psc` one whose mean is smaller than
-    its standard deviation. Raises UserError for `psc` of data whose mean was removed.
+    its standard deviation. Raises UserError for `psc` of data without their mean.
     """
     offset_RV, gain_RV, trend_RV = _of_physical_values(reader, normalisation)
     if reader.voxel_scale is None:
@@ -33,23 +33,24 @@ def _of_physical_values(reader: VolumeReader, normalisation: str) -> Normaliser:
     if normalisation == "none":
         return None, None, None
     if normalisation == "psc":
-        found = reader.statistics(("mean", "std"))
-        return found["mean"], _percent(reader, found["mean"], _changes(reader, found["std"])), None
+        statistics = reader.statistics(("mean", "std"))
+        mean_RV, std_RV = statistics["mean"], _changes(reader, statistics["std"])
+        return mean_RV, _percent(reader, mean_RV, std_RV), None
     if normalisation == "zscore":
-        found = reader.statistics(("mean", "std"))
-        return found["mean"], _inverse(_changes(reader, found["std"])), None
-    found = reader.statistics(("mean", "std", "trend"))
-    std_RV = _changes(reader, found["std"])
+        statistics = reader.statistics(("mean", "std"))
+        return statistics["mean"], _inverse(_changes(reader, statistics["std"])), None
+    statistics = reader.statistics(("mean", "std", "trend"))
+    std_RV = _changes(reader, statistics["std"])
     gain_RV = np.empty_like(std_RV)
     for run, length in enumerate(reader.file.volumes_per_run.values()):
         for start in range(0, gain_RV.shape[1], _BLOCK):
             part = np.s_[run, start : start + _BLOCK]
-            gain_RV[part] = _inverse(_residual(std_RV[part], found["trend"][part], length))
-    return found["mean"], gain_RV, found["trend"]
+            gain_RV[part] = _inverse(_residual(std_RV[part], statistics["trend"][part], length))
+    return statistics["mean"], gain_RV, statistics["trend"]
 
 
 def _changes(reader: VolumeReader, std_RV: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the standard deviations, 0 where they may be nothing but the rounding of version 1 of the file format."""
+    """Return the standard deviations, 0 where they may only be the rounding of version 1 of the file format."""
     if reader.file.format_version == 1:
         error_R = np.array([run.largest_error for run in reader.file.header.runs], np.float32)
         std_RV[std_RV <= error_R[:, None]] = 0
@@ -73,11 +74,11 @@ def _percent(reader: VolumeReader, mean_RV: NDArray[np.float32], std_RV: NDArray
 
 
 def _residual(std_V: NDArray[np.float32], trend_V: NDArray[np.float32], length: int) -> NDArray[np.float64]:
-    """Return the standard deviation (V,) about the line, of a run of so many volumes."""
-    # The variance of 0, 1, ..., n - 1 is (n^2 - 1) / 12; what the line explains leaves the variance.
+    """Return the standard deviation (V,) around the line, for a run of `length` volumes."""
+    # The variance of 0, 1, ..., n - 1 is (n^2 - 1) / 12; what the line explains is subtracted.
     explained_V = trend_V.astype(np.float64) ** 2 * ((length**2 - 1) / 12)
     residual_V = np.sqrt(np.maximum(std_V.astype(np.float64) ** 2 - explained_V, 0))
-    # float32 statistics leave a rounding residue in a voxel that is all line: that is no signal to blow up.
+    # float32 statistics leave a rounding residue in a voxel that is only a line; it must not be amplified.
     residual_V[residual_V < 1e-3 * std_V] = 0
     return residual_V
 

@@ -1,6 +1,6 @@
-"""Permuted labels: the same labels in the same stretches, torn from the volumes that they were heard with.
+"""Permutes labels: the same labels in the same stretches, but no longer with the volumes that they belong to.
 
-Neighbouring volumes are alike and so are their labels: shuffling volumes one by one would make labels that no movie
+Neighbouring volumes are similar and so are their labels: shuffling volumes one by one would make labels that no movie
 has, and any decoder that finds slow changes would beat them. Both permutations here keep stretches of equal labels.
 """
 
@@ -16,7 +16,7 @@ from deepemotion.settings.schema import DataSettings
 Rows = NDArray[np.int64]
 
 # The least distance of a circular shift, in labelled volumes: 20 s at a TR of 2 s, beyond which the haemodynamic
-# response to a moment is over. Shorter runs make do with a quarter of their length.
+# response to a moment is over. For shorter runs it is a quarter of their length.
 LEAST_SHIFT = 10
 
 

@@ -18,7 +18,7 @@ from deepemotion.samples.volumes import Held, HostMemory, Staged, Volumes
 
 @dataclass(frozen=True)
 class SampleTable:
-    """What is known of each labelled volume, N rows in the order subject, run, index in run."""
+    """The labelled volumes, N rows in the order subject, run, index in run."""
 
     subject: NDArray[np.str_]
     run: NDArray[np.int8]
@@ -69,7 +69,7 @@ class Samples:
 
     @property
     def streamed(self) -> bool:
-        """Whether the volumes are read from their files again and again."""
+        """Whether the volumes are read from their files for every batch."""
         return isinstance(self.volumes, Staged) and not isinstance(self.volumes.store, HostMemory)
 
     def held(self) -> Tensor:
@@ -78,7 +78,7 @@ class Samples:
         return self.volumes.volumes_NV
 
     def to(self, device: torch.device, *, resident: bool = True) -> "Samples":
-        """Move what batches are made of to `device`; its volumes only where they are in memory and to be `resident`."""
+        """Move what batches are made from to `device`; volumes only if they are in memory and should be `resident`."""
         moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
         volumes = self.volumes
         if isinstance(volumes, Held):
@@ -91,7 +91,7 @@ class Samples:
     def dense(self, rows_B: Tensor) -> Tensor:
         """Return the volumes of `rows_B` as float32 (B, 1, Z, Y, X), normalised, zero outside the mask.
 
-        The tensor is a buffer that the next call overwrites: background is written once, not once a batch.
+        The tensor is a buffer that the next call overwrites: the background is written once, not for every batch.
         """
         return self._dense(rows_B, self.values(rows_B))
 
@@ -121,7 +121,7 @@ class Samples:
         return x_BV
 
     def _normalised_one_by_one(self, rows_B: Tensor, stored_BV: Tensor) -> Tensor:
-        """Do the same, bit for bit, while a volume and what it is normalised by stay in the processor's cache."""
+        """Do the same, bit for bit, while a volume and its normaliser stay in the processor's cache."""
         x_BV = torch.empty(stored_BV.shape)
         scale_B2, position_B = self.scale_N2[rows_B], self.position_N[rows_B]
         for i, group in enumerate(self.group_N[rows_B].tolist()):
@@ -136,7 +136,7 @@ class Samples:
     def _dense(self, rows_B: Tensor, x_BV: Tensor) -> Tensor:
         x, y, z = self.shape
         if self._buffer is None or len(self._buffer) < len(rows_B):
-            # A tensor made while a model predicts could not be written to while it trains.
+            # A tensor that was made while a model predicts could not be written to while it trains.
             with torch.inference_mode(False):
                 self._buffer = torch.zeros(len(rows_B), x * y * z, device=self.device)
         dense_BW = self._buffer[: len(rows_B)]

@@ -15,15 +15,15 @@ Rows = NDArray[np.int64]
 def split(table: SampleTable, settings: SplitSettings, count: int | None = None) -> tuple[Rows, Rows]:
     """Return the rows for training and for validation, both sorted, among the first `count` of the table or all.
 
-    The rest, of subjects that are tested only, holds out moments as well: a run may go on longer for them.
+    The other rows are of subjects used only for testing. Their moments are held out as well: their runs may be longer.
 
-    `random` is the published protocol: per subject a permutation from a torch generator with the split's seed, of
-    which the last share validates. With one labelling all subjects get the same permutation of movie moments.
+    `random` is the published protocol: for each subject a permutation from a torch generator with the split's seed,
+    whose last share validates. With the same labels, all subjects get the same permutation of movie moments.
     `run` validates on the run `fold`, `block` on every `folds`-th block of the movie. Both train on what is more than
     `gap_s` seconds from that, whichever run or subject it was recorded in: adjacent runs share some seconds of the
-    movie, and with a gap wider than the haemodynamic response no response reaches from one side to the other. What is
-    held out is a matter of the true time, wherever `data.timing` places the labels.
-    Raises UserError where a side would be empty.
+    movie, and with a gap wider than the haemodynamic response no response reaches from one side to the other. The true
+    time decides what is held out, wherever `data.timing` places the labels.
+    Raises UserError if a side would be empty.
     """
     if settings.fold_is is None:
         training, validation = _random(table.subject[:count], settings)
@@ -39,7 +39,7 @@ def split(table: SampleTable, settings: SplitSettings, count: int | None = None)
 def moments(table: SampleTable, settings: SplitSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return (N,) which volumes are of training moments and which of validation moments, for any subject's volumes.
 
-    Under `random`, which has no folds, moments are on neither side in particular, and all are both. Raises UserError
+    `random` has no folds: all moments are on both sides. Raises UserError
     for a fold that the protocol does not have.
     """
     refuse_fold(settings)
@@ -67,7 +67,7 @@ def _random(subject_N: NDArray[np.str_], settings: SplitSettings) -> tuple[Rows,
     for subject in dict.fromkeys(subject_N.tolist()):
         rows = np.flatnonzero(subject_N == subject)
         order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(settings.seed)).numpy()
-        # The rounding guard keeps (1 - 0.2) * 10 = 8.000000000000002 and its like on the integer that is meant.
+        # The rounding keeps products such as (1 - 0.2) * 10 = 8.000000000000002 at the intended integer.
         n_training = int(round((1 - settings.validation_share) * len(rows), 6))
         training.append(rows[order[:n_training]])
         validation.append(rows[order[n_training:]])

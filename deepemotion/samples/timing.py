@@ -15,8 +15,7 @@ def run_starts(segments: Sequence[Segment], timing: Timing) -> dict[int, float]:
     """Return each run's first movie second.
 
     `true` is where the segment starts in the movie. `cumulative` is the summed duration of the runs before it, as the
-    published reference code has it: it ignores that adjacent segments overlap, and so runs ahead by one overlap a
-    boundary.
+    published code has it: it ignores that adjacent segments overlap, so it runs ahead by one overlap per boundary.
     """
     if timing == "true":
         return {segment.run: segment.start for segment in segments}
@@ -26,7 +25,7 @@ def run_starts(segments: Sequence[Segment], timing: Timing) -> dict[int, float]:
 
 
 def unique_parts(segments: Sequence[Segment]) -> dict[int, tuple[float, float]]:
-    """Return for each run the movie seconds [start, end) that it alone keeps when overlaps are cut.
+    """Return for each run the movie seconds [start, end) that remain its own when overlaps are cut.
 
     The 16 s that adjacent StudyForrest runs share are halved: each side of a boundary gives up 8 s.
     """

@@ -1,4 +1,4 @@
-"""Reads one packed subject's volumes as a trial's grid has them, from any number of threads at once."""
+"""Reads the volumes of one packed subject on a trial's grid, from any number of threads at once."""
 
 import os
 import weakref
@@ -16,7 +16,7 @@ from deepemotion.subject_file.format import Statistic
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.subject_file.run_statistics import BLOCK, RunStatistics
 
-# Enough requests under way for a slow file system.
+# Enough concurrent requests for a slow file system.
 _THREADS = 4
 # Symmetric, so that the middle of a range is stored as 0.
 _LARGEST = 32767
@@ -27,21 +27,21 @@ VoxelScale = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class VolumeReader:
-    """The volumes of a subject file, of which each has the V voxels of `grid`, as int16.
+    """The volumes of a subject file with the V voxels of `grid`, as int16.
 
-    Without blocks, stored values come as they are. With blocks, a voxel is the mean of those packed voxels in it that
-    are in the grid's mask, stored with a scale for each block and run (see `_block_scale`).
+    Without blocks, stored values are unchanged. With blocks, a voxel is the mean of the packed voxels in it that are
+    in the grid's mask, stored with a scale for each block and run (see `_block_scale`).
     """
 
     def __init__(self, file: SubjectFile, grid: Grid) -> None:
-        """Read from `file`, whose mask must hold that of the grid. It must stay open."""
+        """Read from `file`, whose mask must contain that of the grid. The file must stay open."""
         self.file = file
         self._grid = grid
         self._chosen_P: NDArray[np.int64] | None = None
         if file.voxels != np.count_nonzero(grid.mask):
             self._chosen_P = np.flatnonzero(grid.mask.T[file.mask.T])
         if grid.step > 1:
-            # Sorted by block, each block's voxels are a slice, which is summed far faster than a histogram is filled.
+            # Sorted by block, the voxels of a block are a slice, and summing slices is far faster than a histogram.
             order_P = np.argsort(grid.block, kind="stable")
             self._starts_V = np.searchsorted(grid.block[order_P], np.arange(len(grid.voxels)))
             self._count_V = np.bincount(grid.block).astype(np.float32)
@@ -55,7 +55,7 @@ class VolumeReader:
 
     @cached_property
     def voxel_scale(self) -> VoxelScale | None:
-        """Slope and intercept (R, V) of the voxels; None where each volume has one scale, which `read` returns."""
+        """Slope and intercept (R, V) of the voxels; None if each volume has one scale, which `read` returns."""
         if self._grid.step > 1:
             return self._block_scale
         if not self.file.has_voxel_scale:
@@ -94,7 +94,7 @@ class VolumeReader:
     def read(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> NDArray[np.float64]:
         """Read the volumes `rows` (n,) of the file into `out` (n, V), and return slopes and intercepts (n, 2).
 
-        These are 1 and 0 where `voxel_scale` is the whole scale. Raises UserError where the file is damaged.
+        These are 1 and 0 if `voxel_scale` is the whole scale. Raises UserError if the file is damaged.
         """
         scale_N2 = self.scale(rows)
         if self._chosen_P is None:
@@ -130,14 +130,14 @@ class VolumeReader:
         return np.repeat(np.arange(len(self.file.volumes_per_run)), list(self.file.volumes_per_run.values()))
 
     def read_side_by_side(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> NDArray[np.float64]:
-        """Do as `read` does, in several threads: most of it is waiting, copying and checking outside of Python."""
+        """Do the same as `read` in several threads: most of it is waiting, copying and checking outside Python."""
         bounds = [len(rows) * part // _THREADS for part in range(_THREADS + 1)]
         with ThreadPoolExecutor(_THREADS) as pool:
             parts = pool.map(lambda a, b: self.read(rows[a:b], out[a:b]), bounds[:-1], bounds[1:])
             return np.concatenate(list(parts))
 
     def scale(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return slopes and intercepts (n, 2) of the volumes `rows`, 1 and 0 where `voxel_scale` is the whole scale."""
+        """Return slopes and intercepts (n, 2) of the volumes `rows`, 1 and 0 if `voxel_scale` is the whole scale."""
         if self._grid.step == 1 and not self.file.has_voxel_scale:
             return self.file.scale[rows]
         return np.tile([1.0, 0.0], (len(rows), 1))
@@ -145,7 +145,7 @@ class VolumeReader:
     def statistics(self, names: tuple[Statistic, ...]) -> dict[Statistic, NDArray[np.float32]]:
         """Return (R, V) of each name, in physical units, one row per run.
 
-        The spread of a mean of voxels does not follow from the voxels' own: for blocks, all volumes are read once.
+        The spread of a mean of voxels does not follow from that of the voxels: for blocks, all volumes are read once.
         """
         if self._grid.step == 1:
             chosen = np.s_[:] if self._chosen_P is None else self._chosen_P
@@ -172,7 +172,7 @@ class VolumeReader:
             )
 
     def _read_chunk(self, at: int, row: int, out: NDArray[np.int16]) -> None:
-        # Reading the chunk's bytes from the file itself takes neither HDF5's lock nor Python's: threads read at once.
+        # Reading the chunk's bytes directly needs neither HDF5's lock nor Python's, so threads read at the same time.
         left = out.data.cast("B")
         while left:
             count = os.preadv(self._descriptor, [left], at)

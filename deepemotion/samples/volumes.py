@@ -1,4 +1,4 @@
-"""Where a trial's int16 volumes lie, and how they come to the device: held there, in host memory, or in their files.
+"""Where a trial's int16 volumes are, and how they reach the device: held there, in host memory, or in their files.
 
 Shape suffixes: N volumes, V voxels, B a batch.
 """
@@ -15,13 +15,13 @@ from torch import Tensor
 
 from deepemotion.samples.volume_reader import VolumeReader
 
-# Batches that are being read while one is used, each by a thread of its own: enough to have many requests under way on
-# a slow file system, and few beside what a step's activations take.
+# Batches that are read while one is in use, each by its own thread: enough for many concurrent requests to a slow file
+# system, and little memory compared with the activations of a step.
 AHEAD = 4
 
 
 class Store(Protocol):
-    """Volumes of so many `voxels` in the host's memory or in files."""
+    """Volumes of `voxels` voxels each, in host memory or in files."""
 
     voxels: int
 
@@ -38,7 +38,7 @@ class Volumes(Protocol):
         """Return the volumes (B, V) of these rows."""
 
     def batches(self, rows_N: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (rows (B,) on the device, volumes (B, V)) in order; a batch is valid until the next is asked for."""
+        """Yield (rows (B,) on the device, volumes (B, V)) in order; a batch is valid until the next is requested."""
 
 
 class Held:
@@ -59,7 +59,7 @@ class Held:
 
 
 class HostMemory:
-    """A store in the host's memory, for a device whose own is too small."""
+    """A store in host memory, for a device with too little memory."""
 
     def __init__(self, volumes_NV: Tensor) -> None:
         self.volumes_NV = volumes_NV
@@ -74,7 +74,7 @@ class HostMemory:
 class SubjectFiles:
     """A store in the subjects' files, for trials that are larger than their memory.
 
-    It has the labelled volumes of several subjects: those of the first reader first, as its `rows` has them.
+    It has the labelled volumes of several subjects: first those of the first reader, in the order of its `rows`.
     """
 
     def __init__(self, readers: Sequence[VolumeReader], rows: Sequence[NDArray[np.int64]], voxels: int) -> None:
@@ -84,7 +84,7 @@ class SubjectFiles:
         self.voxels = voxels
 
     def fill(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> None:
-        """Read the volumes `rows` into `out`. Raises UserError where a file is damaged."""
+        """Read the volumes `rows` into `out`. Raises UserError if a file is damaged."""
         for i, (row, subject) in enumerate(zip(rows, np.searchsorted(self._end_S, rows, side="right"), strict=True)):
             own = self._rows[subject]
             which = row - (self._end_S[subject] - len(own))
@@ -94,7 +94,7 @@ class SubjectFiles:
 class Staged:
     """Volumes of a store, read by background threads ahead of their use, in the order of the epoch.
 
-    For a GPU, they are read into pinned memory, from where copies go on while the host prepares further steps.
+    For a GPU, they are read into pinned memory, from which they are copied while the host prepares further steps.
     """
 
     def __init__(self, store: Store, device: torch.device) -> None:
@@ -116,7 +116,7 @@ class Staged:
         reading: deque[Future[Tensor]] = deque()
         try:
             for number, rows_B in enumerate(on_device):
-                # The last buffer in the ring was that of the batch before, which nobody uses any more.
+                # The last buffer in the ring was that of the previous batch, which is no longer used.
                 for ahead in range(number + len(reading), min(number + AHEAD + 1, len(parts))):
                     reading.append(pool.submit(buffers[ahead % len(buffers)].fill, self.store, parts[ahead]))
                 host_BV = reading.popleft().result()
@@ -126,7 +126,7 @@ class Staged:
 
 
 class _Buffer:
-    """Host memory for one batch, pinned where it is copied to a GPU from."""
+    """Host memory for one batch, pinned if it is copied to a GPU."""
 
     def __init__(self, size: int, voxels: int, device: torch.device) -> None:
         self._device = device
@@ -136,7 +136,7 @@ class _Buffer:
 
     def fill(self, store: Store, rows: NDArray[np.int64]) -> Tensor:
         if self._copied is not None:
-            # In a thread that has nothing else to do; the one that trains never waits for the device.
+            # In a thread that has nothing else to do; the training thread never waits for the device.
             self._copied.synchronize()
         host_BV = self._volumes_BV[: len(rows)]
         store.fill(rows, host_BV.numpy())

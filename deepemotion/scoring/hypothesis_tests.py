@@ -1,4 +1,4 @@
-"""Tests of hypotheses: permutation p-values, their correction for many tests, and paired differences."""
+"""Hypothesis tests: permutation p-values, corrections for multiple tests, and paired differences."""
 
 from collections.abc import Callable
 
@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# With up to this many pairs every pattern of signs is tried (a million for 20); beyond, as many are drawn.
+# Up to this many pairs, every pattern of signs is tried (a million for 20); beyond, that many are drawn.
 _EXACT_PAIRS = 20
 _DRAWN_PATTERNS = 1_000_000
-# Scores are quotients of counts; sums of them that are equal may differ in the last bits.
+# Scores are quotients of counts; equal sums of them may differ in the last bits.
 _TIE = 1e-12
 
 
 def permutation_p(score: float, permuted: Floats) -> float:
-    """Return (1 + k) / (1 + n), k of n permutations having scored at least `score`; nan for no permutation.
+    """Return (1 + k) / (1 + n) if k of n permutations scored at least `score`; nan for no permutation.
 
-    The truth counts as one permutation, so that p is never 0 and the test is no more liberal than it says (Phipson &
+    The true labels count as one permutation, so p is never 0 and the test is not too liberal (Phipson &
     Smyth 2010, Stat Appl Genet Mol Biol 9:39).
     """
     if not len(permuted):
@@ -26,7 +26,7 @@ def permutation_p(score: float, permuted: Floats) -> float:
 
 
 def holm(p: Floats) -> Floats:
-    """Return Holm's adjusted p-values, which bound the chance of any false finding (Holm 1979, Scand J Stat 6:65).
+    """Return Holm's adjusted p-values, which bound the probability of any false finding (Holm 1979, Scand J Stat 6:65).
 
     nan stays nan and does not count as a test.
     """
@@ -34,9 +34,9 @@ def holm(p: Floats) -> Floats:
 
 
 def benjamini_hochberg(p: Floats) -> Floats:
-    """Return adjusted p-values that bound the share of false findings (Benjamini & Hochberg 1995, JRSS B 57:289).
+    """Return adjusted p-values that bound the proportion of false findings (Benjamini & Hochberg 1995, JRSS B 57:289).
 
-    Valid for tests that are independent or positively dependent, as those of subjects who hear one movie are. nan
+    Valid for tests that are independent or positively dependent, as those of subjects with the same movie are. nan
     stays nan and does not count as a test.
     """
 
@@ -63,7 +63,7 @@ def sign_flip_p(differences: Floats) -> float:
             sums = np.concatenate([sums + difference, sums - difference])
         return float((np.abs(sums) >= observed).mean())
     generator = np.random.default_rng(0)
-    # Blocks of patterns, so that a thousand pairs need no more memory than twenty.
+    # Patterns are drawn in blocks, which limits the memory for many pairs.
     hits = sum(
         int((np.abs(generator.choice([-1.0, 1.0], size=(10_000, n)) @ differences) >= observed).sum())
         for _ in range(_DRAWN_PATTERNS // 10_000)
@@ -84,7 +84,7 @@ def mean_interval(values: Floats) -> tuple[float, float]:
 
 def _adjusted(p: Floats, adjust: Callable[[Floats], Floats]) -> Floats:
     result = np.full(len(p), np.nan)
-    there = np.flatnonzero(~np.isnan(p))
-    order = there[np.argsort(p[there], kind="stable")]
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
     result[order] = np.minimum(adjust(p[order]), 1)
     return result

@@ -1,7 +1,7 @@
-"""Metrics of classification, and their intervals by resampling blocks of the movie.
+"""Classification metrics, and their intervals by resampling blocks of the movie.
 
-All of them follow from sums over volumes. Shape suffixes: N volumes, C classes, M bins of confidence, R resamples;
-`...` stands for any leading axes, so that one formula serves a single evaluation and a thousand resamples.
+All of them are computed from sums over volumes. Shape suffixes: N volumes, C classes, M bins of confidence, R
+resamples; `...` stands for any leading axes, so that one formula serves a single evaluation and a thousand resamples.
 """
 
 import math
@@ -22,12 +22,12 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Tally:
-    """What is counted of each volume, or summed over volumes."""
+    """The counts of each volume, or their sums over volumes."""
 
     confusion: Floats
     """(..., C, C) volumes by label (rows) and prediction (columns)."""
     bins: Floats
-    """(..., M, 3) volumes, right ones, and summed confidence by confidence, the probability of the likeliest class."""
+    """(..., M, 3) volumes, correct ones and summed confidence, by confidence: the likeliest class's probability."""
     squares: Floats
     """(...) summed squared distance between probabilities and the label's 0 and 1; nan without probabilities."""
 
@@ -47,21 +47,21 @@ def tally(label: Rows, prediction: Rows, probability: NDArray[np.floating] | Non
     bins = np.zeros((len(label), BINS, 3))
     if probability is None:
         return Tally(confusion, bins, np.full(len(label), np.nan))
-    exact = probability.astype(np.float64)
-    confidence = exact.max(axis=1, initial=0)
+    p_NC = probability.astype(np.float64)
+    confidence = p_NC.max(axis=1, initial=0)
     # Bin m holds ((m - 1) / M, m / M], as in Guo et al.
     place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     bins[volumes, place] = np.stack([np.ones(len(label)), label == prediction, confidence], axis=1)
-    return Tally(confusion, bins, ((exact - np.eye(classes)[label]) ** 2).sum(axis=1))
+    return Tally(confusion, bins, ((p_NC - np.eye(classes)[label]) ** 2).sum(axis=1))
 
 
 def accuracy(sums: Tally) -> Floats:
-    """Return (...) the share of volumes predicted right, nan for none."""
+    """Return (...) the share of volumes predicted correctly, nan for no volume."""
     return _ratio(_diagonal(sums).sum(axis=-1), sums.confusion.sum(axis=(-2, -1)))
 
 
 def recall(sums: Tally) -> Floats:
-    """Return (..., C) the share of each class's volumes predicted right, nan where the class does not occur."""
+    """Return (..., C) the share of each class's volumes predicted correctly, nan if the class does not occur."""
     return _ratio(_diagonal(sums), sums.confusion.sum(axis=-1))
 
 
@@ -80,7 +80,7 @@ def macro_f1(sums: Tally) -> Floats:
 
 
 def calibration_error(sums: Tally) -> Floats:
-    """Return (...) the expected calibration error: |share right - mean confidence| of each bin, weighed by volumes.
+    """Return (...) the expected calibration error: |accuracy - mean confidence| of each bin, weighted by volumes.
 
     Ten bins of equal width over the probability of the likeliest class (Guo et al. 2017, ICML, equation 3).
     """
@@ -105,9 +105,9 @@ METRICS: dict[str, Metric] = {
 def block_bootstrap(counts: Tally, block: Rows, resamples: int = RESAMPLES, seed: int = 0) -> Tally:
     """Return the sums (R, ...) of samples drawn with replacement from the blocks.
 
-    `counts` is of N volumes and `block` (N,) their block (`movie_blocks.label_blocks`). Volumes of a block are drawn
-    together since they are right or wrong together: drawing single volumes would give intervals far too narrow. A
-    single block says nothing of how others would differ: all sums are nan.
+    `counts` is of N volumes and `block` (N,) their block (`movie_blocks.label_blocks`). The volumes of a block are
+    drawn together since they tend to be right or wrong together: drawing single volumes would give intervals that are
+    far too narrow. A single block cannot show how others would differ: all sums are nan.
     """
     number = np.unique(block, return_inverse=True)[1]
     blocks = int(number.max(initial=-1)) + 1
@@ -123,17 +123,17 @@ def block_bootstrap(counts: Tally, block: Rows, resamples: int = RESAMPLES, seed
 
 @lru_cache(maxsize=4)
 def _times_drawn(blocks: int, resamples: int, seed: int) -> Floats:
-    """Return (R, blocks) how often each block is drawn: the same for all models of a run, and slow to make."""
+    """Return (R, blocks) how often each block is drawn: the same for all models of a run, and slow to compute."""
     draws = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples)
     return draws.astype(np.float64)
 
 
 def interval(values: Floats) -> tuple[float, float]:
-    """Return the limits of the middle 95 % of a metric's values over resamples, nan where it has none."""
-    there = values[~np.isnan(values)]
-    if not len(there):
+    """Return the limits of the middle 95 % of a metric's values over resamples, nan if it has none."""
+    known = values[~np.isnan(values)]
+    if not len(known):
         return float("nan"), float("nan")
-    low, high = np.quantile(there, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -149,6 +149,6 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 def _mean(values: Floats) -> Floats:
-    """Return the mean over the last axis of what is there, nan where nothing is."""
-    there = ~np.isnan(values)
-    return _ratio(np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1))
+    """Return the mean of the known values over the last axis, nan if there is none."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))

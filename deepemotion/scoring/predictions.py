@@ -13,7 +13,7 @@ from deepemotion.samples.samples import Samples
 
 
 def table(samples: Samples, sides: Mapping[str, NDArray[np.int64]], probability: NDArray[np.float32]) -> pa.Table:
-    """Return one row a labelled volume: where it is from, its split, label, prediction, and a probability a class.
+    """Return one row per labelled volume: its origin, split, label, prediction, and a probability per class.
 
     `sides` names the rows of each split (`train`, `validation`, `unseen`); `probability` is (N, C).
     """
@@ -37,6 +37,6 @@ def table(samples: Samples, sides: Mapping[str, NDArray[np.int64]], probability:
 
 
 def write(path: Path, table: pa.Table) -> None:
-    """Write a predictions table atomically."""
+    """Write a predictions table atomically, with a checksum for each page."""
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)

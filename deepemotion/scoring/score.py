@@ -1,4 +1,4 @@
-"""What a trained model predicts for labelled volumes, and what it scores."""
+"""The predictions of a trained model for labelled volumes, and its scores."""
 
 from collections.abc import Mapping, Sequence
 
@@ -49,11 +49,11 @@ def epoch_metrics(
 def scores(
     table: SampleTable, classes: Sequence[str], sides: Mapping[str, Rows], probability: NDArray[np.float32]
 ) -> dict[str, float]:
-    """Return what the final model scores on each side; `sides` and `probability` as in `predictions.table`.
+    """Return the final model's scores on each side; `sides` and `probability` as in `predictions.table`.
 
-    `accuracy_SIDE` and, but for training, `METRIC_SIDE` of every metric, `accuracy_SIDE_CLASS` (recall), the 95 %
-    interval `accuracy_SIDE_low` and `_high`, and `classes_missing_SIDE`, how many classes have no volume there. What
-    is undefined is nan.
+    `accuracy_SIDE` and, except for training, `METRIC_SIDE` of every metric, `accuracy_SIDE_CLASS` (recall), the 95 %
+    interval `accuracy_SIDE_low` and `_high`, and `classes_missing_SIDE`, how many classes have no volume there.
+    Undefined scores are nan.
     """
     result: dict[str, float] = {}
     for side, rows in sides.items():
@@ -75,7 +75,7 @@ def scores(
 
 
 def missing_classes(table: SampleTable, classes: Sequence[str], sides: Mapping[str, Rows]) -> str:
-    """Return which classes have no volume on which side, to be read: `train: LOVE; validation: ANGER LOVE`."""
+    """Return, as text, which classes have no volume on which side: `train: LOVE; validation: ANGER LOVE`."""
     missing = {side: _missing(table.label[rows], classes) for side, rows in sides.items() if len(rows)}
     return "; ".join(f"{side}: {' '.join(names)}" for side, names in missing.items() if names)
 

@@ -1,10 +1,9 @@
-"""The command line's `section.key=value`, and the values that it takes: as in YAML."""
+"""The command line's `section.key=value`, with values written as in YAML."""
 
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from deepemotion.config_files import parse_yaml
 from deepemotion.errors import UserError
 
 
@@ -18,17 +17,21 @@ def apply_overrides(content: dict[str, Any], overrides: list[str], where: Path) 
             raise UserError(f"--set {override}: write it as section.key=value, for instance train.epochs=10")
         target = result.setdefault(section, {})
         if not isinstance(target, dict):
-            raise UserError(f"--set {override}: {section} in {where} is no section of keys")
-        target[name] = parse_value(text)
+            raise UserError(f"--set {override}: {section} in {where} is not a section of keys")
+        try:
+            target[name] = parse_value(text)
+        except UserError as error:
+            raise UserError(f"--set {key.strip()}: {error}") from error
     return result
 
 
 def parse_value(text: str) -> Any:
-    """Read a value as YAML, and `1e-4`, which YAML 1.1 takes for a string, as a number."""
+    """Read a value as YAML, and `1e-4`, a string in YAML 1.1, as a number."""
     try:
-        return float(text) if _is_exponent(text) else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{text!r}: not a value; write it as in YAML: 3, 1e-4, zscore, [1, 2]") from error
+        return float(text) if _is_exponent(text) else parse_yaml(text, "value")
+    except UserError as error:
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        raise UserError(f"{shown!r}: not a value; write it as in YAML: 3, 1e-4, zscore, [1, 2]") from error
 
 
 def _is_exponent(text: str) -> bool:

@@ -1,11 +1,11 @@
-"""What settings alone rule out: each rule once, for plans as for trainings, before any volume is read."""
+"""Rejects settings that cannot work, whatever the data; plans and trainings share these rules."""
 
 from deepemotion.errors import UserError
 from deepemotion.settings.schema import SplitSettings, TrialSettings
 
 
 def refuse_fold(split: SplitSettings) -> None:
-    """Raise UserError where `fold` is no part that the protocol of one training can validate on."""
+    """Raise UserError where `fold` is missing, or is not a fold of the protocol."""
     if split.fold_is is None:
         if split.fold is not None:
             raise UserError(
@@ -21,7 +21,7 @@ def refuse_fold(split: SplitSettings) -> None:
 def refuse_alignment(settings: TrialSettings, subjects: int) -> None:
     """Raise UserError for a split or a unit that alignment of so many subjects cannot work with.
 
-    One subject alone has nobody to be aligned with, whatever the settings.
+    A single subject is aligned with nobody, so any settings work.
     """
     where = f"align.method={settings.align.method}"
     if settings.align.method == "none" or subjects == 1:
@@ -40,4 +40,4 @@ def refuse_alignment(settings: TrialSettings, subjects: int) -> None:
 def refuse_device(device: str, gpus: int) -> None:
     """Raise UserError where `train.device` asks for a GPU and this machine has none."""
     if device == "cuda" and gpus == 0:
-        raise UserError("train.device=cuda: there is no GPU that PyTorch can use here; use auto or cpu")
+        raise UserError("train.device=cuda: there is no GPU that PyTorch can use; choose auto or cpu")

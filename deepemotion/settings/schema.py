@@ -4,58 +4,56 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from deepemotion import config_files
+from deepemotion.config_files import Section
 from deepemotion.errors import from_validation
 from deepemotion.settings.overrides import apply_overrides
-
-
-class Section(BaseModel):
-    """A part of a configuration: unknown keys are errors, and numbers are finite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from deepemotion.subject_label import SubjectLabel
 
 
 class DataSettings(Section):
-    """Which volumes carry which label, and in which unit a network sees them.
+    """Which label each volume gets, and how volumes are normalised.
 
-    `permutation` 0 keeps the labels. A number from 1 on is the seed of a permutation that breaks their tie to the
+    `permutation` 0 keeps the labels. A number from 1 on is the seed of a permutation that unties them from the
     brain: `shift` moves the labels of each run circularly, `block` shuffles its blocks of equal labels.
     `crop` cuts dense volumes to the bounding box of the mask. `downsample` 2 averages the voxels of the mask in each
     block of 2 x 2 x 2 when volumes are loaded, before anything is normalised.
     """
 
-    # Unquoted, YAML's `true` is no word.
+    # YAML reads an unquoted `true` as a boolean.
     timing: Annotated[Literal["true", "cumulative"], BeforeValidator(lambda v: "true" if v is True else v)] = "true"
     lag_s: Annotated[float, Field(ge=0, le=30)] = 4.0
     drop_overlaps: bool = True
     normalisation: Literal["none", "zscore", "zscore+detrend", "psc"] = "zscore+detrend"
     crop: bool = False
     downsample: Literal[1, 2] = 1
-    permutation: Annotated[int, Field(ge=0)] = 0
+    permutation: Annotated[int, Field(ge=0, lt=2**31)] = 0
     permute: Literal["shift", "block"] = "shift"
 
 
+# The largest number in single precision, in which networks are trained.
+_LARGEST = 3.4e38
 # What `split.fold` counts under each protocol: nothing, the number of a run, or one of `split.folds` parts.
 _FOLD_IS: dict[str, Literal["run", "fold"] | None] = {"random": None, "block": "fold", "run": "run"}
 
 
 class SplitSettings(Section):
-    """Which moments of the movie are for training and which for validation.
+    """Which moments of the movie are used for training and which for validation.
 
     `random` draws volumes by `seed` and `validation_share`. `run` leaves the run `fold` out. `block` cuts the movie
-    into blocks of `block_s` seconds and leaves every `folds`-th out, from the `fold`-th on. Both leave out the `gap_s`
-    seconds around that as well. Subjects that are not trained on are tested at validation moments (`random`: at all).
+    into blocks of `block_s` seconds and leaves out every `folds`-th, starting with number `fold`. Both also leave out
+    the `gap_s` seconds around it. Subjects that are not trained on are tested at validation moments (`random`: at all).
     """
 
     protocol: Literal["random", "block", "run"] = "random"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     fold: Annotated[int, Field(ge=1)] | None = None
-    folds: Annotated[int, Field(ge=2)] = 5
-    block_s: Annotated[float, Field(gt=0)] = 120.0
-    gap_s: Annotated[float, Field(ge=0)] = 20.0
+    folds: Annotated[int, Field(ge=2, le=10_000)] = 5
+    block_s: Annotated[float, Field(gt=0, le=1e6)] = 120.0
+    gap_s: Annotated[float, Field(ge=0, le=1e6)] = 20.0
 
     @property
     def fold_is(self) -> Literal["run", "fold"] | None:
@@ -71,42 +69,43 @@ class ModelSettings(Section):
 
 
 class AugmentSettings(Section):
-    """Random changes of training volumes; 0 leaves one out.
+    """Random changes of training volumes; 0 turns one off.
 
-    `shift_voxels`: the largest shift along each axis. `intensity`: SD of a factor a volume, about 1. `noise`: SD of
-    noise a voxel, in units of the normalised volume. `mixup`: alpha of the Beta distribution that pairs are mixed by.
+    `shift_voxels`: the largest shift along each axis. `intensity`: SD of a factor for each volume, about 1. `noise`:
+    SD of noise for each voxel, in units of the normalised volume. `mixup`: alpha of the Beta distribution that pairs
+    are mixed by.
     """
 
-    shift_voxels: Annotated[int, Field(ge=0)] = 0
-    intensity: Annotated[float, Field(ge=0)] = 0.0
-    noise: Annotated[float, Field(ge=0)] = 0.0
-    mixup: Annotated[float, Field(ge=0)] = 0.0
+    shift_voxels: Annotated[int, Field(ge=0, le=1000)] = 0
+    intensity: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    noise: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    mixup: Annotated[float, Field(ge=0, le=1e6)] = 0.0
 
 
 class AlignSettings(Section):
     """Functional alignment across subjects, estimated on training runs only; `features` is the model space's size."""
 
     method: Literal["none", "procrustes", "srm"] = "none"
-    features: Annotated[int, Field(ge=2)] = 50
+    features: Annotated[int, Field(ge=2, le=100_000)] = 50
 
 
 class TrainSettings(Section):
-    """Optimisation. `threads` is here since the order of CPU summation decides a result's last bits.
+    """Optimisation. `threads` is included because the order of CPU summation decides the last bits of a result.
 
-    `loss` `soft` compares with the share of observers a class; `class_weights` `balanced` weighs each class by the
-    inverse of its frequency among the training volumes. `compile` fuses the model's operations by `torch.compile`.
+    `loss` `soft` compares with the share of observers for each class; `class_weights` `balanced` weights each class by
+    the inverse of its frequency among the training volumes. `compile` fuses the model's operations by `torch.compile`.
     """
 
-    epochs: Annotated[int, Field(ge=1)] = 50
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    batch_size: Annotated[int, Field(ge=1)] = 20
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    learning_rate: Annotated[float, Field(gt=0, le=_LARGEST)] = 1e-3
+    batch_size: Annotated[int, Field(ge=1, lt=2**31)] = 20
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     precision: Literal["auto", "float32", "bf16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Annotated[int, Field(ge=1)] = 1
+    threads: Annotated[int, Field(ge=1, le=4096)] = 1
     loss: Literal["cross-entropy", "soft"] = "cross-entropy"
     class_weights: Literal["none", "balanced"] = "none"
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0, le=_LARGEST)] = 0.0
     compile: bool = False
 
 
@@ -124,8 +123,8 @@ class TrialSettings(Section):
 class Trial(TrialSettings):
     """One training: the settings, the subjects trained on, and those only tested on."""
 
-    subjects: Annotated[list[str], Field(min_length=1)]
-    unseen_subjects: list[str] = []
+    subjects: Annotated[list[SubjectLabel], Field(min_length=1)]
+    unseen_subjects: list[SubjectLabel] = Field(default=[])
 
     @property
     def all_subjects(self) -> list[str]:

@@ -11,8 +11,8 @@ Volume = NDArray[np.float32]
 
 INTENSITY = 10_000.0
 BACKGROUND = 100.0
-# Centre and half axes of the brain's ellipsoid as fractions of the shape. The centre lies high and the top is cut off,
-# as in the real data, whose slices do not reach the top of the brain.
+# Centre and half axes of the brain's ellipsoid as fractions of the shape. The centre is high and the top is cut off, as
+# in the real data, whose slices do not reach the top of the brain.
 CENTRE = (0.5, 0.5, 0.7)
 HALF_AXES = (0.42, 0.45, 0.66)
 

@@ -1,4 +1,4 @@
-"""The folder of a simulated dataset: what lies in it, whose it is, and whether it is finished."""
+"""Writes the folder of a simulated dataset, and checks what an existing folder holds and whether it is finished."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from deepemotion.errors import UserError
 from deepemotion.simulation import brain, nifti, observers, scan, story
 from deepemotion.simulation.parameters import Parameters, Stream
 
-# Raised whenever the same parameters give other data.
+# Increased whenever the same parameters give different data.
 VERSION = 1
 MARKER = "simulation.json"
 
@@ -24,11 +24,11 @@ MARKER = "simulation.json"
 def simulate(out: Path, parameters: Parameters, jobs: int) -> None:
     """Write the dataset that `parameters` describe to the folder `out`, with `jobs` processes.
 
-    A finished dataset of the same parameters is left alone; an unfinished one is completed. Raises UserError where
+    A finished dataset of the same parameters is left alone; an unfinished one is completed. Raises UserError if
     `out` holds anything else.
     """
     if jobs < 1:
-        raise UserError(f"jobs: {jobs} is less than 1")
+        raise UserError(f"jobs: {jobs} is less than 1; give at least 1")
     if _claim(out, parameters):
         say(f"{out}: up to date")
         return
@@ -47,18 +47,18 @@ def simulate(out: Path, parameters: Parameters, jobs: int) -> None:
 
 
 def _claim(out: Path, parameters: Parameters) -> bool:
-    """Make `out` ours, and return whether it is finished. Raises UserError where it belongs to something else."""
+    """Claim `out` for these parameters, and return whether it is finished. Raises UserError if it is something else."""
     if out.exists() and not out.is_dir():
         raise UserError(f"{out}: is a file; give a folder")
     marker = out / MARKER
     if not marker.is_file():
         if out.is_dir() and any(out.iterdir()):
-            raise UserError(f"{out}: not empty, and no simulated dataset; give a new folder")
+            raise UserError(f"{out}: not empty, and not a simulated dataset; give a new folder")
         _mark(out, parameters, finished=False)
         return False
     try:
-        found = json.loads(marker.read_text(encoding="utf-8"))
-        ours, theirs = _identity(parameters), {"version": found["version"], **found["parameters"]}
+        recorded = json.loads(marker.read_text(encoding="utf-8"))
+        ours, theirs = _identity(parameters), {"version": recorded["version"], **recorded["parameters"]}
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{marker}: not readable as a simulation's parameters; give a new folder") from error
     for key, value in ours.items():
@@ -66,11 +66,11 @@ def _claim(out: Path, parameters: Parameters) -> bool:
             raise UserError(
                 f"{out}: simulated with {key} {theirs.get(key)}, not {value}; remove it or give a new folder"
             )
-    if not found.get("finished"):
-        # A killed process leaves them; whole files are kept.
+    if not recorded.get("finished"):
+        # Left by killed processes; finished files are kept.
         for partial in out.rglob(".partial-*"):
             partial.unlink(missing_ok=True)
-    return bool(found.get("finished"))
+    return bool(recorded.get("finished"))
 
 
 def _identity(parameters: Parameters) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Writes NIfTI files as a stream of volumes, the same bytes every time."""
+"""Writes NIfTI files as a stream of volumes, with the same bytes every time."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -49,7 +49,7 @@ def _write(path: Path, header: nib.Nifti1Header, volumes: Iterable[NDArray[np.ge
     with (
         atomic_path(path) as temporary,
         temporary.open("wb") as raw,
-        # No name and no time in the gzip header: they would differ from one writing to the next.
+        # No name and no time in the gzip header, so that the bytes are the same every time.
         igzip.IGzipFile(filename="", mode="wb", fileobj=raw, compresslevel=COMPRESSION_LEVEL, mtime=0) as stream,
     ):
         stream.write(header.binaryblock + NO_EXTENSION)

@@ -1,4 +1,4 @@
-"""What twelve observers noted of the story: raw annotations in the files and with the quirks of the real ones."""
+"""Simulates the notes of twelve observers: raw annotations with the file format and the quirks of the real ones."""
 
 import csv
 import io
@@ -10,8 +10,8 @@ from deepemotion.simulation.parameters import Parameters, Stream
 from deepemotion.simulation.story import CLUSTERS, EMOTIONS, Block
 
 OBSERVERS = (*(f"av1o{number:02d}" for number in range(1, 10)), *(f"ao1o{number:02d}" for number in range(1, 4)))
-FRACTIONS = "ao1o01"  # the one who noted tenths of seconds
-SEVERAL_LABELS = "av1o04"  # the one who put several labels in a row
+FRACTIONS = "ao1o01"  # the observer who noted tenths of seconds
+SEVERAL_LABELS = "av1o04"  # the observer who put several labels in a row
 HEADER = ("start", "end", "character", "arousal", "valence", "direction", "emotion", "oncue", "offcue")
 
 CHARACTERS = ("FORREST", "FORRESTVO", "JENNY", "DAN", "BUBBA", "MRSGUMP", "MAN", "WOMAN", "CROWD", "BOY")
@@ -32,7 +32,7 @@ END_JITTER_S = 1.0
 
 
 class Scene(NamedTuple):
-    """A block as it is on the screen: what every observer can see of it."""
+    """A block as it is on the screen, visible to every observer."""
 
     block: Block
     characters: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What a simulated dataset is made from: its parameters, their limits, its description and its random numbers."""
+"""The parameters of a simulated dataset: their limits, the description they give, and the random numbers."""
 
 import itertools
 import math
@@ -29,8 +29,8 @@ class Parameters:
 
     `shape` is (X, Y, Z) in voxels; `volumes_per_run` one number for all eight runs or eight numbers; `signal` the
     percent signal change at the centre of an active region under a sustained emotion (0: no signal at all);
-    `idiosyncrasy` in [0, 1] how far each subject's regions lie from the template's. Raises UserError where a value
-    is out of its limits.
+    `idiosyncrasy` in [0, 1] how far each subject's regions lie from the template's. Raises UserError if a value
+    is outside its limits.
     """
 
     subjects: int = 19
@@ -64,7 +64,7 @@ class Parameters:
 
     @property
     def run_volumes(self) -> tuple[int, ...]:
-        """How many volumes each run has."""
+        """The number of volumes of each run."""
         return (self.volumes_per_run,) * RUNS if isinstance(self.volumes_per_run, int) else self.volumes_per_run
 
     def dataset(self) -> Dataset:

@@ -1,4 +1,4 @@
-"""A run as the scanner would give it, volume by volume: anatomy, response, noise, drift and the run's baseline."""
+"""Simulates a run as a scanner would record it: anatomy, response, noise, drift and the run's baseline."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def volumes(
     for weight in weights:
         innovation = next(noise)
         state = AUTOCORRELATION * state + np.float32(np.sqrt(1 - AUTOCORRELATION**2)) * innovation
-        # einsum, not BLAS: its sums do not depend on the number of threads, so every machine load gives the same bits.
+        # einsum, not BLAS: its sums do not depend on the number of threads, so the bits are always the same.
         percent = np.einsum("k,kxyz->xyz", weight, components) + NOISE_PERCENT * state
         volume = baseline * (1 + percent / 100) + THERMAL * innovation
         yield np.clip(np.rint(volume), 0, INT16_MAX).astype(np.int16)

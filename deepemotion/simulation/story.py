@@ -1,4 +1,4 @@
-"""The true story: which emotion is on when in the movie, and the haemodynamic response to it in each run."""
+"""The true story: when each emotion occurs in the movie, and the haemodynamic response to it in each run."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from deepemotion.dataset import Dataset, Segment
 
-# The paper's clusters of the observers' labels, the label given most often first.
+# The paper's clusters of the observers' labels, the most frequent label first.
 CLUSTERS = {
     "ANGER": ("ANGERRAGE", "CONTEMPT", "HATE", "RESENTMENT"),
     "FEAR": ("FEAR", "FEARSCONFIRMED"),

@@ -1,4 +1,4 @@
-"""The packed subject files of a folder: which there are, and several opened together."""
+"""The packed subject files in a folder: finds them, and opens several together."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Self
 
 from deepemotion.errors import UserError
 from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_label import require_subject_label
 
 
 class OpenSubjects(dict[str, SubjectFile]):
@@ -21,7 +22,7 @@ class OpenSubjects(dict[str, SubjectFile]):
         self.close()
 
     def close(self) -> None:
-        """Close the files, and forget them with what they hold in memory."""
+        """Close the files, and release them with what they hold in memory."""
         while self:
             self.popitem()[1].close()
 
@@ -39,12 +40,20 @@ def open_subjects(folder: Path, subjects: Iterable[str]) -> OpenSubjects:
 
 
 def find_subjects(folder: Path) -> dict[str, Path]:
-    """Return subject label -> packed file, sorted. Raises UserError where the folder is missing or holds none."""
+    """Return subject label -> packed file, sorted.
+
+    Raises UserError where the folder is missing or holds none, and for a file whose name cannot be a subject's.
+    """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; make it with: deepemotion pack DATASET --out {folder}")
-    found = {path.stem.removeprefix("sub-"): path for path in sorted(folder.glob("sub-*.h5"))}
-    if not found:
+        raise UserError(f"{folder}: no such folder; create it with: deepemotion pack DATASET --out {folder}")
+    files = {path.stem.removeprefix("sub-"): path for path in sorted(folder.glob("sub-*.h5"))}
+    if not files:
         raise UserError(
             f"{folder}: holds no packed subject (sub-XX.h5); fill it with: deepemotion pack DATASET --out {folder}"
         )
-    return found
+    for label, path in files.items():
+        try:
+            require_subject_label(label)
+        except ValueError as error:
+            raise UserError(f"{folder}: {path.name!r}: {error}; rename or remove the file") from error
+    return files

@@ -1,4 +1,4 @@
-"""The schema of the packed subject file: its root attributes, its arrays, and what its checksum covers."""
+"""The schema of the packed subject file: root attributes, arrays, and what the checksum covers."""
 
 import hashlib
 import json
@@ -41,7 +41,7 @@ class _Record(BaseModel):
 
 
 class Source(_Record):
-    """A file that went into a subject file, as it lay on disk: size in bytes, CRC-32 of those bytes."""
+    """An input file of a subject file, as it was on disk: size in bytes, and CRC-32 of those bytes."""
 
     name: str
     size: int
@@ -50,12 +50,13 @@ class Source(_Record):
 
 
 class RunRecord(_Record):
-    """Where a run came from and what packing did to it.
+    """The source of a run, and what packing did to it.
 
     `slope` and `intercept` are the NIfTI header's; `largest_error` is the largest difference, in physical units,
     between a source voxel and the stored one (0 where all values are stored exactly), and `largest_error_sd` the same
     in standard deviations of the voxel over the run; `not_finite` counts the voxels that were NaN or infinite and
-    became zero; `constant_voxels` those inside the mask that never change. Version 1 of the format lacks the last two.
+    became zero; `constant_voxels` those inside the mask that never change; `header_tr` is the TR in seconds by the
+    NIfTI header, None if that has none. Version 1 of the format lacks the last three.
     """
 
     run: int
@@ -68,12 +69,14 @@ class RunRecord(_Record):
     not_finite: int
     largest_error_sd: float | None = None
     constant_voxels: int | None = None
+    header_tr: float | None = None
 
 
 class Header(_Record):
     """The root attributes of a subject file. Lists and mappings are stored as JSON.
 
-    `arrays` has the CRC-32 of each array's bytes; it is empty in version 1 of the format.
+    `notes` are sentences about how packing interpreted the input files. `arrays` has the CRC-32 of each array's bytes.
+    Both are empty in version 1 of the format.
     """
 
     format_version: int
@@ -89,6 +92,7 @@ class Header(_Record):
     created: str
     checksum: str
     arrays: dict[str, int] = {}
+    notes: list[str] = []
 
     @classmethod
     def read(cls, file: h5py.File) -> Self:
@@ -107,16 +111,16 @@ class Header(_Record):
 
 
 def content_checksum(header: Header) -> str:
-    """Return the SHA-256 of what a subject file of version 2 holds, through the CRC-32 of each array.
+    """Return the SHA-256 of the content of a subject file of version 2, through the CRC-32 of each array.
 
-    It is equal for equal content, whenever and from wherever that was packed.
+    Equal content has an equal checksum, whenever and from wherever it was packed.
     """
     content = json.dumps(_identity(header) | {"arrays": header.arrays}, sort_keys=True)
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def content_checksum_of_version_1(header: Header, arrays: dict[str, NDArray[np.generic]]) -> str:
-    """Return the SHA-256 of what a subject file of version 1 holds, `arrays` being those of `ARRAYS`."""
+    """Return the SHA-256 of the content of a subject file of version 1; `arrays` are those of `ARRAYS`."""
     digest = hashlib.sha256(json.dumps(_identity(header), sort_keys=True).encode())
     for name in ARRAYS:
         array = np.ascontiguousarray(arrays[name])

@@ -1,4 +1,4 @@
-"""Compiled code for what packing does with every voxel: kernels.c, which hatch_build.py builds on installation."""
+"""Calls the compiled code for what packing does with every voxel: kernels.c, built by hatch_build.py."""
 
 import ctypes
 import functools
@@ -21,8 +21,8 @@ _SOURCE = Path(__file__).with_suffix(".c")
 class Segments:
     """The stretches of voxels inside a mask (X, Y, Z), x fastest.
 
-    bounds (S, 2) has each one's first voxel and the one behind its last; `end` is behind the last of all, `voxels` how
-    many there are.
+    bounds (S, 2) holds the first voxel of each and the one after its last; `end` is the one after the last of all,
+    `voxels` the number of voxels.
     """
 
     bounds: NDArray[np.int64]
@@ -31,7 +31,7 @@ class Segments:
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_]) -> Self:
-        """Return those of a mask."""
+        """Return the stretches of a mask."""
         inside = np.zeros(mask.size + 2, np.bool_)
         inside[1:-1] = mask.ravel(order="F")
         edges = np.flatnonzero(inside[1:] != inside[:-1])
@@ -40,13 +40,13 @@ class Segments:
 
 
 def gather(volume: NDArray[Any], inside: Segments, out: NDArray[Any]) -> None:
-    """Copy those of a volume's voxels (X * Y * Z,) that are inside the mask to `out` (V,), of the same type.
+    """Copy the voxels of a volume (X * Y * Z,) that are inside the mask to `out` (V,), of the same type.
 
-    Raises ValueError for arrays that do not go together.
+    Raises ValueError for arrays that do not match.
     """
     fits = inside.end <= volume.size and inside.voxels == out.size
     if not (fits and volume.dtype == out.dtype and volume.flags.c_contiguous and out.flags.c_contiguous):
-        raise ValueError("volume, segments and out do not go together")
+        raise ValueError("volume, segments and out do not match")
     library().gather(volume.ctypes.data, volume.itemsize, inside.bounds, len(inside.bounds), out.ctypes.data)
 
 
@@ -61,9 +61,9 @@ def add_volumes(
 ) -> None:
     """Add the volumes (T, V) to `sums` (3, V): of x - c, t (x - c) and (x - c)^2, where `centre` (V,) is c.
 
-    Volume t is of time weights[t, 2], and its x = origin + unit * (weights[t, 0] * volumes[t] + weights[t, 1]). They
-    are added in float32, in units from the origin, and the results to `sums`, in float64. `set_centre` sets c to their
-    mean before, rounded to whole units.
+    Volume t has the time weights[t, 2], and x = origin + unit * (weights[t, 0] * volumes[t] + weights[t, 1]). They are
+    added in float32, in units from the origin, and the results are added to `sums` in float64. `set_centre` first sets
+    c to their mean, rounded to whole units.
     """
     count, voxels = volumes.shape
     library().add_volumes(volumes, count, voxels, weights, unit, origin, set_centre, centre, sums)
@@ -79,7 +79,7 @@ def quantise(
     """Write the nearest stored values (V,) into `out`, where value = slope * stored + intercept, all of them (V,).
 
     `values` are float32 or float64; the result is at most 32,767 away from 0. `error` (V,) becomes the largest
-    difference that there was so far.
+    difference so far.
     """
     function = library().quantise_float if values.dtype == np.float32 else library().quantise_double
     function(values.ctypes.data, values.size, slope, intercept, out, error)
@@ -87,11 +87,11 @@ def quantise(
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """Return the compiled code, loaded when it is first needed: reading packed files and most trainings do without.
+    """Return the compiled code, loaded when first needed: reading packed files and most trainings do not need it.
 
-    Raises UserError where it is missing, or was built from another source or for another machine.
+    Raises UserError if it is missing, or was built from another source or for another machine.
     """
-    # Its name tells a library that was built from another version of the source.
+    # The name identifies the version of the source that the library was built from.
     path = _SOURCE.with_name(f"kernels-{platform.machine()}-{zlib.crc32(_SOURCE.read_bytes()):08x}.so")
     if not path.exists():
         raise UserError(f"{path}: missing: {_SOURCE.name} was not compiled; install deepemotion again (pip install)")

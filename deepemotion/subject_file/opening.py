@@ -1,4 +1,4 @@
-"""Opens an HDF5 file as a subject file, or says what it is instead."""
+"""Opens an HDF5 file as a subject file, or reports what it is instead."""
 
 from pathlib import Path
 
@@ -9,38 +9,38 @@ from deepemotion.errors import UserError, from_validation
 from deepemotion.subject_file.format import FORMAT, FORMAT_VERSION, Header
 from deepemotion.subject_file.options import Compression
 
-# What h5py raises, depending on where it meets damage.
+# What h5py raises, depending on where the damage is.
 HDF5_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
 class NotASubjectFileError(UserError):
-    """The file is whole but none that this program wrote or can read, so nothing may replace it."""
+    """The file is whole, but this program did not write it or cannot read it, so nothing may replace it."""
 
 
 def open_hdf5(path: Path) -> h5py.File:
-    """Open a file to read. Raises UserError where it is missing or truncated, or is no HDF5 file."""
+    """Open a file to read. Raises UserError if it is missing, truncated or not an HDF5 file."""
     if not path.exists():
         raise UserError(f"{path}: no such file")
     try:
-        # Locks fail on many shared file systems; nobody writes in place, so readers need none.
+        # Locks fail on many shared file systems; nothing writes in place, so readers need none.
         return h5py.File(path, "r", locking=False)
     except OSError as error:
         if "truncated" in str(error):
             raise UserError(f"{path}: truncated; delete it and pack the subject again") from error
         if isinstance(error, PermissionError):
             raise UserError(f"{path}: cannot read: {error.strerror}") from error
-        raise NotASubjectFileError(f"{path}: not an HDF5 file, so no packed subject") from error
+        raise NotASubjectFileError(f"{path}: not an HDF5 file, so not a packed subject") from error
 
 
 def read_header(file: h5py.File, path: Path) -> Header:
     """Read the root attributes. Raises UserError for another format, a newer version, and a missing filter."""
     if file.attrs.get("format") != FORMAT:
         raise NotASubjectFileError(
-            f"{path}: an HDF5 file, but no packed subject (its attribute `format` is not {FORMAT!r})"
+            f"{path}: an HDF5 file, but not a packed subject (its attribute `format` is not {FORMAT!r})"
         )
     if (version := int(file.attrs["format_version"])) > FORMAT_VERSION:
         raise NotASubjectFileError(
-            f"{path}: format version {version}, this program reads up to {FORMAT_VERSION}; update deepemotion"
+            f"{path}: format version {version}, but this program reads up to {FORMAT_VERSION}; update deepemotion"
         )
     try:
         header = Header.read(file)

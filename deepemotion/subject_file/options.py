@@ -1,4 +1,4 @@
-"""The choices a user has when packing. Kept apart from the packing itself, so that `--help` imports nothing heavy."""
+"""The options of packing. They are separate from packing itself so that `--help` imports nothing heavy."""
 
 from enum import StrEnum
 

@@ -1,7 +1,7 @@
-"""Any source type as int16: exact where values allow it, else with a slope and an intercept for each voxel of a run.
+"""Stores any source type as int16: exactly if the values allow it, else scaled for each voxel of a run.
 
-A scale for each voxel, not for each volume: one bright voxel takes no precision from the others, and a voxel that never
-changes stays constant.
+Each voxel has a scale (slope and intercept), not each volume: one bright voxel takes no precision from the others, and
+a voxel that never changes stays constant.
 """
 
 import math
@@ -33,7 +33,7 @@ class VoxelScale(NamedTuple):
 
 
 class Extremes:
-    """The least and largest value of each voxel over the volumes of a run, and what follows for storing them."""
+    """The smallest and largest value of each voxel over the volumes of a run, and how to store them accordingly."""
 
     def __init__(self, voxels: int, dtype: np.dtype[Any]) -> None:
         self._low = np.full(voxels, np.inf if dtype.kind == "f" else np.iinfo(dtype).max, dtype)
@@ -80,7 +80,7 @@ class Extremes:
 
 
 class Quantiser:
-    """Stores the volumes of a run by a scale for each voxel, and keeps the largest error (V,) of each voxel."""
+    """Encodes the volumes of a run with a scale for each voxel, and keeps the largest error (V,) of each voxel."""
 
     def __init__(self, scale: VoxelScale) -> None:
         self._scale = scale
@@ -90,6 +90,11 @@ class Quantiser:
         """Write the volume's values (V,), of any type, into `out` (V,)."""
         kind = values.dtype if values.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         kernels.quantise(values.astype(kind, copy=False), *self._scale, out, self.error)
+
+
+def error_bound(volumes: int) -> float:
+    """Return the largest possible error of a voxel over a run, in its standard deviations (see `Extremes.scale`)."""
+    return math.sqrt(2 * volumes) / (2 * (_LARGEST - _LEAST - 1))
 
 
 def largest_ratio(error_V: NDArray[np.floating], std_V: NDArray[np.floating]) -> float:

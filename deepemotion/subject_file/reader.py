@@ -1,4 +1,4 @@
-"""The packed subject file `sub-XX.h5`: its reader. docs/subject-file.md describes the format."""
+"""Reads the packed subject file `sub-XX.h5`. docs/subject-file.md describes the format."""
 
 from functools import cached_property
 from pathlib import Path
@@ -27,8 +27,8 @@ from deepemotion.subject_file.quantisation import VoxelScale
 class SubjectFile:
     """A packed subject: T volumes of the V voxels inside the mask, with R runs. Read-only; a context manager.
 
-    Opening reads attributes only; each array is read when first asked for, and compared with its checksum. Many
-    processes may open one file at once. Raises UserError where the file is missing, truncated, damaged, not a subject
+    Opening reads attributes only; each array is read when first used, and compared with its checksum. Many processes
+    may open one file at once. Raises UserError if the file is missing, truncated, damaged, not a subject
     file, or of a newer format.
     """
 
@@ -68,7 +68,7 @@ class SubjectFile:
 
     @classmethod
     def of(cls, folder: Path, subject: str) -> Self:
-        """Open a subject's packed file in `folder`. Raises UserError also where it holds another subject."""
+        """Open a subject's packed file in `folder`. Raises UserError also if it holds another subject."""
         file = cls(subject_path(folder, subject))
         if file.subject != subject:
             file.close()
@@ -92,7 +92,9 @@ class SubjectFile:
         """(X, Y, Z): True for the voxels that are stored, in the order of `mask.ravel(order="F")`."""
         mask = self.array("mask")
         if np.count_nonzero(mask) != self.voxels:
-            raise UserError(f"{self.path}: its mask has not the {self.voxels} voxels of its volumes; pack it again")
+            raise UserError(
+                f"{self.path}: its mask does not have the {self.voxels} voxels of its volumes; pack it again"
+            )
         return mask
 
     @cached_property
@@ -123,7 +125,7 @@ class SubjectFile:
     def scale(self) -> NDArray[np.float64]:
         """(T, 2): slope and intercept of each volume; physical value = slope * stored value + intercept.
 
-        Where voxels have scales of their own, the value that this applies to is what those make of the stored one.
+        If voxels have scales of their own, this applies to the value that those give for the stored one.
         """
         return self.array("scale")
 
@@ -134,7 +136,7 @@ class SubjectFile:
 
     @cached_property
     def chunk_offsets(self) -> NDArray[np.int64] | None:
-        """(T,): where each volume's stored values begin in the file, in bytes; None where they are compressed."""
+        """(T,): the byte of the file at which each volume's stored values begin; None if they are compressed."""
         if self.header.compression is not Compression.NONE:
             return None
         offset_T = np.full(self.total, -1, np.int64)
@@ -151,7 +153,7 @@ class SubjectFile:
         return offset_T
 
     def statistics(self, name: Statistic) -> NDArray[np.float32]:
-        """Return (R, V), one row a run in the order of `volumes_per_run`, in physical units.
+        """Return (R, V), one row per run in the order of `volumes_per_run`, in physical units.
 
         `std` is the population's (ddof 0); `trend` is the slope of the least-squares line, in units per volume.
         """
@@ -159,7 +161,7 @@ class SubjectFile:
 
     @property
     def has_voxel_scale(self) -> bool:
-        """Whether voxels have scales of their own; `voxel_scale` then says which."""
+        """Whether voxels have scales of their own, which `voxel_scale` returns."""
         return set(VOXEL_SCALE) <= set(self.header.arrays)
 
     @property
@@ -170,8 +172,8 @@ class SubjectFile:
     def voxel_scale(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return slope and intercept (R, V): physical value = slope * stored value + intercept.
 
-        That of the voxels and that of the run's volumes together, which is one for all volumes of a run where voxels
-        have scales of their own.
+        The scale of the voxels and that of the run's volumes combined; all volumes of a run share one if voxels have
+        scales of their own.
         """
         slope, intercept = (self.array(name).astype(np.float64) for name in VOXEL_SCALE)
         first = np.cumsum([0, *self.volumes_per_run.values()][:-1])
@@ -182,7 +184,7 @@ class SubjectFile:
         return slope, intercept
 
     def stored_voxel_scale(self, run: int) -> VoxelScale | None:
-        """Return the scale of the voxels in a run as it is stored, None where voxels have none of their own."""
+        """Return the scale of the voxels in a run as it is stored, None if voxels have none of their own."""
         if not self.has_voxel_scale:
             return None
         row = list(self.volumes_per_run).index(run)
@@ -191,7 +193,7 @@ class SubjectFile:
     def read(self, rows: NDArray[np.integer], out: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
         """Read the stored values (n, V) of the volumes `rows` (n,), in that order, into `out` if it is given.
 
-        `out` must be C-contiguous. Raises IndexError for a row outside 0..T-1, UserError where the file is damaged.
+        `out` must be C-contiguous. Raises IndexError for a row outside 0..T-1, UserError if the file is damaged.
         """
         rows = np.asarray(rows)
         if rows.size and (rows.min() < 0 or rows.max() >= self.total):
@@ -201,7 +203,7 @@ class SubjectFile:
         elif out.shape != (len(rows), self.voxels) or out.dtype != np.int16 or not out.flags.c_contiguous:
             raise ValueError(f"out must be C-contiguous int16 of shape {(len(rows), self.voxels)}")
         try:
-            # A list of rows as an HDF5 selection is a hundred times slower than one chunk after the other.
+            # A list of rows as an HDF5 selection is a hundred times slower than one chunk after another.
             for i, row in enumerate(rows.tolist()):
                 if self.header.compression is Compression.NONE:
                     self._volumes.id.read_direct_chunk((row, 0), out=out[i].view(np.uint8))
@@ -221,7 +223,7 @@ class SubjectFile:
         return stored * slope[run_row] + intercept[run_row]
 
     def array(self, name: str) -> NDArray[Any]:
-        """Return a whole array of the file. Raises UserError where it is missing or is not what was packed."""
+        """Return a whole array of the file. Raises UserError if it is missing or is not what was packed."""
         if not self._verified:
             self._verify_version_1()
         stored = self._read(name)
@@ -233,7 +235,7 @@ class SubjectFile:
         shape = self._expected_shape(name)
         try:
             dataset = self._file[name]
-            # Before memory is taken for it: a damaged file may declare anything.
+            # Before memory is allocated for it: a damaged file may declare any size.
             if dataset.shape != shape or dataset.size * dataset.dtype.itemsize > self._size:
                 raise UserError(f"{self.path}: /{name} has shape {dataset.shape}, not {shape}: damaged; pack it again")
             stored: NDArray[Any] = dataset.astype({**ARRAYS, **VOXEL_SCALE}[name])[()]
@@ -253,12 +255,12 @@ class SubjectFile:
             raise UserError(f"{self.path}: its attributes are not those that were packed: damaged; pack it again")
 
     def _verify_version_1(self) -> None:
-        """Compare all arrays with the one checksum that version 1 of the format has for them."""
+        """Compare all arrays with the single checksum that version 1 of the format has for them."""
         self._verified = True
         if content_checksum_of_version_1(self.header, {name: self._read(name) for name in ARRAYS}) != self.checksum:
             raise UserError(f"{self.path}: its arrays are not those that were packed: damaged; pack it again")
 
 
 def subject_path(folder: Path, subject: str) -> Path:
-    """Return where the packed file of `subject` lies in `folder`."""
+    """Return the path of the packed file of `subject` in `folder`."""
     return folder / f"sub-{subject}.h5"

@@ -1,11 +1,11 @@
-"""Mean, standard deviation and linear trend of every voxel over a run, gathered while its volumes pass by."""
+"""Mean, standard deviation and linear trend of every voxel over a run, accumulated volume by volume."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepemotion.subject_file import kernels
 
-# Volumes to add at a time: fewer would touch the sums in float64 too often, more would take memory.
+# Volumes to add at a time: fewer would update the sums in float64 too often, more would take memory.
 BLOCK = 16
 # The scale of volumes whose values are added as they are stored.
 UNSCALED = np.tile([1.0, 0.0], (BLOCK, 1))
@@ -16,13 +16,14 @@ Scale = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class RunStatistics:
-    """Gathers the statistics of V voxels over the volumes of one run, in order.
+    """Accumulates the statistics of V voxels over the volumes of one run, in order.
 
     Sums of x - c, t (x - c) and (x - c)^2, where c is the voxel's mean over the first block of volumes, rounded: in
     float32 within a block, in float64 over the blocks.
 
-    That sums of squares cancel is bounded: the mean over a share p of the volumes lies at most sqrt(1 / p - 1) standard
-    deviations from the mean of all, so over 450 volumes the squares are at most 28 times the variance that they leave.
+    Cancellation of the sums of squares is bounded: the mean over a share p of the volumes is at most sqrt(1 / p - 1)
+    standard deviations from the mean of all, so over 450 volumes the squares are at most 28 times the variance that
+    remains.
     """
 
     def __init__(self, voxels: int) -> None:
@@ -33,7 +34,7 @@ class RunStatistics:
 
     def add(self, volumes: NDArray[np.int16], scale: NDArray[np.float64]) -> None:
         """Add the next volumes (T, V), T at most BLOCK; value = scale[t, 0] * stored + scale[t, 1]."""
-        # From the first volume's intercept, and in units that keep all volumes' values, and c, within reach of float32.
+        # From the first volume's intercept, in units that keep all values and c within float32's reach.
         slope, intercept = scale[0]
         away = scale[:, 1:] - intercept
         far = np.abs(self._extremes - intercept).max() / 2**24 if self._count else 0.0
@@ -50,9 +51,9 @@ class RunStatistics:
     def result(self, scale: Scale | None = None) -> dict[str, NDArray[np.float32]]:
         """Return mean, std (ddof 0) and trend (slope of the least-squares line, units per volume), each (V,).
 
-        `scale` has a slope and an intercept (V,) for each voxel, by which the values added become physical ones; None
-        where they are that. At least two volumes must have been added: one has no trend. The sums are overwritten: call
-        this once, last.
+        `scale` has a slope and an intercept (V,) for each voxel, which turn the added values into physical ones; None
+        if they are physical already. At least two volumes must have been added: one has no trend. The sums are
+        overwritten: call this once, last.
         """
         count = self._count
         self._sums /= count
@@ -60,7 +61,7 @@ class RunStatistics:
         trend -= (count - 1) / 2 * mean
         trend /= (count * count - 1) / 12  # the variance of t = 0..n-1
         variance -= mean * mean
-        # Rounding may leave less than nothing of a voxel that hardly changes.
+        # Rounding may leave a negative variance for a voxel that hardly changes.
         std = np.sqrt(np.maximum(variance, 0, out=variance), out=variance)
         mean += self._centre
         if scale is not None:

@@ -10,14 +10,14 @@ from deepemotion.subject_file.format import STATISTICS
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.subject_file.run_statistics import BLOCK, UNSCALED, RunStatistics
 
-# Statistics are float32; another machine may round their last digits otherwise.
+# Statistics are float32; another machine may round the last digits differently.
 _TOLERANCE = 1e-4
 
 
 def problems(path: Path) -> list[str]:
-    """Return what is wrong with a packed subject file, nothing for a sound one.
+    """Return what is wrong with a packed subject file; the list is empty if nothing is.
 
-    Raises UserError where the file is missing, truncated or not a subject file.
+    Raises UserError if the file is missing, truncated or not a subject file.
     """
     with SubjectFile(path) as file:
         try:
@@ -45,7 +45,7 @@ def _wrong_arrays(file: SubjectFile) -> list[str]:
 
 
 def _wrong_statistics(file: SubjectFile) -> list[str]:
-    found = []
+    wrong = []
     voxel_scale = file.voxel_scale() if file.has_voxel_scale else None
     for row, run in enumerate(file.volumes_per_run):
         statistics = RunStatistics(file.voxels)
@@ -53,9 +53,9 @@ def _wrong_statistics(file: SubjectFile) -> list[str]:
         for block in (rows[i : i + BLOCK] for i in range(0, len(rows), BLOCK)):
             statistics.add(file.read(block), file.scale[block] if voxel_scale is None else UNSCALED[: len(block)])
         again = statistics.result(None if voxel_scale is None else (voxel_scale[0][row], voxel_scale[1][row]))
-        found += [
-            f"run {run}: the {name} is not that of its volumes"
+        wrong += [
+            f"run {run}: the stored {name} does not match its volumes"
             for name in STATISTICS
             if not np.allclose(file.statistics(name)[row], again[name], atol=_TOLERANCE * np.abs(again[name]).max())
         ]
-    return found
+    return wrong

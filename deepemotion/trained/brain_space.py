@@ -1,4 +1,4 @@
-"""The space that a subject's voxels lie in: where they are in mm, what is bright there, how far it is from MNI."""
+"""The space of a subject's voxels: their position in mm, their mean image, and whether it is roughly MNI space."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from deepemotion.subject_file.reader import SubjectFile
 
 # The box around the MNI152 brain, in mm; x, y, z. From the mask that nilearn ships (load_mni152_brain_mask).
 _MNI_LOW, _MNI_HIGH = np.array([-73.0, -107.0, -73.0]), np.array([73.0, 73.0, 83.0])
-# What a brain in another template of about MNI's place may stick out of that box, and least fill of its sides x and y.
+# How far a brain in another template near MNI may extend beyond that box, and how much of its x and y it must fill.
 _MNI_SLACK_MM, _MNI_LEAST = 15.0, 0.6
 
 
@@ -45,9 +45,9 @@ class BrainSpace:
             nib.save(self.image(volume), temporary)
 
     def far_from_mni(self) -> str:
-        """Say in a few words why outlines of the MNI brain do not fit, nothing where they do roughly.
+        """Return in a few words why outlines of the MNI brain do not fit, or nothing if they roughly do.
 
-        The slices of partial coverage may end early in z, so that only x and y have to be filled.
+        Partial coverage may end early in z, so only x and y have to be filled.
         """
         corners = np.argwhere(self.mask)[:, None] + np.array([[-0.5], [0.5]])
         in_mm = apply_affine(self.affine, corners.reshape(-1, 3))
@@ -56,5 +56,5 @@ class BrainSpace:
         if ((high - low)[:2] < _MNI_LEAST * (_MNI_HIGH - _MNI_LOW)[:2]).any():
             return f"the mask measures {size} mm, less than an MNI brain"
         if (low < _MNI_LOW - _MNI_SLACK_MM).any() or (high > _MNI_HIGH + _MNI_SLACK_MM).any():
-            return f"the mask ({size} mm) sticks out of the MNI brain"
+            return f"the mask ({size} mm) extends beyond the MNI brain"
         return ""

@@ -1,10 +1,10 @@
-"""Explains a finished training: maps of what it looks at, and its hidden representation, as files of one folder.
+"""Explains a finished training: maps of the voxels it uses, and its hidden representation, as files in one folder.
 
-maps.tsv                          a row a method and emotion: n, completeness error, overlap with a known network
+maps.tsv                          a row per method and emotion: n, completeness error, overlap with a known network
 METHOD_EMOTION.nii.gz             a map in the space of the packed subject
 METHOD_slices, METHOD_glass       the maps drawn, .png and .svg
-hidden.parquet, hidden.csv        a row a labelled volume, with its principal components
-hidden_components.csv             a row a component: variance, correlation with arousal and valence
+hidden.parquet, hidden.csv        a row per labelled volume, with its principal components
+hidden_components.csv             a row per component: variance, correlation with arousal and valence
 hidden.png, hidden.svg            the volumes by their components
 """
 
@@ -43,62 +43,64 @@ class Options:
 
 
 def explain(directory: TrialDirectory, packed: Path, labels_file: Path, out: Path, options: Options) -> pd.DataFrame:
-    """Write everything that the module names into `out`, and return the table of maps.
+    """Write everything that the module lists into `out`, and return the table of maps.
 
-    Raises UserError where the training is not done, its data has changed, or the annotations or truth do not fit.
+    Raises UserError if the training is not done, its data has changed, or the annotations or truth do not fit.
     """
     trained = load_trained(directory, packed, labels_file)
     space = BrainSpace.of(packed, trained.trial.subjects[0])
-    heard = None
+    ratings = None
     if options.annotations is not None:
-        heard = affect.read(options.annotations, Labels.read(labels_file).movie_time)
+        ratings = affect.read(options.annotations, Labels.read(labels_file).movie_time)
     mark = "" if trained.beats_labels else style.DAGGER
     model = f"{trained.trial.model.name} trained on {_named(trained.trial.subjects)}"
     note = f"{model}: validation accuracy {100 * trained.result['accuracy_validation']:.1f} %{mark}"
     note += f" (n = {trained.result['n_validation']}). {style.DAGGER_MEANS if mark else ''}".rstrip()
     rows = []
-    for name, found in maps(trained, options):
+    for name, emotion_maps in maps(trained, options):
         key = name.lower().replace(" ", "-")
-        for one in found:
-            space.write(out / f"{key}_{one.emotion}.nii.gz", one.volume)
-            rows.append({"method": name, "emotion": one.emotion, "n": one.n, "completeness_error": one.error})
+        for each in emotion_maps:
+            space.write(out / f"{key}_{each.emotion}.nii.gz", each.volume)
+            rows.append({"method": name, "emotion": each.emotion, "n": each.n, "completeness_error": each.error})
             if options.truth is not None:
-                rows[-1]["overlap"] = overlap(one, trained, options.truth)
-        signs = "Purple speaks for the emotion, orange against it. " if name == saliency.INTEGRATED_GRADIENTS else ""
-        style.save(map_figures.slices(found, space, signs + note), out, f"{key}_slices")
-        style.save(map_figures.glass(found, space, signs + note), out, f"{key}_glass")
+                rows[-1]["overlap"] = overlap(each, trained, options.truth)
+        signs = (
+            "Purple is evidence for the emotion, orange against it. " if name == saliency.INTEGRATED_GRADIENTS else ""
+        )
+        style.save(map_figures.slices(emotion_maps, space, signs + note), out, f"{key}_slices")
+        style.save(map_figures.glass(emotion_maps, space, signs + note), out, f"{key}_glass")
     table = pd.DataFrame(rows)
     files.write_text(out / "maps.tsv", table.to_csv(sep="\t", index=False))
-    _explain_hidden(trained, heard, labels_file, out, f"{model}: last hidden layer", note)
+    _explain_hidden(trained, ratings, labels_file, out, f"{model}: last hidden layer", note)
     return table
 
 
 def describe(maps: pd.DataFrame, out: Path) -> str:
-    """Return what was written, and how far each method's maps can be trusted, for people."""
+    """Return a text that says what was written, and how far each method's maps can be trusted."""
     lines = [f"{out}: {len(maps)} maps"]
     for name, rows in maps.groupby("method", sort=False):
-        said = f"  {name}: {int(rows['n'].sum())} volumes"
+        line = f"  {name}: {int(rows['n'].sum())} volumes"
         if rows["completeness_error"].notna().any():
-            said += f", completeness error {100 * rows['completeness_error'].mean():.1f} %"
+            line += f", completeness error {100 * rows['completeness_error'].mean():.1f} %"
         if "overlap" in rows:
-            said += f", overlap with the planted networks {rows['overlap'].mean():.2f} (0.5 is chance)"
-        lines.append(said)
+            line += f", overlap with the planted networks {rows['overlap'].mean():.2f} (0.5 is chance)"
+        lines.append(line)
     return "\n".join(lines)
 
 
 def maps(trained: Trained, options: Options) -> Iterator[tuple[str, list[EmotionMap]]]:
-    """Compute each method's maps, one an emotion that has volumes; says what it does, and what it leaves out."""
+    """Compute each method's maps, one per emotion that has volumes; reports progress and what is left out."""
     for name, method in _methods(trained, options.steps):
         yield name, list(_maps(trained, name, method, options))
 
 
-def overlap(one: EmotionMap, trained: Trained, truth: Path) -> float:
-    """Return how well a map finds the planted network of the only subject trained on, else the template's.
+def overlap(emotion_map: EmotionMap, trained: Trained, truth: Path) -> float:
+    """Return how well a map finds the planted network: the subject's if there is only one, else the template's.
 
-    `truth` is that folder of a simulated dataset. Raises UserError where it has no such network.
+    `truth` is the folder of that name in a simulated dataset. Raises UserError if it has no such network.
     """
     subjects = trained.trial.subjects
-    path = truth / f"{f'sub-{subjects[0]}_' if len(subjects) == 1 else ''}{one.emotion}.nii.gz"
+    path = truth / f"{f'sub-{subjects[0]}_' if len(subjects) == 1 else ''}{emotion_map.emotion}.nii.gz"
     try:
         network = np.asarray(nib.load(path).dataobj, dtype=np.float32)
     except OSError as error:
@@ -108,15 +110,15 @@ def overlap(one: EmotionMap, trained: Trained, truth: Path) -> float:
     inside = trained.samples.grid.mask
     if network.shape != inside.shape:
         raise UserError(f"{path}: shape {network.shape}, but the data has {inside.shape}")
-    return saliency.overlap(one.volume, network, inside)
+    return saliency.overlap(emotion_map.volume, network, inside)
 
 
 def _methods(trained: Trained, steps: int) -> Iterator[tuple[str, saliency.Method]]:
-    camera = saliency.grad_cam(trained.model)
-    if camera is None:
+    grad_cam = saliency.grad_cam(trained.model)
+    if grad_cam is None:
         say(f"Grad-CAM is left out: {trained.trial.model.name} has no convolution")
     else:
-        yield saliency.GRAD_CAM, camera
+        yield saliency.GRAD_CAM, grad_cam
     baseline = saliency.mean_volume(trained.samples, np.flatnonzero(trained.predictions["split"] == "train"))
     yield saliency.INTEGRATED_GRADIENTS, saliency.integrated_gradients(trained.model, baseline, steps)
 
@@ -124,36 +126,36 @@ def _methods(trained: Trained, steps: int) -> Iterator[tuple[str, saliency.Metho
 def _maps(trained: Trained, name: str, method: saliency.Method, options: Options) -> Iterator[EmotionMap]:
     splits = ("train", "validation", "unseen", "") if options.all_volumes else ("validation",)
     for index, emotion in enumerate(trained.samples.classes):
-        chosen = _spread(trained.rows(emotion, splits), options.most)
-        if len(chosen):
-            say(f"{name}: {emotion}, {len(chosen)} volumes")
-            yield saliency.average(trained.samples, chosen, name, method, index)
+        rows = _spread(trained.rows(emotion, splits), options.most)
+        if len(rows):
+            say(f"{name}: {emotion}, {len(rows)} volumes")
+            yield saliency.average(trained.samples, rows, name, method, index)
         else:
-            say(f"{name}: {emotion} is left out: no such volume was validated on")
+            say(f"{name}: {emotion} is left out: no validation volume has this label")
 
 
 def _spread(rows: NDArray[np.int64], most: int | None) -> NDArray[np.int64]:
-    """Return at most `most` of the rows, evenly spread over them."""
+    """Return at most `most` of the rows, evenly spaced."""
     if most is None or len(rows) <= most:
         return rows
     return rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
 
 
 def _explain_hidden(
-    trained: Trained, heard: affect.Affect | None, labels_file: Path, out: Path, title: str, note: str
+    trained: Trained, ratings: affect.Affect | None, labels_file: Path, out: Path, title: str, note: str
 ) -> None:
     activation = hidden_layer.activations(trained)
     if activation is None:
         say(f"the hidden representation is left out: {trained.trial.model.name} has no hidden layer")
         return
-    found = hidden_layer.principal_components(activation)
-    volumes = hidden_layer.table(trained, found)
-    if heard is not None:
-        volumes = hidden_layer.add_affect(volumes, heard, Labels.read(labels_file), trained.trial.data.lag_s)
-        note += f" Arousal and valence: means of {heard.observers} observers."
-    components = hidden_layer.components_table(volumes, found)
+    principal = hidden_layer.principal_components(activation)
+    volumes = hidden_layer.table(trained, principal)
+    if ratings is not None:
+        volumes = hidden_layer.add_affect(volumes, ratings, Labels.read(labels_file), trained.trial.data.lag_s)
+        note += f" Arousal and valence: means of {ratings.observers} observers."
+    components = hidden_layer.components_table(volumes, principal)
     writers: dict[str, Callable[[Path], object]] = {
-        "hidden.parquet": lambda path: volumes.to_parquet(path, index=False),
+        "hidden.parquet": lambda path: volumes.to_parquet(path, index=False, write_page_checksum=True),
         "hidden.csv": lambda path: volumes.to_csv(path, index=False),
         "hidden_components.csv": lambda path: components.to_csv(path, index=False),
     }

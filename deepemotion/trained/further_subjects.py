@@ -1,4 +1,4 @@
-"""A finished model on subjects that its training never had."""
+"""Evaluates a finished model on subjects that its training did not include."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
+from deepemotion.samples.agreement import require_agreement
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.load import common_mask, load_opened
 from deepemotion.samples.samples import Samples, SampleTable
@@ -30,7 +31,7 @@ SIDE = "unseen"
 
 @dataclass(frozen=True)
 class SubjectScore:
-    """What the model scores on one subject, under the names of `evaluation.scores`; `audit` is of the same volumes."""
+    """The model's scores on one subject, named as in `score.scores`, and the audit of the same volumes."""
 
     subject: str
     volumes: int
@@ -46,20 +47,22 @@ class SubjectScore:
 def evaluate(
     directory: TrialDirectory, packed: Path, labels_file: Path, subjects: list[str]
 ) -> tuple[list[SubjectScore], pa.Table]:
-    """Score a finished trial's model on each of the subjects; return that and the predictions, as a trial has them.
+    """Score a finished trial's model on each of the subjects; return the scores, and a table of predictions.
 
-    Tested are the moments that the trial validated on: of others, the model may have learned the label from the
-    subjects it was trained on. Under the random protocol, which has no such moments, all are, and the audit tells.
-    `packed` holds the subjects trained on as well, whose voxels are used. Raises UserError where that cannot be.
+    Only the moments that the trial validated on are tested: at others, the model may have learned the label from the
+    subjects it was trained on. The random protocol has no such moments, so all are tested, and the audit shows it.
+    `packed` must also hold the subjects trained on, whose mask is used. Raises UserError if the subjects, the data or
+    the labels do not fit the model.
     """
-    settings, result = directory.require_finished()
-    trial = Trial.model_validate(settings["trial"])
+    finished = directory.require_finished()
+    trial = finished.trial
     labels = Labels.read(labels_file)
-    _refuse(directory, trial, labels, result["classes"], subjects)
-    # Its classes say enough of the labels: further subjects may be labelled for other moments.
-    trained_on = {name: checksum for name, checksum in settings["data"].items() if name != "labels"}
+    _refuse(directory, trial, labels, finished.result["classes"], subjects)
+    # Labels are compared by their classes alone: further subjects may be labelled at other moments.
+    trained_on = {name: checksum for name, checksum in finished.data.items() if name != "labels"}
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     with open_subjects(packed, [*trial.all_subjects, *subjects]) as files:
+        require_agreement(files.values(), labels, labels_file)
         require_data(directory, trained_on, data_checksums(trial, files, labels))
         further = {subject: files[subject] for subject in subjects}
         grid = _grid(trial, [files[subject] for subject in trial.all_subjects], list(further.values()))
@@ -86,13 +89,15 @@ def _refuse(directory: TrialDirectory, trial: Trial, labels: Labels, classes: li
     if list(labels.classes) != classes:
         raise UserError(f"the labels' classes are {' '.join(labels.classes)}, but the model's {' '.join(classes)}")
     if trial.align.method != "none":
-        raise UserError(f"align.method={trial.align.method}: name further subjects when training, for their own maps")
+        raise UserError(
+            f"align.method={trial.align.method}: name further subjects when training (--unseen), to align them"
+        )
 
 
-def _grid(trial: Trial, own: list[SubjectFile], further: list[SubjectFile]) -> Grid:
-    """Return the grid of the trial's volumes. Raises UserError where a further subject lacks some of its voxels."""
-    common_mask([*own, *further])
-    mask = common_mask(own)
+def _grid(trial: Trial, trained_on: list[SubjectFile], further: list[SubjectFile]) -> Grid:
+    """Return the grid of the trial's volumes. Raises UserError if a further subject lacks some of its voxels."""
+    common_mask([*trained_on, *further])
+    mask = common_mask(trained_on)
     for file in further:
         lacking = int(np.count_nonzero(mask & ~file.mask))
         if lacking:
@@ -108,7 +113,7 @@ def _score(
     training: pd.DataFrame,
 ) -> SubjectScore:
     if not len(rows):
-        raise UserError(f"sub-{subject} has no labelled volume of the moments that the model was not trained on")
+        raise UserError(f"sub-{subject} has no labelled volume at the moments that the model was not trained on")
     table, classes = samples.table, samples.classes
     scores = score.scores(table, classes, {SIDE: rows}, probability)
     return SubjectScore(subject, len(rows), scores, _audit(table, rows, training, classes))

@@ -1,4 +1,4 @@
-"""What a trained model makes of each volume before it decides: its last hidden layer, in principal components."""
+"""The last hidden layer of a trained model for each volume, in principal components."""
 
 from dataclasses import dataclass
 
@@ -26,9 +26,9 @@ class Components:
 
 @torch.inference_mode()
 def activations(trained: Trained) -> NDArray[np.float32] | None:
-    """Return what goes into the model's last fully connected layer, (N, units), for every labelled volume.
+    """Return the input of the model's last fully connected layer, (N, units), for every labelled volume.
 
-    None where there is no hidden layer: what goes into a linear model's is the volume itself.
+    None if there is no hidden layer: the input of a linear model's is the volume itself.
     """
     last = [module for module in trained.model.modules() if isinstance(module, nn.Linear)]
     if not last or isinstance(trained.model, LinearModel):
@@ -45,7 +45,7 @@ def activations(trained: Trained) -> NDArray[np.float32] | None:
 
 
 def principal_components(activation_NH: NDArray[np.floating], count: int = COMPONENTS) -> Components:
-    """Return the `count` leading components, fewer where there are fewer dimensions.
+    """Return the `count` leading components, fewer if there are fewer dimensions.
 
     The sign of a component is arbitrary; it is set so that its largest loading is positive.
     """
@@ -58,33 +58,33 @@ def principal_components(activation_NH: NDArray[np.floating], count: int = COMPO
     return Components(scores, singular[:count] ** 2 / total if total else np.zeros(count))
 
 
-def table(trained: Trained, found: Components) -> pd.DataFrame:
-    """Return a row a labelled volume: where it is from, its split, label, prediction, and its scores pc1, pc2, ..."""
+def table(trained: Trained, principal: Components) -> pd.DataFrame:
+    """Return a row per labelled volume: where it is from, its split, label, prediction, and its scores pc1, pc2, ..."""
     columns = ["subject", "run", "index_in_run", "movie_time", "split", "label", "prediction"]
-    scores = {f"pc{i + 1}": found.scores[:, i] for i in range(found.scores.shape[1])}
+    scores = {f"pc{i + 1}": principal.scores[:, i] for i in range(principal.scores.shape[1])}
     return trained.predictions[columns].assign(**scores)
 
 
 def add_affect(volumes: pd.DataFrame, affect: Affect, labels: Labels, lag_s: float) -> pd.DataFrame:
-    """Add arousal and valence of each volume, at its movie time minus the lag; nan where nobody said anything."""
+    """Add arousal and valence of each volume, at its movie time minus the lag; nan if no observer said anything."""
     row = labels.at(volumes["movie_time"].to_numpy(dtype=np.float64) - lag_s)
     values = {name: np.where(row >= 0, getattr(affect, name)[row], np.nan) for name in ("arousal", "valence")}
     return volumes.assign(**values)
 
 
-def components_table(volumes: pd.DataFrame, found: Components) -> pd.DataFrame:
-    """Return a row a component: explained_variance (share), and with affect r_arousal, n_arousal, and so for valence.
+def components_table(volumes: pd.DataFrame, principal: Components) -> pd.DataFrame:
+    """Return a row per component: explained_variance (share), and with affect r_arousal, n_arousal, likewise valence.
 
-    r is Pearson's over the n volumes that have a value. Neighbouring volumes are alike, so that n overstates what is
-    known: there is no p-value here. nan where either does not vary.
+    r is Pearson's over the n volumes that have a value. Neighbouring volumes are similar, so n overstates the
+    evidence, and no p-value is given. nan if either does not vary.
     """
     rows = []
-    for i, share in enumerate(found.explained):
+    for i, share in enumerate(principal.explained):
         row: dict[str, float | str] = {"component": f"pc{i + 1}", "explained_variance": float(share)}
         for name in ("arousal", "valence"):
             if name in volumes:
-                there = volumes[[f"pc{i + 1}", name]].dropna()
-                row |= {f"r_{name}": _pearson(there.to_numpy(dtype=np.float64)), f"n_{name}": len(there)}
+                pairs = volumes[[f"pc{i + 1}", name]].dropna()
+                row |= {f"r_{name}": _pearson(pairs.to_numpy(dtype=np.float64)), f"n_{name}": len(pairs)}
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -1,4 +1,4 @@
-"""The hidden representation of volumes: their first principal components, and what those go with."""
+"""The figure of the hidden representation: volumes by their first principal components, and their correlations."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ _MARKERS = "os^Dv<>P"
 def hidden(volumes: pd.DataFrame, components: pd.DataFrame, title: str, note: str) -> Figure:
     """Draw volumes by their first two components, coloured by label, trained on (left) and held out (right).
 
-    `volumes` and `components` are those of `deepemotion.trained.hidden_layer`; with affect, a third panel has the
+    `volumes` and `components` are those of `deepemotion.trained.hidden_layer`; with affect, a third panel shows the
     correlations of the components with arousal and valence.
     """
     with_affect = "r_arousal" in components
@@ -25,11 +25,11 @@ def hidden(volumes: pd.DataFrame, components: pd.DataFrame, title: str, note: st
     colours = style.emotion_colours(emotions)
     second = "pc2" if "pc2" in volumes else "pc1"
     sides = {"trained on": volumes["split"] == "train", "held out": volumes["split"].isin(style.HELD_OUT)}
-    for axes, (name, chosen) in zip(panels[:2], sides.items(), strict=True):
+    for axes, (name, side) in zip(panels[:2], sides.items(), strict=True):
         for emotion, marker in zip(emotions, _MARKERS * len(emotions), strict=False):
-            rows = volumes[chosen & (volumes["label"] == emotion)]
+            rows = volumes[side & (volumes["label"] == emotion)]
             axes.scatter(rows["pc1"], rows[second], s=9, marker=marker, color=colours[emotion], alpha=0.7, lw=0)
-        axes.set(title=f"{name} (n = {int(chosen.sum())} volumes)", xlabel=_axis(components, "pc1"))
+        axes.set(title=f"{name} (n = {int(side.sum())} volumes)", xlabel=_axis(components, "pc1"))
         axes.set_box_aspect(1)
     panels[1].sharex(panels[0])
     panels[1].sharey(panels[0])

@@ -1,4 +1,4 @@
-"""Maps of the brain, a row an emotion: slices over the mean image, and outlines of a glass brain."""
+"""Figures of brain maps, one row per emotion: slices over the mean image, and outlines of a glass brain."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -29,23 +29,23 @@ def slices(maps: Sequence[EmotionMap], space: BrainSpace, note: str) -> Figure:
     steps = np.linspace(heights[0], heights[-1], _SLICES + 2)[1:-1]
     in_mm = [float((space.affine @ [*((side - 1) / 2 for side in space.mask.shape[:2]), z, 1])[2]) for z in steps]
 
-    def draw(one: EmotionMap, axes: Axes, options: dict[str, Any]) -> Any:
+    def draw(emotion_map: EmotionMap, axes: Axes, options: dict[str, Any]) -> Any:
         where = {"display_mode": "z", "cut_coords": in_mm, "axes": axes}
-        return plotting.plot_stat_map(space.image(one.volume), bg_img=background, **where, **options)
+        return plotting.plot_stat_map(space.image(emotion_map.volume), bg_img=background, **where, **options)
 
     return _rows(maps, space, draw, "axial slices, z in mm", note, _IN_SLICES)
 
 
 @style.house_style
 def glass(maps: Sequence[EmotionMap], space: BrainSpace, note: str) -> Figure:
-    """Draw the strongest 3 % on outlines of the MNI brain; the caption says so where the data lies elsewhere."""
+    """Draw the strongest 3 % on outlines of the MNI brain; the caption says so if the data is in another space."""
 
-    def draw(one: EmotionMap, axes: Axes, options: dict[str, Any]) -> Any:
+    def draw(emotion_map: EmotionMap, axes: Axes, options: dict[str, Any]) -> Any:
         where = {"display_mode": "lyrz", "plot_abs": False, "axes": axes}
-        return plotting.plot_glass_brain(space.image(one.volume), **where, **options)
+        return plotting.plot_glass_brain(space.image(emotion_map.volume), **where, **options)
 
     far = space.far_from_mni()
-    outline = "The outlines are MNI's, and only for orientation"
+    outline = "The outlines are those of the MNI brain, for orientation only"
     return _rows(maps, space, draw, "glass brain", f"{note} {outline}{f': {far}' if far else ''}.", _IN_GLASS)
 
 
@@ -54,20 +54,22 @@ def _rows(maps: Sequence[EmotionMap], space: BrainSpace, draw: _Draw, view: str,
     figure = Figure(figsize=(style.WIDTH_IN, height))
     rows = figure.subplots(len(maps), 1, squeeze=False)[:, 0]
     figure.subplots_adjust(left=0.1, right=0.91, bottom=0.6 / height, top=1 - 0.3 / height, hspace=0.12)
-    for one, axes in zip(maps, rows, strict=True):
+    for emotion_map, axes in zip(maps, rows, strict=True):
         place = axes.get_position()
-        figure.text(0.01, place.y0 + place.height / 2, f"{one.emotion.capitalize()}\nn = {one.n}", va="center")
-        strength = np.abs(one.volume[space.mask])
+        figure.text(
+            0.01, place.y0 + place.height / 2, f"{emotion_map.emotion.capitalize()}\nn = {emotion_map.n}", va="center"
+        )
+        strength = np.abs(emotion_map.volume[space.mask])
         largest = float(strength.max(initial=0))
         if not largest:
             axes.axis("off")
             axes.text(0.5, 0.5, "zero everywhere", ha="center", transform=axes.transAxes)
             continue
-        signed = bool((one.volume < 0).any())
+        signed = bool((emotion_map.volume < 0).any())
         colours = {"cmap": "PuOr" if signed else "cividis", "vmin": -largest if signed else 0.0, "vmax": largest}
         threshold = max(float(np.quantile(strength, 1 - share)), 1e-3 * largest)
         options = {**colours, "threshold": threshold, "figure": figure, "symmetric_cbar": signed, "black_bg": False}
-        display = draw(one, axes, {**options, "colorbar": False, "annotate": False})
+        display = draw(emotion_map, axes, {**options, "colorbar": False, "annotate": False})
         display.annotate(size=6.5, decimals=1)
         _scale(figure, place.y0, place.height, colours)
     figure.suptitle(f"{maps[0].method}: {view}", fontsize=8.5, y=1 - 0.1 / height)
@@ -76,7 +78,7 @@ def _rows(maps: Sequence[EmotionMap], space: BrainSpace, draw: _Draw, view: str,
 
 
 def _scale(figure: Figure, bottom: float, height: float, colours: dict[str, Any]) -> None:
-    # Beside the row: nilearn's own would lie over the last slice.
+    # Beside the row: nilearn's own colour bar would cover the last slice.
     axes = figure.add_axes((0.92, bottom + 0.1 * height, 0.01, 0.8 * height))
     low, high = colours["vmin"], colours["vmax"]
     bar = figure.colorbar(ScalarMappable(Normalize(low, high), colours["cmap"]), cax=axes)

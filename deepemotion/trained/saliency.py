@@ -1,4 +1,4 @@
-"""Where in the brain a trained model looks for each emotion: Grad-CAM and integrated gradients.
+"""Maps of the voxels that a trained model uses for each emotion: Grad-CAM and integrated gradients.
 
 Shape suffixes: B batch, Z Y X the dense volume, XYZ a volume on the axes of NIfTI.
 """
@@ -23,9 +23,9 @@ Method = Callable[[Tensor, int], tuple[Tensor, float]]
 
 GRAD_CAM, INTEGRATED_GRADIENTS = "Grad-CAM", "Integrated gradients"
 
-# Voxels that go through the model at a time: 7 volumes of the real shape, whose gradients need about 4 GiB in cnn3d.
+# Voxels passed through the model at once: 7 volumes of the real shape, whose gradients need about 4 GiB in cnn3d.
 _VOXELS_AT_A_TIME = 2**23
-# Enough volumes for a mean image; all of nineteen subjects would take minutes to read.
+# Enough volumes for a mean image; reading all volumes of nineteen subjects would take minutes.
 _MOST_FOR_BASELINE = 500
 
 
@@ -36,7 +36,7 @@ class EmotionMap:
     Where the model saw blocks of voxels, each voxel has its block's value.
 
     `error` is the mean over volumes of |sum of attributions - what they should sum to| relative to the latter, nan
-    where the method promises nothing of the kind.
+    if the method makes no such promise.
     """
 
     method: str
@@ -47,10 +47,10 @@ class EmotionMap:
 
 
 def grad_cam(model: nn.Module) -> Method | None:
-    """Return Grad-CAM at the model's last convolution, None where it has none (Selvaraju et al. 2017, ICCV).
+    """Return Grad-CAM at the model's last convolution, None if it has none (Selvaraju et al. 2017, ICCV).
 
-    The channels of the layer's output are weighed by the mean gradient of the emotion's logit, summed, cut at zero,
-    and interpolated linearly to the volume's size: it is as coarse as that layer.
+    The channels of the layer's output are weighted by the mean gradient of the emotion's logit, summed, clipped at
+    zero, and interpolated linearly to the volume's size: the map is as coarse as that layer.
     """
     attr = _captum()
     convolutions = [module for module in model.modules() if isinstance(module, nn.Conv3d)]
@@ -70,7 +70,7 @@ def grad_cam(model: nn.Module) -> Method | None:
 def integrated_gradients(model: nn.Module, baseline_11ZYX: Tensor, steps: int) -> Method:
     """Return integrated gradients from a baseline volume (Sundararajan et al. 2017, ICML).
 
-    The gradient of the emotion's logit, averaged over `steps` points of the straight way from the baseline to the
+    The gradient of the emotion's logit, averaged over `steps` points on the straight line from the baseline to the
     volume, times the volume's difference from the baseline; it sums to the difference of the logits. For a linear
     model it is exactly weight times difference.
     """
@@ -93,15 +93,15 @@ def integrated_gradients(model: nn.Module, baseline_11ZYX: Tensor, steps: int) -
 
 def mean_volume(samples: Samples, rows: NDArray[np.int64]) -> Tensor:
     """Return the mean (1, 1, Z, Y, X) of the volumes `rows`, as the model sees them, or of 500 of them."""
-    chosen = rows[:: max(1, len(rows) // _MOST_FOR_BASELINE)]
+    subset = rows[:: max(1, len(rows) // _MOST_FOR_BASELINE)]
     total = torch.zeros(())
-    for _, x_B1ZYX in samples.batches(torch.from_numpy(chosen), _at_a_time(math.prod(samples.shape))):
+    for _, x_B1ZYX in samples.batches(torch.from_numpy(subset), _at_a_time(math.prod(samples.shape))):
         total = total.to(samples.device) + x_B1ZYX.double().sum(dim=0, keepdim=True)
-    return (total / len(chosen)).float()
+    return (total / len(subset)).float()
 
 
 def average(samples: Samples, rows: NDArray[np.int64], name: str, method: Method, emotion: int) -> EmotionMap:
-    """Return the mean map of `rows` for the class index `emotion`. Raises ValueError where there is no row."""
+    """Return the mean map of `rows` for the class index `emotion`. Raises ValueError if there is no row."""
     if not len(rows):
         raise ValueError(f"no volume of class {emotion}")
     total = torch.zeros((), device=samples.device)
@@ -119,8 +119,8 @@ def average(samples: Samples, rows: NDArray[np.int64], name: str, method: Method
 def overlap(volume: Volume, network: Volume, inside: NDArray[np.bool_]) -> float:
     """Return how well |map| finds a planted network: the area under the ROC curve over the voxels `inside`.
 
-    The network's voxels are those with at least half of its peak; 0.5 is what a map made at random finds, 1 is a map
-    whose every value there is above all others. nan where the network fills all of `inside`, or none of it.
+    The network's voxels are those with at least half of its peak; 0.5 is a random map, and 1 a map
+    whose values there all exceed the others. nan if the network fills all of `inside`, or none of it.
     """
     planted = (network >= network.max() / 2)[inside]
     hits, others = int(planted.sum()), int((~planted).sum())

@@ -1,4 +1,4 @@
-"""A trained model as it was at the end, with the volumes it was trained and tested on."""
+"""A trained model after its last epoch, with the volumes it was trained and tested on."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -15,11 +15,13 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.machine import available_memory
 from deepemotion.models import registry
+from deepemotion.samples.agreement import require_agreement
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.samples import Samples
 from deepemotion.scoring import audit
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.folder import open_subjects
+from deepemotion.training import training_state
 from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.checksums import data_checksums
 from deepemotion.training.device import choose_device
@@ -46,51 +48,56 @@ class Trained:
         return audit.beats(self.result["accuracy_validation"], (self.result[name] for name in audit.COLUMNS))
 
     def rows(self, emotion: str, splits: tuple[str, ...]) -> NDArray[np.int64]:
-        """Return the volumes of these splits that carry the emotion's label."""
-        chosen = (self.predictions["label"] == emotion) & self.predictions["split"].isin(splits)
-        return np.flatnonzero(chosen)
+        """Return the volumes of these splits whose label is the emotion."""
+        wanted = (self.predictions["label"] == emotion) & self.predictions["split"].isin(splits)
+        return np.flatnonzero(wanted)
 
 
 def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> Trained:
-    """Build a finished trial's model again, and load its volumes.
+    """Load a finished trial's model and its volumes.
 
-    Raises UserError where there is no finished training, or its data is not what it was trained on.
+    Raises UserError if there is no finished training, or the data is not what it was trained on.
     """
-    settings, result = directory.require_finished()
-    trial = Trial.model_validate(settings["trial"])
+    finished = directory.require_finished()
+    trial = finished.trial
     labels = Labels.read(labels_file)
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     with ExitStack() as opened:
         files = opened.enter_context(open_subjects(packed, trial.all_subjects))
-        require_data(directory, settings["data"], data_checksums(trial, files, labels))
-        # Aligned volumes are made again, as the model saw them; the trial's log has what was said of it then.
+        require_agreement(files.values(), labels, labels_file)
+        require_data(directory, finished.data, data_checksums(trial, files, labels))
+        # Volumes are aligned again, as the model saw them; the notes are in the trial's log already.
         samples = load_samples(trial, files, labels, device, lambda line: None, available_memory())
         if samples.streamed:
-            # They are read from their files as long as the samples are used.
+            # The files must stay open as long as the samples are used.
             opened.pop_all()
     model = load_model(directory, trial, samples.grid, len(labels.classes))
     predictions = directory.read_predictions()
     for column in predictions.select_dtypes("category"):
         predictions[column] = predictions[column].astype(str)
-    return Trained(trial, model.to(device), samples, predictions, result)
+    return Trained(trial, model.to(device), samples, predictions, finished.result)
 
 
-def require_data(directory: TrialDirectory, recorded: Mapping[str, str], found: Mapping[str, str]) -> None:
-    """Raise UserError where data is not, by its checksum, what a trial recorded when it was trained."""
+def require_data(directory: TrialDirectory, recorded: Mapping[str, str], current: Mapping[str, str]) -> None:
+    """Raise UserError if data is not, by its checksum, what a trial recorded when it was trained."""
     for name, checksum in recorded.items():
-        if found.get(name) != checksum:
+        if current.get(name) != checksum:
             raise UserError(f"{directory.path}: {name} is not what it was trained on; give the same data and labels")
 
 
 def load_model(directory: TrialDirectory, trial: Trial, grid: Grid, classes: int) -> nn.Module:
     """Return a trial's model as it was after its last epoch, in evaluation mode, on the CPU.
 
-    Raises UserError where its checkpoint cannot be read.
+    Raises UserError if its checkpoint cannot be read.
     """
-    state = Checkpoints(directory.checkpoints).load()
-    if state is None or state["epoch"] != trial.train.epochs:
-        raise UserError(f"{directory.checkpoints}: the last epoch cannot be read; delete result.json and train again")
+    damaged = []
+    newest = Checkpoints(directory.checkpoints).load(lambda path, why: damaged.append(f"{path.name}: {why}"))
+    if newest is None or newest[1].get("epoch") != trial.train.epochs:
+        why = f" ({'; '.join(damaged)})" if damaged else ""
+        raise UserError(
+            f"{directory.checkpoints}: the last epoch cannot be read{why}; delete result.json and train again"
+        )
     x, y, z = grid.shape
     model = registry.build(trial.model, (z, y, x), classes, grid)
-    model.load_state_dict(state["model"])
+    training_state.restore_model(*newest, model)
     return model.eval()

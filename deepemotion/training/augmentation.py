@@ -1,4 +1,4 @@
-"""Random changes of training batches, on the device they are on; (seed, epoch) decide them, so that resume is exact."""
+"""Random changes of training batches on their device; (seed, epoch) decides them, so that resuming repeats them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,19 +24,20 @@ class Mix:
     def loss(self, criterion: Callable[[Tensor, Tensor], Tensor], logits_BC: Tensor, target_B: Tensor) -> Tensor:
         """Return the loss of the mixed targets; `target_B` are the unmixed ones, whatever `criterion` takes.
 
-        A cross-entropy is linear in its target, so two losses stand for that of the soft target (Zhang et al. 2018).
+        A cross-entropy is linear in its target, so the loss of the soft target is a weighted sum of two losses
+        (Zhang et al. 2018).
         """
-        own = criterion(logits_BC, target_B)
+        unmixed = criterion(logits_BC, target_B)
         if self.partner_B is None:
-            return own
-        return self.share * own + (1 - self.share) * criterion(logits_BC, target_B[self.partner_B])
+            return unmixed
+        return self.share * unmixed + (1 - self.share) * criterion(logits_BC, target_B[self.partner_B])
 
 
 class Augmentation:
     """The random changes of one epoch, batch after batch.
 
     `voxels_V` are the flat indices of the in-mask voxels in a dense volume; the batches are on its device. Nothing
-    here waits for the device: small draws are made on the host, noise on the device from a seed of the host's.
+    here waits for the device: small draws are made on the host, noise on the device with a seed drawn on the host.
     """
 
     def __init__(self, settings: AugmentSettings, seed: int, epoch: int, voxels_V: Tensor) -> None:
@@ -48,7 +49,7 @@ class Augmentation:
     def __call__(self, x_B1ZYX: Tensor) -> tuple[Tensor, Mix]:
         """Return the changed volumes and how they were mixed; `x_B1ZYX` may be changed inside the mask, not outside.
 
-        The background of a batch is a buffer's, which is written once: what moves voxels makes a tensor of its own.
+        The background of a batch is written once, in a buffer that is reused: moving voxels makes a new tensor.
         """
         settings = self._settings
         if settings.intensity:

@@ -1,24 +1,34 @@
-"""What an epoch leaves behind so that a killed training goes on as if nothing had happened."""
+"""The checkpoints of a training, from which it resumes after it was killed as if nothing had happened.
 
-import errno
+A checkpoint is a zip file of `torch.save`. The comment at its end is `crc32:` and the CRC-32 of the file without the
+comment. torch and other programs ignore it; `read` compares it.
+"""
+
 import os
-import pickle
+import re
 import zipfile
-from contextlib import suppress
+from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
-from torch import nn
+from isal import isal_zlib
 
+from deepemotion.errors import UserError
 from deepemotion.files import atomic_path
 
 State = dict[str, Any]
-_TORN = (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile)
+
+# A zip file ends with the length of its comment, two bytes, and the comment.
+_NO_COMMENT, _COMMENT_LENGTH = b"\0\0", b"\x0e\0"
+_TAIL = re.compile(_COMMENT_LENGTH + rb"crc32:([0-9a-f]{8})")
+_TAIL_BYTES = len(_COMMENT_LENGTH) + _COMMENT_LENGTH[0]
+_CHUNK_BYTES = 2**18
 
 
 class Checkpoints:
-    """The last two epochs and the best one, as files of one folder. Each is written whole or not at all."""
+    """The last two epochs and the best one, as files of one folder. Each is written completely or not at all."""
 
     def __init__(self, folder: Path) -> None:
         self.last = folder / "last.pt"
@@ -28,8 +38,8 @@ class Checkpoints:
     def save(self, state: State, *, best: bool) -> None:
         """Make `state` the last checkpoint, the one before it the previous one, and `state` the best if so marked.
 
-        Killed at any moment, it leaves a whole checkpoint. The best one is there before the last: an epoch that is
-        not recorded is trained again, and marked again.
+        Killed at any moment, it leaves a complete checkpoint. The best one is written before the last: an epoch that
+        is not recorded is trained again, and marked as the best again.
         """
         with atomic_path(self.last) as temporary:
             _write(state, temporary)
@@ -40,64 +50,115 @@ class Checkpoints:
             if self.last.exists():
                 self.last.replace(self.previous)
 
-    def drop_torn(self) -> list[Path]:
-        """Remove torn checkpoints, which `save` would put in the place of good ones; return which they were.
+    def load(self, on_damage: Callable[[Path, str], None] = lambda path, why: None) -> tuple[Path, State] | None:
+        """Return the newest intact checkpoint, its path and state, or None if there is none.
 
-        What the file system does not give at the moment stays: it may be whole.
-        """
-        torn = []
-        for path in (self.last, self.previous):
-            with suppress(OSError):
-                try:
-                    _read(path)
-                except _TORN:
-                    path.unlink()
-                    torn.append(path)
-        return torn
-
-    def load(self) -> State | None:
-        """Return the newest readable state, None where there is none.
-
-        The one before is the fallback for a file torn by the file system after a crash of the machine. Only tensors
-        and plain values are unpickled.
+        The previous checkpoint is the fallback for a last one that was truncated or damaged; `on_damage` is called
+        with the path of each damaged file and what is wrong with it. Raises UserError for an intact file that is no
+        checkpoint.
         """
         for path in (self.last, self.previous):
-            with suppress(OSError, *_TORN):
-                return _read(path)
+            try:
+                return path, read(path)
+            except DamagedError as error:
+                on_damage(path, str(error))
+            except OSError:
+                # Missing, or not available at the moment.
+                continue
         return None
 
 
-def _read(path: Path) -> State:
-    state: State = torch.load(path, map_location="cpu", weights_only=True)
+class DamagedError(Exception):
+    """Says how a checkpoint differs from what was written."""
+
+
+def read(path: Path) -> State:
+    """Return the state in a checkpoint, after comparing the file with its checksum.
+
+    Only tensors and plain values are unpickled. Raises DamagedError for a file that is not as it was written, OSError
+    for one that cannot be read, and UserError for an intact file with another content.
+    """
+    _verify(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:
+        raise not_usable(path, f"torch: {' '.join(str(error).split())[:100]}") from error
+    if not isinstance(state, dict):
+        raise not_usable(path, f"it holds no dictionary but a {type(state).__name__}")
     return state
 
 
-def _write(state: State, path: Path) -> None:
+def not_usable(path: Path, why: str) -> UserError:
+    """Return the error for a checkpoint that is as it was written, but not one of this training."""
+    return UserError(f"{path}: not a checkpoint of this training ({why}); move it elsewhere and start again")
+
+
+def _verify(path: Path) -> None:
+    with path.open("rb", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END) - _TAIL_BYTES
+        file.seek(max(0, size))
+        tail = _TAIL.fullmatch(file.read())
+        if tail is None:
+            _verify_tensors(file)
+        elif _crc32(file, size) != int(tail[1], 16):
+            raise DamagedError("its content does not match its checksum")
+
+
+def _verify_tensors(file: IO[bytes]) -> None:
+    """Compare the CRC that the zip format has of each tensor: checkpoints of earlier versions have no other one."""
     try:
-        torch.save(state, path)
-    except RuntimeError as error:
-        # torch's own words for a write that the system refused name neither the file nor the reason.
-        raise OSError(errno.EIO, "the disk is full or fails") from error
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+    except OSError:
+        raise
+    except Exception as error:
+        raise DamagedError("truncated, or no checkpoint") from error
+    if damaged is not None:
+        raise DamagedError(f"{damaged} in it does not match its checksum")
 
 
-def capture(epoch: int, model: nn.Module, optimiser: torch.optim.Optimizer, history: list[dict[str, Any]]) -> State:
-    """Return all that the epochs after `epoch` depend on. Shuffling needs no state: its seed is (seed, epoch)."""
-    return {
-        "epoch": epoch,
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "rng": torch.get_rng_state(),
-        "cuda_rng": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "history": history,
-    }
+def _crc32(file: FileIO, size: int) -> int:
+    """Return the CRC-32 of the first `size` bytes of a checkpoint, as the zip file that it was without its comment."""
+    # Not through a memory map: one of a file that another process truncates ends this one.
+    crc, buffer = 0, memoryview(bytearray(_CHUNK_BYTES))
+    file.seek(0)
+    while size > 0 and (count := file.readinto(buffer[: min(size, _CHUNK_BYTES)])):
+        crc = isal_zlib.crc32(buffer[:count], crc)
+        size -= count
+    return isal_zlib.crc32(_NO_COMMENT, crc)
 
 
-def restore(state: State, model: nn.Module, optimiser: torch.optim.Optimizer) -> list[dict[str, Any]]:
-    """Put a captured state back into the model, the optimiser and the generators; return the epochs' metrics so far."""
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    torch.set_rng_state(state["rng"])
-    if torch.cuda.is_available() and len(state["cuda_rng"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state["cuda_rng"])
-    history: list[dict[str, Any]] = state["history"]
-    return history
+class _SummedFile:
+    """A file that is written by torch, and the CRC-32 of what was written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.crc32 = 0
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        """Write all of `content`, and return how many bytes that is."""
+        self.crc32 = isal_zlib.crc32(content, self.crc32)
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            # torch replaces it by an error of its own, which names neither the file nor the reason.
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        """Pass what is buffered to the system."""
+        self._file.flush()
+
+
+def _write(state: State, path: Path) -> None:
+    with path.open("wb") as file:
+        summed = _SummedFile(file)
+        try:
+            torch.save(state, summed)  # type: ignore[arg-type]
+        except RuntimeError as error:
+            raise (summed.error or error) from error
+        file.seek(-len(_NO_COMMENT), os.SEEK_END)
+        file.write(_COMMENT_LENGTH + f"crc32:{summed.crc32:08x}".encode())

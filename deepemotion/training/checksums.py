@@ -1,4 +1,4 @@
-"""The checksums of all that a training reads: they tell whether two trainings had the same data."""
+"""Checksums of everything that a training reads, which show whether two trainings had the same data."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from deepemotion.subject_file.reader import SubjectFile
 def data_checksums(trial: Trial, files: Mapping[str, SubjectFile], labels: Labels) -> dict[str, str]:
     """Return the checksums of everything a trial reads: its labels, its atlas and its subjects' `files`.
 
-    Raises UserError where one cannot be read, or the atlas lies on another grid than a subject.
+    Raises UserError if one cannot be read, or if the atlas is on a different grid than a subject.
     """
     checksums = {"labels": labels.checksum}
     if trial.model.atlas is not None:
@@ -27,5 +27,5 @@ def data_checksums(trial: Trial, files: Mapping[str, SubjectFile], labels: Label
 
 
 def data_digest(checksums: Mapping[str, str]) -> str:
-    """Return 16 hexadecimal digits for the content of all that a training reads, by the checksum of each part."""
+    """Return 16 hexadecimal digits that identify everything a training reads, from the checksum of each part."""
     return hashlib.sha256(json.dumps(checksums, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""Where the data of a folder of trainings lies: its file `sources.json`.
+"""`sources.json`: where the data of a folder of trainings is stored.
 
-A run has `sources.json` beside `trials/`: jobs that start later and elsewhere find the data by it, and so does whoever
-looks at a trial afterwards.
+A run has `sources.json` beside `trials/`, so that jobs which start later and on other machines find the data, and so do
+commands that look at a trial afterwards.
 """
 
 import json
@@ -16,7 +16,7 @@ _FILE = "sources.json"
 
 @dataclass(frozen=True)
 class Sources:
-    """The folder of packed subjects, and the labels' file."""
+    """The folder of packed subjects, and the file of labels."""
 
     packed: Path
     labels: Path
@@ -28,7 +28,7 @@ class Sources:
 
     @classmethod
     def read(cls, folder: Path) -> "Sources":
-        """Return those recorded in `folder`. Raises UserError where there are none."""
+        """Return those recorded in `folder`. Raises UserError if there are none."""
         path = folder / _FILE
         remedy = "delete it, and launch into this run again"
         paths = read_json(path, remedy)

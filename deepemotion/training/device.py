@@ -1,4 +1,4 @@
-"""What a training computes on, and in which precision."""
+"""Chooses the device of a training, and the precision of its forward passes."""
 
 import torch
 
@@ -7,7 +7,7 @@ from deepemotion.settings.schema import TrainSettings
 
 
 def choose_device(settings: TrainSettings) -> torch.device:
-    """Return the device asked for; `auto` is the GPU where there is one. Raises UserError for one that is not here."""
+    """Return the requested device; `auto` is the GPU if there is one. Raises UserError for one that is missing."""
     refuse_device(settings.device, torch.cuda.device_count())
     if settings.device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -15,7 +15,7 @@ def choose_device(settings: TrainSettings) -> torch.device:
 
 
 def choose_precision(settings: TrainSettings, device: torch.device) -> torch.dtype:
-    """Return the type of forward passes; `auto` is bfloat16 on a GPU that has it, else float32."""
+    """Return the type of forward passes; `auto` is bfloat16 on a GPU that supports it, else float32."""
     if settings.precision == "auto":
         return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
     return torch.bfloat16 if settings.precision == "bf16" else torch.float32

@@ -1,4 +1,4 @@
-"""A trial's TensorBoard event file: one file a trial, however often the training was interrupted."""
+"""A trial's TensorBoard event file: one file per trial, however often the training was interrupted."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,17 @@ class EventFile:
     def __init__(self, folder: Path, hyperparameters: Mapping[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # A resumed training writes its history again, into a new file: two files would show epochs twice. purge_step
-        # tells a TensorBoard that is watching to forget what it read from the old one.
+        # makes a running TensorBoard forget what it read from the old one.
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = SummaryWriter(str(folder), purge_step=0)
+        (self._path,) = folder.glob("events.out.tfevents.*")
         self._hyperparameters = dict(hyperparameters)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is still there: what is written to a deleted one is lost."""
+        return self._path.exists()
 
     def epoch(self, metrics: Mapping[str, float]) -> None:
         """Write one epoch's metrics under their own names; `epoch` is the step."""

@@ -14,10 +14,10 @@ class Loss:
     """The mean over a batch of - sum_c w_c t_c log p_c, with p the softmax of the logits, in nats.
 
     The target t of a volume is its label (`cross-entropy`), or the share of observers that gave each class (`soft`).
-    Shares are divided by their sum, which is below 1 where observers were silent or gave an emotion outside the
-    classes, and above 1 where one gave several: every volume counts alike, and p is told how the named classes divide.
-    `balanced` weights are those of `balanced`; they are not divided out again within a batch, where a rare class
-    would weigh the less the more of it the batch holds.
+    Shares are divided by their sum, which is below 1 if observers were silent or gave an emotion outside the classes,
+    and above 1 if one gave several: every volume has the same weight, and the target is the distribution over the
+    named classes. `balanced` weights are those of the function `balanced`. They are not normalised again within a
+    batch, where a rare class would count less the more volumes of it the batch holds.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Loss:
 
 
 def balanced(target_NC: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return weights (C,) by which every class counts alike: n / (C * n_c), n_c the sum of the class's targets.
+    """Return weights (C,) that make all classes count equally: n / (C * n_c), n_c the sum of the class's targets.
 
-    For labels, n_c is how many volumes carry the class, and the weights are scikit-learn's (`class_weight="balanced"`,
-    after King & Zeng 2001). A class that no target names gets 0.
+    For labels, n_c is the number of the class's volumes, and the weights are scikit-learn's (`class_weight="balanced"`,
+    after King & Zeng 2001). A class that does not occur gets 0.
     """
     of_class_C = target_NC.sum(axis=0, dtype=np.float64)
     weight_C = np.zeros(len(of_class_C))
@@ -63,7 +63,7 @@ def _shares(table: SampleTable, training: NDArray[np.int64]) -> NDArray[np.float
     if len(silent):
         raise UserError(
             f"train.loss=soft: sub-{table.subject[silent[0]]}'s volume at movie time {table.movie_time[silent[0]]:g} s"
-            " has a label, but no observer's share in any class; write labels.tsv again: deepemotion label"
+            " has a label, but no observer's share in any class; make labels.tsv again with `deepemotion label`"
         )
     share_NC = np.zeros(table.soft.shape)
     np.divide(table.soft, total_N1, out=share_NC, where=total_N1 > 0)

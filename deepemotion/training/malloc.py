@@ -1,4 +1,4 @@
-"""Keeps glibc from giving large buffers back to the kernel after every step: half of a CPU training's time."""
+"""Keeps glibc from returning large buffers to the kernel after every step: half of a CPU training's time."""
 
 import ctypes
 

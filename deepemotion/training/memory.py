@@ -1,6 +1,6 @@
-"""How much memory a training will need.
+"""Estimates how much memory a training will need.
 
-It is found by arithmetic alone: planning thousands of trials must not build a model.
+This is pure arithmetic: planning thousands of trials must not build a model.
 """
 
 import math
@@ -12,14 +12,15 @@ from deepemotion.settings.schema import DataSettings, TrialSettings
 
 # A worker process that has imported torch and Ray, as measured.
 PROCESS_BYTES = 600 * 2**20
-# Of alignment: a block of a film with its normalised copies; matrices beside the subjects' own; a basis in the making.
+# Alignment: a block of a film with its normalised copies; matrices in addition to the subjects' own; bytes per value of
+# a map.
 _ALIGNMENT_BLOCK_BYTES, _FURTHER_GRAMS, _MAP_BYTES = 300 * 10**6, 3, 28
 _STATISTICS = {"none": 0, "psc": 2, "zscore": 2, "zscore+detrend": 3}
 
 
 @dataclass(frozen=True)
 class PackedSize:
-    """A packed volume: its `shape`, the sides of the `box` around its mask, and how many `voxels` that has."""
+    """A packed volume: its `shape`, the sides of the `box` around its mask, and how many `voxels` are in the mask."""
 
     shape: tuple[int, int, int]
     box: tuple[int, int, int]
@@ -29,7 +30,7 @@ class PackedSize:
         """Return the largest shape that a dense volume has under these settings, and the most voxels in the mask."""
         if data.downsample == 1:
             return self.box if data.crop else self.shape, self.voxels
-        # A box of n voxels reaches into one block more than n / 2 where it begins in the middle of one.
+        # A box of n voxels touches one block more than n / 2 if it begins in the middle of a block.
         box = _each(lambda side: side // 2 + 1, self.box)
         return box if data.crop else _each(lambda side: -(-side // 2), self.shape), min(self.voxels, math.prod(box))
 
@@ -40,10 +41,11 @@ def _each(change: Callable[[int], int], sides: tuple[int, int, int]) -> tuple[in
 
 
 def trial_bytes(settings: TrialSettings, size: PackedSize, volumes: int, films: Sequence[int], runs: int) -> int:
-    """Return the estimated peak of a training in bytes, or of the alignment before it, where that needs more.
+    """Return the estimated peak of a training in bytes, or of the alignment before it, if that needs more.
 
-    `volumes` are the labelled ones of all its subjects, `films` each subject's, labelled or not, and `runs` the runs
-    that they come from. Parameters count four times (values, gradients, Adam's two moments).
+    `volumes` are the labelled ones of all its subjects, `films` the number of volumes of each subject, labelled
+    or not, and `runs` the number of runs of all subjects together. Parameters count four times (values, gradients,
+    Adam's two moments).
     """
     shape, voxels = size.dense(settings.data)
     besides = besides_volumes(settings, math.prod(shape), voxels, runs)
@@ -53,7 +55,7 @@ def trial_bytes(settings: TrialSettings, size: PackedSize, volumes: int, films: 
 
 
 def besides_volumes(settings: TrialSettings, dense: int, voxels: int, runs: int) -> int:
-    """Return what a training needs beside its int16 volumes, in bytes: the process, statistics, model and a step.
+    """Return what a training needs in addition to its int16 volumes, in bytes: process, statistics, model and a step.
 
     `dense` are the voxels of a dense volume, `voxels` those in the mask.
     """
@@ -69,7 +71,7 @@ def _statistics_bytes(settings: TrialSettings, voxels: int, runs: float) -> floa
 
 
 def _alignment_bytes(settings: TrialSettings, films: Sequence[int], voxels: int, runs: int) -> int:
-    """Return what alignment keeps: a film at a time, float64 Gram matrices of all, and maps of a few precisions."""
+    """Return what alignment holds: one film at a time, float64 Gram matrices of all, and maps in several precisions."""
     longest = max(films)
     film = 2 * longest * voxels + _ALIGNMENT_BLOCK_BYTES
     grams = 8 * longest**2 * (len(films) + _FURTHER_GRAMS)

@@ -1,4 +1,4 @@
-"""The optimiser of a training: Adam, with the weight decay that suits the model."""
+"""The optimiser of a training: Adam, with the kind of weight decay that suits the model."""
 
 import inspect
 
@@ -29,7 +29,7 @@ def build(model: nn.Module, settings: TrainSettings) -> torch.optim.Optimizer:
 
 
 class _Adam(torch.optim.Adam):
-    """torch's, without the wrappers that import torch's compiler: a second and 90 MB, though no step is compiled."""
+    """torch's Adam without the wrappers that import torch's compiler: it takes a second and 90 MB, and is not used."""
 
     step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
     zero_grad = inspect.unwrap(torch.optim.Adam.zero_grad)

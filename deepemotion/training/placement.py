@@ -1,4 +1,4 @@
-"""Where a trial's volumes are kept while it trains: on the device, in the host's memory, or in their files."""
+"""Decides where a trial's volumes are kept while it trains: on the device, in the host's memory, or in their files."""
 
 from collections.abc import Mapping
 from math import prod
@@ -14,10 +14,10 @@ from deepemotion.training import memory
 
 
 def most_bytes(trial: Trial, files: Mapping[str, SubjectFile], memory_bytes: int | None) -> int | None:
-    """Return how many bytes of volumes may be in the host's memory, where the trial may use `memory_bytes` in all.
+    """Return how many bytes of volumes may be in the host's memory if the trial may use `memory_bytes` in total.
 
-    None: there is no limit. Aligned volumes exist nowhere but in memory, so there they are kept. Raises UserError where
-    the subjects' files do not fit each other.
+    None means no limit. Aligned volumes exist only in memory, so they are kept there. Raises UserError if the subjects'
+    files do not match each other.
     """
     if memory_bytes is None or trial.align.method != "none":
         return None
@@ -27,12 +27,12 @@ def most_bytes(trial: Trial, files: Mapping[str, SubjectFile], memory_bytes: int
 
 
 def fits_device(samples: Samples, trial: Trial, device: torch.device) -> bool:
-    """Say whether the volumes fit the free memory of the device, beside what a step needs of it."""
+    """Return whether the volumes fit into the device's free memory together with what a training step needs."""
     if device.type != "cuda":
         return True
     voxels, groups = len(samples.voxels_V), 0 if samples.gain_GV is None else len(samples.gain_GV)
     step = memory.besides_volumes(trial, prod(samples.shape), voxels, groups) - memory.PROCESS_BYTES
-    # A worker keeps what its last trial held, which is free for this one.
+    # A worker keeps the memory of its last trial, which this one can use.
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info(device)
     return samples.volume_bytes + step <= free

@@ -1,6 +1,5 @@
-"""What a finished training leaves: predictions of every labelled volume, and result.json."""
+"""Makes and writes the result of a finished training: predictions of every labelled volume, and result.json."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +8,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion import __version__
-from deepemotion.files import write_text
 from deepemotion.labels.table import Labels
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TrainSettings
@@ -27,7 +25,7 @@ def predict_all(
     """Return the model's probabilities (N, C) of all volumes; `validated` are those of validation, None if unknown."""
     others = np.setdiff1d(np.arange(len(data.samples)), data.validation)
     probability = np.empty((len(data.samples), len(data.classes)), np.float32)
-    # The validation volumes in batches of their own, as in an epoch: their company may decide the last bits.
+    # The validation volumes have batches of their own, as in an epoch: the rest of a batch may change the last bits.
     if validated is None:
         validated = score.predict(model, data.samples, data.validation, settings.batch_size, precision)
     probability[data.validation] = validated
@@ -39,7 +37,7 @@ def result_of(
     data: TrialData, probability: NDArray[np.float32], history: Sequence[Mapping[str, float]]
 ) -> dict[str, float]:
     """Return the numbers of a result: scores of the final model, what labels alone score, counts and times (s)."""
-    found = {
+    numbers = {
         **score.scores(data.samples.table, data.classes, data.sides, probability),
         **data.audits(),
         "best_epoch": 1 + int(np.argmax([metrics["accuracy/validation"] for metrics in history])),
@@ -49,7 +47,7 @@ def result_of(
         "n_unseen": len(data.unseen),
         "training_s": sum(metrics["time/epoch"] for metrics in history),
     }
-    return {key: value for key, value in found.items() if not np.isnan(value)}
+    return {key: value for key, value in numbers.items() if not np.isnan(value)}
 
 
 def write_result(
@@ -59,8 +57,8 @@ def write_result(
     probability: NDArray[np.float32],
     result: Mapping[str, float],
 ) -> None:
-    """Write the predictions, and then result.json with what the result came from: a trial that has it is done."""
-    # Not at the top: pyarrow takes tens of MB, which no training shall hold beside its activations.
+    """Write the predictions, and then result.json with the provenance of the result: a trial that has it is done."""
+    # Not at the top: pyarrow takes tens of MB, which a training should not hold beside its activations.
     from deepemotion.scoring import predictions
 
     predictions.write(directory.predictions, predictions.table(data.samples, data.sides, probability))
@@ -73,5 +71,5 @@ def write_result(
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
-    write_text(directory.result, json.dumps({**result, **provenance}, indent=1) + "\n")
+    directory.write_result({**result, **provenance})
     directory.log(f"done: validation accuracy {result['accuracy_validation']:.3f}")

@@ -1,4 +1,4 @@
-"""What a trial trains and tests on: its volumes, and which rows of them are on which side."""
+"""The data of a trial: its volumes, and which of them it trains, validates and tests on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +23,8 @@ from deepemotion.training.placement import fits_device, most_bytes
 class TrialData:
     """A trial's labelled volumes; `training`, `validation` and `unseen` are rows of `samples`.
 
-    `unseen` are volumes of subjects that the trial leaves out. `audit` says what labels alone score on `validation`.
+    `unseen` are volumes of subjects that the trial does not train on. `audit` is what labels alone score on
+    `validation`.
     """
 
     samples: Samples
@@ -45,15 +46,15 @@ class TrialData:
     ) -> "TrialData":
         """Load a trial's volumes as `load_samples` does, and split them.
 
-        Raises UserError where the data does not fit the trial.
+        Raises UserError if the data does not fit the trial.
         """
         samples = load_samples(trial, files, labels, device, log, memory_bytes)
         table = samples.table
         # Subjects that are trained on come first.
         n_seen = int(np.isin(table.subject, trial.subjects).sum())
         training, validation = splits.split(table, trial.split, n_seen)
-        # Unseen subjects are tested at validation moments: else a model could be right by having learned the moment
-        # from other subjects.
+        # Unseen subjects are tested at validation moments: otherwise a model could be right because it has learned
+        # the moment from other subjects.
         unseen = n_seen + np.flatnonzero(splits.moments(table, trial.split)[1][n_seen:])
         audit = Audit.of(table.movie_time, table.label, training, validation, len(labels.classes))
         return cls(samples, labels.classes, training, validation, unseen, audit)
@@ -64,16 +65,16 @@ class TrialData:
         return {"train": self.training, "validation": self.validation, "unseen": self.unseen}
 
     def audits(self) -> dict[str, float]:
-        """Return what labels alone score: on the validation volumes, and on those of unseen subjects if there are any.
+        """Return what labels alone score on the validation volumes, and on those of unseen subjects if there are any.
 
-        To the latter, other subjects' labels of the moment may give the answer away.
+        For the latter, the labels that other subjects have at that moment may give the answer away.
         """
-        found = self.audit.columns("validation")
+        scores = self.audit.columns("validation")
         if len(self.unseen):
             table = self.samples.table
             audit = Audit.of(table.movie_time, table.label, self.training, self.unseen, len(self.classes))
-            found |= audit.columns("unseen")
-        return found
+            scores |= audit.columns("unseen")
+        return scores
 
 
 def load_samples(
@@ -84,11 +85,12 @@ def load_samples(
     log: Callable[[str], None],
     memory_bytes: int | None = None,
 ) -> Samples:
-    """Load a trial's samples, aligned and with permuted labels if it says so, with batches on `device`.
+    """Load a trial's samples, aligned and with permuted labels if its settings say so, with batches on `device`.
 
-    `files` are those of all its subjects. Where volumes are kept changes no bit of them: those that do not fit the
-    host's `memory_bytes` beside all else stay in their files, which must stay open then, and those that do not fit the
-    device stay in the host's memory. `log` is told. Raises UserError where the data does not fit the trial.
+    `files` are those of all its subjects. Where volumes are kept does not change them: those that do not fit into the
+    host's `memory_bytes` beside everything else stay in their files, which must then stay open, and those that do not
+    fit into the device's memory stay in the host's. Both are logged. Raises UserError if the data does not fit the
+    trial.
     """
     samples = load_opened(files, labels, trial.data, most_bytes=most_bytes(trial, files, memory_bytes))
     samples = align(samples, files, trial, device, log)
@@ -98,5 +100,5 @@ def load_samples(
     if samples.streamed:
         log(f"{size} are streamed from their files: the trial may use {(memory_bytes or 0) / 1e9:.2f} GB of memory")
     elif not resident:
-        log(f"{size} stay in the host's memory: they do not fit the GPU beside a step")
+        log(f"{size} stay in the host's memory: they do not fit into the GPU's memory together with a training step")
     return samples.to(device, resident=resident)

@@ -1,4 +1,4 @@
-"""`deepemotion-launch figures RUN`: draws the paper's figures and further ones, as PNG and SVG."""
+"""`deepemotion-launch figures RUN`: the paper's figures and those around them, as PNG and SVG."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,19 +10,15 @@ from deepemotion.errors import UserError
 
 
 def figures(
-    run: Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
     subject: Annotated[
         str | None,
-        typer.Option(help="Subject shown in figure 4 and the timeline, for instance 5; by default the paper's."),
+        typer.Option(help="Subject of figure 4 and the timeline; by default the paper's."),
     ] = None,
-    emotion: Annotated[
-        str | None, typer.Option(help="Emotion shown in figure 4; by default LOVE, as in the paper.")
-    ] = None,
+    emotion: Annotated[str | None, typer.Option(help="Emotion of figure 4; by default LOVE, the paper's.")] = None,
     condition: Annotated[
         str | None,
-        typer.Option(
-            help="Draw only this condition, for instance lr-0.001; by default, each has its own set of figures."
-        ),
+        typer.Option(help="Draw only this condition, for instance lr-0.001; by default draw all."),
     ] = None,
     annotations: Annotated[
         Path | None, typer.Option(help="Folder with one CSV file per observer, which figure 1 needs.")
@@ -33,7 +29,9 @@ def figures(
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
-    subjects = parse_subjects(subject) if subject is not None else [None]
+    subjects: list[str] | list[None] = [None]
+    if subject is not None:
+        subjects = parse_subjects(subject, {label for trial in directory.read_plan() for label in trial.subjects})
     if len(subjects) != 1:
         raise UserError(f"--subject {subject}: give one subject")
     from deepemotion.figures import style

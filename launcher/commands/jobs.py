@@ -1,4 +1,4 @@
-"""`deepemotion-launch logs | cancel | retry RUN`: commands that act on a run's jobs."""
+"""`deepemotion-launch logs | cancel | retry RUN`: read the logs of a run's jobs, stop them, submit them again."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,18 @@ import typer
 
 from deepemotion.console import say
 
-Run = Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")]
+Run = Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]
 
 
 def logs(
     run: Run,
     trial: Annotated[
         str | None,
-        typer.Argument(help="Name of a trial, or its beginning; by default, the log of the newest job is printed."),
+        typer.Argument(help="A trial's name or its beginning; by default, the log of the newest job is printed."),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Print new lines as the log grows, until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print new lines as they are written, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Print the log of a trial, or of the job that wrote last."""
     from launcher.monitoring.logs import find, show
@@ -26,7 +28,7 @@ def logs(
 
 
 def cancel(run: Run) -> None:
-    """Stop all jobs and launches that are working on a run. Finished epochs are kept: launch again to resume."""
+    """Stop all jobs and launches of a run. Finished epochs are kept, and the same launch resumes from them."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
@@ -44,7 +46,7 @@ def retry(
         typer.Option(help="Use this cluster profile instead of the last one, for instance one with more memory."),
     ] = None,
 ) -> None:
-    """Submit the unfinished trials again, in the same way as the last time."""
+    """Submit unfinished trials again, with the options of the last submission."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)

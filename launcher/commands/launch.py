@@ -41,7 +41,10 @@ def launch(
         Protocol | None, typer.Option(help="Choose what validates; `subject` leaves out one subject at a time.")
     ] = None,
     permutations: Annotated[
-        int | None, typer.Option(min=0, help="Number of trainings on permuted labels per trial, for permutation tests.")
+        int | None,
+        typer.Option(
+            min=0, max=100_000, help="Number of trainings on permuted labels per trial, for permutation tests."
+        ),
     ] = None,
     held_out_folds: Annotated[
         bool, typer.Option("--held-out-folds", help="Also train the paper's four folds of unseen subjects.")
@@ -97,10 +100,13 @@ def launch(
 
         # The plan depends on data that the other jobs have yet to write.
         raise typer.Exit(launch_after.submit(run, after, str(cluster)))
+    from deepemotion.subject_file.folder import find_subjects
     from launcher.launching.launch import Launch, plan_run
     from launcher.planning import experiment, options
 
-    changes: dict[str, Any] = {"subjects": "all"} if all_subjects else options.parse_plan_subjects(subjects)
+    changes: dict[str, Any] = {"subjects": "all"}
+    if not all_subjects:
+        changes = options.parse_plan_subjects(subjects, find_subjects(data))
     changes |= {} if pooled is None else {"pooled": pooled}
     changes |= {"held_out_folds": True} if held_out_folds else {}
     changes |= {} if permutations is None else {"permutations": permutations}

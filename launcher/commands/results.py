@@ -1,4 +1,4 @@
-"""`deepemotion-launch results RUN`: prints the tables of a run, and the evidence in them."""
+"""`deepemotion-launch results RUN`: the tables of a run, and their evidence."""
 
 import sys
 from pathlib import Path
@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from launcher.evidence.text_tables import TextTable
 
 
-def results(run: Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")]) -> None:
-    """Compare the conditions, show the best of each model and the evidence for it, and write the tables."""
+def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")]) -> None:
+    """Print the conditions side by side, each model's best one and its evidence, and write the run's tables."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)
     from rich.console import Console
 
     from launcher.evidence.evidence import write_evidence
+    from launcher.run.read_only import with_writable_results
 
+    directory = with_writable_results(directory)
     evidence = write_evidence(directory)
-    # Without a terminal rich assumes 80 columns, which would truncate names.
+    # Without a terminal there is no width to fit; fitting one would cut names.
     console = Console(width=None if sys.stdout.isatty() else 240)
     for table in evidence.tables:
         console.print(_rich(table))
@@ -44,6 +46,6 @@ def _rich(table: "TextTable") -> "Table":
     for column in table.columns:
         shown.add_column(column, justify="left" if column in table.words else "right", overflow="fold")
     for row in table.rows:
-        # As Text, since rich would read an interval such as [60, 70] as markup.
+        # Not rich's markup: [60, 70] is an interval.
         shown.add_row(*(Text(cell) for cell in row))
     return shown

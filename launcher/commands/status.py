@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def status(
-    run: Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
     follow: Annotated[
-        bool, typer.Option("--follow", help="Show progress until all trials have ended. Ctrl-C only stops the display.")
+        bool, typer.Option("--follow", help="Watch until all trials have ended; Ctrl-C only stops watching.")
     ] = False,
 ) -> None:
-    """Show which trials are done, running, waiting (for what) or failed (why)."""
+    """Show which trials are done, running, waiting (and for what) or failed (and why)."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run)

@@ -1,4 +1,4 @@
-"""`deepemotion-launch work` and `ray-node`: the commands that run inside a SLURM job."""
+"""`deepemotion-launch work` and `ray-node`: what job scripts run inside SLURM jobs."""
 
 import os
 from pathlib import Path
@@ -8,19 +8,17 @@ import typer
 
 
 def work(
-    run: Annotated[Path, typer.Argument(help="Folder of the run: runs/NAME.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.")],
     submission: Annotated[
-        int | None, typer.Option(help="Train the trials of this submission; by default, of the whole plan.")
+        int | None, typer.Option(help="Train the trials of this submission; by default, the whole plan.")
     ] = None,
-    first_task: Annotated[
-        int, typer.Option(help="Number of the submission's task that index 0 of the array runs.")
-    ] = 0,
+    first_task: Annotated[int, typer.Option(help="Number of the submission's task that array index 0 trains.")] = 0,
 ) -> None:
-    """Train this SLURM job's share of a run: all of it, or every n-th trial in an array. Used by slurm/*.sbatch."""
+    """Train this SLURM job's share of a run (slurm/*.sbatch use it): all, or in an array every n-th trial."""
     from launcher.run.directory import RunDirectory
 
     directory = RunDirectory.existing(run.absolute())
-    # Python and Ray search the working directory first, so a checkout there would be imported instead of a snapshot.
+    # Python and Ray look into the working directory first: a checkout there would be used instead of a snapshot.
     os.chdir(directory.path)
     from launcher.slurm import job
 
@@ -28,10 +26,10 @@ def work(
 
 
 def ray_node(
-    head: Annotated[str, typer.Argument(help="Address of the session's Ray: IP:port.")],
-    folder: Annotated[Path, typer.Argument(help="Folder for the sockets and logs of Ray.")],
+    head: Annotated[str, typer.Argument(help="IP:port of the session's Ray.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for its sockets and logs.")],
 ) -> None:
-    """Add this node to the Ray of its SLURM job."""
+    """Join this node to the Ray of the same SLURM job."""
     from launcher.slurm.ray_node import serve
 
     raise typer.Exit(serve(head, folder))

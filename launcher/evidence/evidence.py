@@ -1,4 +1,4 @@
-"""From a run's folder to all that its trials are evidence of, as `results` prints it and the report shows it."""
+"""Turns a run's folder into the evidence that `results` prints and the report shows."""
 
 from dataclasses import dataclass
 

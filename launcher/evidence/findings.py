@@ -1,14 +1,15 @@
-"""What a run's trials show: their scores and comparisons, the rows that count, their marks, and notes on them."""
+"""What a run's trials show: their scores and comparisons, which rows to report, their marks, and notes on them."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
-from deepemotion.files import atomic_path
 from launcher.evidence.paired import single_against_pooled
 from launcher.evidence.statistics import ALL_SINGLE, LEVEL, TOGETHER, score_table
 from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
+from launcher.tables import stored
 from launcher.tables.held_out import HeldOutPredictions
 from launcher.tables.selection import Trials
 
@@ -36,10 +37,9 @@ def compute_findings(trials: Trials, held_out: HeldOutPredictions) -> Findings:
 
 
 def write_findings(run: RunDirectory, findings: Findings) -> None:
-    """Write tables/statistics.csv and paired.csv, for reading elsewhere."""
+    """Write tables/statistics.csv and paired.csv, for use by other programs."""
     for name, content in (("statistics", findings.scores), ("paired", findings.paired)):
-        with atomic_path(run.tables / f"{name}.csv") as temporary:
-            content.to_csv(temporary, index=False)
+        stored.write(run.tables / f"{name}.csv", partial(content.to_csv, index=False))
 
 
 def best_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -66,30 +66,32 @@ def notes(table: pd.DataFrame, trials: Trials) -> list[str]:
     """Return the sentences that belong to a table of scores."""
     if table.empty:
         return []
-    said = [f"{NOT_ABOVE} does not exceed what labels alone, the majority class or chance score"]
+    sentences = [f"{NOT_ABOVE} does not exceed what labels alone, the majority class or chance score"]
     least, most = table["permutations"].min(), table["permutations"].max()
     if most:
         number = f"{most}" if least == most else f"{least} to {most}"
-        said.append(
+        sentences.append(
             f"{NOT_SIGNIFICANT} q > {LEVEL:g}; permutations of the labels: {number}, so p is never below"
             f" {1 / (1 + most):.2g}; q: p corrected over models of a kind (Benjamini-Hochberg)"
         )
     if not least:
         where = "where permutations of every fold and seed are missing" if most else "since there are no permutations"
-        said.append(f"p is empty {where}: launch again with --permutations 19 or more")
+        sentences.append(f"p is empty {where}: launch again with --permutations 19 or more")
     if (table["conditions"] > 1).any():
-        said.append("each model's best condition is shown; p counts that it was chosen")
+        sentences.append("each model's best condition is shown; p counts that it was chosen")
     if (table["trials"] < table["planned"]).any():
-        said.append("some models lack folds that are not done yet: their numbers will change")
-    return said + _missing(trials)
+        sentences.append("some models lack folds that are not done yet: their numbers will change")
+    return sentences + _missing(trials)
 
 
 def _missing(trials: Trials) -> list[str]:
-    """Return a sentence a fold and set of classes that a side of it lacks."""
+    """Return a sentence for each fold and set of classes that one of its sides lacks."""
     done = trials.latest.done.true_labels.table
     done = done[done["missing"] != ""]
-    said = []
-    places = done["protocol"] + done["fold"].map(lambda fold: f" {fold}", na_action="ignore").fillna("").astype(str)
+    sentences = []
+    pairs = zip(done["protocol"], done["fold"], strict=True)
+    # In words at once: a protocol without folds has none in any row, and pandas fills such a column with numbers only.
+    places = pd.Series([protocol if pd.isna(fold) else f"{protocol} {fold}" for protocol, fold in pairs], done.index)
     for (place, missing), rows in done.groupby([places, "missing"], sort=False):
-        said.append(f"no volume of a class, {place} ({rows['training_set'].nunique()} models): {missing}")
-    return said
+        sentences.append(f"no volume of a class, {place} ({rows['training_set'].nunique()} models): {missing}")
+    return sentences

@@ -16,8 +16,8 @@ _PLACE = ["fold", "seed"]
 def accuracy_by_subject(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFrame:
     """Return the validation accuracy of each subject under its own model and under the pooled one.
 
-    Columns condition, setup, protocol, subject, single, pooled, n (volumes, the same for both). Folds and seeds count
-    that both have.
+    Columns condition, setup, protocol, subject, single, pooled, n (volumes, the same for both). Only folds and seeds
+    that both have count.
     """
     done = trials.latest.done.true_labels.table
     tested = held_out.true[held_out.true["split"] == "validation"]
@@ -42,7 +42,7 @@ def accuracy_by_subject(trials: Trials, held_out: HeldOutPredictions) -> pd.Data
 
 
 def single_against_pooled(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFrame:
-    """Return a row a condition that has both kinds of models of at least two subjects.
+    """Return one row per condition that has both kinds of models for at least two subjects.
 
     Columns condition, setup, protocol, subjects; single and pooled, mean accuracies over subjects; difference (pooled
     - single) with low and high (95 %, Student's t over subjects); p, two-sided, by flipping subjects' signs.

@@ -1,6 +1,6 @@
 """What a run shows: each model's scores with intervals, permutation p-values and their correction, from the two tables.
 
-Folds and seeds of a model are put together before anything is averaged over classes, since a fold may lack some.
+Folds and seeds of a model are pooled before anything is averaged over classes, because a fold may lack some.
 """
 
 from typing import Any
@@ -32,8 +32,8 @@ def score_table(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFrame:
     together: on validation volumes, the others on their unseen subjects. Scores are in [0, 1].
     Columns: training_set, condition, setup, protocol, split; trials of how many planned (folds and seeds); n volumes
     in blocks of the movie; accuracy, balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier; what
-    labels alone score, and beats_labels; permutations (that have all the folds and seeds), p and p_balanced_accuracy
-    by them; p_conditions, p corrected for having chosen among so many conditions; p_holm and p_bh, that corrected for
+    labels alone score, and beats_labels; permutations (those that have all folds and seeds), p and p_balanced_accuracy
+    by them; p_conditions, p corrected for the choice among so many conditions; p_holm and p_bh, that corrected for
     the models of a kind, such as the single-subject ones. Without permutations all p are nan.
     """
     planned = trials.latest.table
@@ -83,9 +83,9 @@ def _scores(tested: pd.DataFrame, held_out: HeldOutPredictions) -> dict[str, flo
 
 
 def _audit(scored: pd.DataFrame, tested: pd.DataFrame, split: str, accuracy: float) -> dict[str, float | bool]:
-    """Return what needs no brain data, over the same volumes as the accuracy, and whether that exceeds all of it.
+    """Return the scores that need no brain data, over the same volumes as the accuracy, and if that exceeds them all.
 
-    `scored` are the trials of these volumes. Where something of it is unknown (nan), nothing is exceeded.
+    `scored` are the trials of these volumes. If one of the scores is unknown (nan), none counts as exceeded.
     """
     volumes = tested["trial"].value_counts()
     n = scored["trial"].map(dict(zip(volumes.index, volumes, strict=True)))

@@ -37,7 +37,7 @@ def tables(findings: Findings) -> list[TextTable]:
 
 
 def conditions(scores: pd.DataFrame) -> TextTable:
-    """Return a row for each condition under each protocol, so that models, rates and settings stand side by side.
+    """Return a row for each condition under each protocol, which shows models, rates and settings side by side.
 
     Accuracies are means over models ± SD (n - 1). p is that of the single-subject models together, or of the pooled
     model where there are none; unseen subjects have their own, and what labels alone score on them.
@@ -67,8 +67,8 @@ def conditions(scores: pd.DataFrame) -> TextTable:
 def best_models(scores: pd.DataFrame, trials: Trials) -> TextTable:
     """Return each model's condition of the highest validation accuracy under each protocol, and single subjects' mean.
 
-    Unseen subjects are those of the same condition. Choosing by validation accuracy
-    flatters the chosen one: the table is for choosing, not for claiming.
+    Unseen subjects are those of the same condition. Validation accuracy flatters the condition that it chose: the table
+    is for choosing, not for claims.
     """
     rows = []
     best = best_rows(_named(scores))
@@ -183,5 +183,7 @@ def _p(p: float) -> str:
 def _table(title: str, rows: Sequence[Mapping[str, str]], several: Sequence[str] = ()) -> TextTable:
     """Return the table without its empty columns, and without those of `several` that say the same in each row."""
     cells = {name: [row.get(name, "") for row in rows] for row in rows for name in row}
-    kept = [name for name, column in cells.items() if any(column) and not (name in several and len(set(column)) == 1)]
-    return TextTable(title, kept, [[cells[name][i] for name in kept] for i in range(len(rows))])
+    columns = [
+        name for name, column in cells.items() if any(column) and not (name in several and len(set(column)) == 1)
+    ]
+    return TextTable(title, columns, [[cells[name][i] for name in columns] for i in range(len(rows))])

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_go_on, table
+from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
 from deepemotion.training.data_sources import Sources
 from launcher.planning import data_facts
 from launcher.planning.experiment import Experiment
@@ -70,7 +70,7 @@ def conclude(job: Launch) -> int:
     say(f"tables:      {job.run.tables}/")
     say(f"tensorboard: tensorboard --logdir {shlex.quote(str(job.run.path))}")
     if counts["pending"]:
-        say_how_to_go_on()
+        say_how_to_resume()
         return EXIT_INTERRUPTED
     return EXIT_FAILED if counts["failed"] else 0
 

@@ -6,7 +6,7 @@ from functools import cached_property
 from deepemotion.console import say
 from launcher.launching.backend import Options
 from launcher.launching.launch import Launch, conclude, plan_run, trials_table, unfinished
-from launcher.monitoring.watch import watch
+from launcher.monitoring.watch import wait_for_tables, watch
 from launcher.slurm import cluster_profile, submit
 
 
@@ -24,6 +24,7 @@ class _OnSlurm:
 
         In a dry run, a cluster that does not answer is only a warning.
         """
+        submit.check_names(job.run)
         submit.warn_of_memory(unfinished(job), self._target)
 
     def preview(self, job: Launch) -> str:
@@ -47,7 +48,10 @@ class _OnSlurm:
         say(f"status: deepemotion-launch status {path}   stop: deepemotion-launch cancel {path}")
         if not self._options.follow:
             return 0
-        return conclude(job) if watch(job.run) else 0
+        if not watch(job.run):
+            return 0
+        wait_for_tables(job.run)
+        return conclude(job)
 
     @property
     def _submission(self) -> submit.Options:

@@ -1,4 +1,4 @@
-"""Living with a run's jobs: status, watching, logs, cancelling and retrying.
+"""Everything about a run's jobs after submission: status, watching, logs, cancelling and retrying.
 
 From outside: `status`, `watch`, `logs`, `cancel_retry`.
 """

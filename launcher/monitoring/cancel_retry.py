@@ -1,4 +1,4 @@
-"""Stopping what works on a run, and submitting again what is missing."""
+"""Stops the jobs and launches of a run, and submits unfinished trials again."""
 
 import os
 import signal
@@ -14,11 +14,13 @@ from launcher.slurm.submissions import Submission
 
 
 def cancel(run: RunDirectory) -> list[str]:
-    """Cancel the run's jobs in SLURM and stop a launch on this machine; return what was stopped, in words."""
+    """Cancel the run's jobs in SLURM and stop a launch on this machine; return descriptions of what was stopped."""
     active = [session for session in sessions.newest_of_each_job(sessions.read(run.sessions)).values() if session.alive]
-    known = {job for submission in submissions.read(run) for job in submission.jobs}
-    known |= {session.group for session in active if session.job is not None}
-    queued = queue.read_queue() if known else {}
+    history = submissions.read(run)
+    by_hand = {session.group for session in active if session.job is not None}
+    queued = queue.read_queue() if history or by_hand else {}
+    submit.adopt(history, queued)
+    known = {job for submission in history for job in submission.jobs} | by_hand
     jobs = sorted({job.partition("_")[0] for job, state in queued.items() if state.active} & known)
     if jobs:
         queue.cancel(jobs)
@@ -28,18 +30,20 @@ def cancel(run: RunDirectory) -> list[str]:
             os.kill(session.pid, signal.SIGINT)
             stopped.append(f"process {session.pid}")
         elif session.job is None:
-            raise UserError(f"{run.path}: a launch on {session.host} works on it (pid {session.pid}): stop it there")
+            raise UserError(
+                f"{run.path}: a launch on {session.host} is working on it (pid {session.pid}): stop it there"
+            )
     return stopped
 
 
 def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submission | None:
-    """Submit the unfinished trials (or only those that failed) as the last submission was; None where none is left.
+    """Submit unfinished (or only failed) trials with the last submission's options; None if there are none.
 
     Raises UserError for a run that was never submitted.
     """
     history = submissions.read(run)
     if not history:
-        raise UserError(f"{run.path}: was never submitted to SLURM; launch again with the same command instead")
+        raise UserError(f"{run.path}: was never submitted to SLURM; repeat the launch command instead")
     last = history[-1]
     wanted = {"failed"} if failed_only else {"failed", "pending"}
     plan = run.read_plan()
@@ -53,7 +57,9 @@ def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submissi
         snapshot=last.snapshot is not None,
     )
     if cluster is None and not Path(last.cluster).is_file() and "/" in last.cluster:
-        raise UserError(f"{last.cluster}: the cluster profile of the last submission is gone; give one with --cluster")
+        raise UserError(
+            f"{last.cluster}: the cluster profile of the last submission no longer exists; give one with --cluster"
+        )
     target = submit.target(options)
     submit.warn_of_memory(trials, target)
     return submit.submit(run, trials, options, target)

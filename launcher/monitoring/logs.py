@@ -14,12 +14,12 @@ _LOOK_EVERY_S = 1.0
 def find(run: RunDirectory, trial: str | None) -> Path:
     """Return the log of the trial whose name begins with `trial`, or of the job that wrote last.
 
-    Raises UserError where there is none, or where several trials begin so.
+    Raises UserError if there is none, or if several names begin with `trial`.
     """
     if trial is None:
         logs = sorted(run.slurm.glob("*.log"), key=lambda path: path.stat().st_mtime)
         if not logs:
-            raise UserError(f"{run.slurm}: no job has written a log yet; a trial's is shown with its name")
+            raise UserError(f"{run.slurm}: no job has written a log yet; for a trial's log, give the trial's name")
         return logs[-1]
     names = (planned.name for planned in run.read_plan())
     name = name_by_beginning(names, trial, f"deepemotion-launch status {run.path} lists them")
@@ -27,11 +27,11 @@ def find(run: RunDirectory, trial: str | None) -> Path:
 
 
 def show(log: Path, follow: bool) -> None:
-    """Print a log on standard output; with `follow` until Ctrl-C. Raises UserError where it does not exist yet."""
+    """Print a log on standard output; with `follow` until Ctrl-C. Raises UserError if it does not exist yet."""
     try:
         file = log.open(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        raise UserError(f"{log}: does not exist yet: the trial has not begun") from None
+        raise UserError(f"{log}: does not exist yet: the trial has not started") from None
     with file:
         _print_rest(file.read())
         try:

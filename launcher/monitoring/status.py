@@ -1,7 +1,7 @@
-"""How each trial of a run stands: from the run's directory, squeue, and sacct for jobs that left the queue."""
+"""The state of each trial of a run, from its directory, squeue, and sacct for jobs that have left the queue."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,29 +9,30 @@ from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import Session
-from launcher.slurm import queue, submissions
+from launcher.run.trial_files import VALIDATION, read_epochs, read_failure
+from launcher.slurm import queue, submissions, submit
 from launcher.slurm.queue import JobState
 from launcher.slurm.submissions import Submission
 
 _LOG_LINES = 20
-# SLURM's word for how a job ended -> ours for its unfinished trials, and what to try.
+# SLURM's state of an ended job -> the state of its unfinished trials, and what to try.
 _ENDINGS = {
-    "TIMEOUT": ("timed out", "ask for more time, or a longer warn_before_end_s, in the cluster profile; then retry"),
-    "OUT_OF_MEMORY": ("out of memory", "ask for more memory_gb in the cluster profile; then retry"),
+    "TIMEOUT": ("timed out", "request more time, or a longer warn_before_end_s, in the cluster profile; then retry"),
+    "OUT_OF_MEMORY": ("out of memory", "request more memory_gb in the cluster profile; then retry"),
     "NODE_FAIL": ("node failed", "retry"),
     "PREEMPTED": ("preempted", "retry"),
-    "CANCELLED": ("cancelled", "retry, when it should go on"),
-    "FAILED": ("stopped", "see the log; then retry"),
+    "CANCELLED": ("cancelled", "retry to resume it"),
+    "FAILED": ("stopped", "read the log; then retry"),
 }
-_ENDED_UNKNOWN = ("stopped", "its job left the queue without a result: see the log; then retry")
+_ENDED_UNKNOWN = ("stopped", "its job left the queue without a result: read the log; then retry")
 
 
 @dataclass(frozen=True)
 class TrialStatus:
-    """A trial's state, and what is known beside it.
+    """A trial's state, and what else is known about it.
 
     `state` is `done`, `running`, `failed`, `pending`, `requeued`, `preempted`, `timed out`, `cancelled`,
-    `out of memory`, `node failed`, `stopped`, `planned` (nobody has been asked to train it) or `replaced` (it did not
+    `out of memory`, `node failed`, `stopped`, `planned` (not submitted) or `replaced` (it did not
     end, and a later launch has new labels or volumes in its place). `detail` is SLURM's reason for waiting, the reason
     of a failure, or by which trial it was replaced; `hint` what to try; `accuracy` the last epoch's on validation, None
     before the first; `job_state` what SLURM says of its job, None where it was not asked.
@@ -49,11 +50,11 @@ class TrialStatus:
 
     @property
     def wrong(self) -> bool:
-        """Say whether somebody has to do something about the trial."""
+        """Say whether the trial needs attention."""
         return bool(self.hint)
 
     def last_lines(self) -> list[str]:
-        """Return the last lines of the log that tells what went wrong, none where there is no log."""
+        """Return the last lines of the log that explains the problem, none if there is no log."""
         if self.log is None or not self.log.is_file():
             return []
         return self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
@@ -65,49 +66,56 @@ def read(run: RunDirectory) -> list[TrialStatus]:
     past = sessions.read(run.sessions)
     newest, at_work = sessions.newest_of_each_job(past), sessions.at_work(past)
     plan = run.read_plan()
-    job_of = _jobs(plan, submissions.last_of_each_trial(history), past)
+    asked = queue.is_here() and (history or any(session.job for session in past))
+    queued = queue.read_queue_of_owner(run.plan_file) if asked else {}
+    submit.adopt(history, queued)
+    job_of = _jobs(plan, history, past)
     jobs = {job for job in job_of.values() if job is not None}
-    states = _job_states(run, jobs)
+    states = _job_states(run, jobs, queued)
     trials = [_status(run, trial, job_of[trial.name], states, newest, at_work) for trial in plan]
     dead = replaced(plan)
     return [_without_duty(one, dead[one.trial.name]) if one.trial.name in dead else one for one in trials]
 
 
 def count_states(trials: Iterable[TrialStatus]) -> str:
-    """Return how many trials are in which state, in one line, the most frequent state first."""
+    """Return the number of trials in each state, in one line, the most frequent state first."""
     return " · ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).most_common())
 
 
 def _without_duty(status: TrialStatus, by: str) -> TrialStatus:
-    """Return the status of a replaced trial: nobody has to do anything about one that did not end."""
+    """Return the status of a replaced trial: one that did not end needs no attention."""
     if not status.wrong and status.state not in ("planned", "stopped"):
         return status
     return replace(status, state="replaced", detail=f"by {by}", hint="", log=None)
 
 
 def _jobs(
-    plan: Iterable[PlannedTrial], latest: dict[str, Submission], history: Iterable[Session]
+    plan: Iterable[PlannedTrial], submitted: Sequence[Submission], history: Iterable[Session]
 ) -> dict[str, str | None]:
-    """Return the job that last had each trial; one submitted by hand is known by its sessions only."""
+    """Return the last job of each trial; jobs submitted by hand are known only from their sessions."""
+    latest = submissions.last_of_each_trial(submitted)
     worked: dict[str, Session] = {name: session for session in history for name in session.trials}
+    known = {job for submission in submitted for job in submission.jobs}
     jobs: dict[str, str | None] = {}
     for trial in plan:
         session, submission = worked.get(trial.name), latest.get(trial.name)
-        newer = session is not None and (submission is None or session.started > submission.submitted)
+        # Of submissions, the last one counts: the clocks of their nodes may differ by minutes.
+        newer = session is not None and (
+            submission is None or (session.group not in known and session.started > submission.submitted)
+        )
         jobs[trial.name] = session.job if session is not None and newer else None
         if submission is not None and jobs[trial.name] is None and not newer:
             jobs[trial.name] = submission.job_of(trial.name)
     return jobs
 
 
-def _job_states(run: RunDirectory, jobs: set[str]) -> dict[str, JobState]:
+def _job_states(run: RunDirectory, jobs: set[str], states: dict[str, JobState]) -> dict[str, JobState]:
     if not jobs or not queue.is_here():
         return {}
-    states = queue.read_queue()
     gone = {job for job in jobs if job not in states or not states[job].active}
-    # Accounting knows more of an ended job (memory); the queue forgets it after some minutes.
+    # Accounting knows more about an ended job (memory), and the queue forgets it after some minutes.
     accounted = queue.read_accounting(gone, run.slurm / "sacct.json") if gone else {}
-    # sacct answers for whole arrays; for tasks that are still in the queue, squeue's word counts.
+    # sacct answers for whole arrays; for tasks that are still in the queue, squeue is right.
     return states | {job: state for job, state in accounted.items() if job in gone}
 
 
@@ -120,12 +128,12 @@ def _status(
     at_work: dict[str, Session],
 ) -> TrialStatus:
     directory = run.trial(trial.name)
-    epochs = directory.read_epochs()
+    epochs = read_epochs(directory, trial, done=False)
     known = TrialStatus(
         trial,
         "stopped" if epochs else "planned",
         epochs=len(epochs),
-        accuracy=epochs[-1]["accuracy/validation"] if epochs else None,
+        accuracy=epochs[-1][VALIDATION] if epochs else None,
         job=job,
         job_state=states.get(job) if job else None,
     )
@@ -134,8 +142,8 @@ def _status(
     job_runs = known.job_state is None or known.job_state.state in ("RUNNING", "COMPLETING", "SUSPENDED")
     if trial.name in at_work and job_runs:
         return replace(known, state="running", detail=_place(at_work[trial.name]))
-    failure = directory.read_json(directory.failure)
-    # One of an earlier job says nothing while another is to try again.
+    failure = read_failure(directory)
+    # An earlier job's failure does not count while another job is going to try again.
     tried_again = job is not None and known.job_state is not None and known.job_state.active
     if failure is not None and not (tried_again and failure["session"] != str(job).partition("_")[0]):
         reason = failure["reason"]
@@ -147,10 +155,10 @@ def _status(
 
 
 def _waiting_or_ended(job: str, state: JobState | None, session: Session | None) -> tuple[str, str, str]:
-    """Return the word, the detail and the hint for an unfinished trial of a job that is not training it now."""
+    """Return the state, detail and hint for an unfinished trial that its job is not training now."""
     if state is None:
         if not queue.is_here():
-            return "pending", f"job {job}; SLURM is not here to ask", ""
+            return "pending", f"job {job}; SLURM cannot be asked from this machine", ""
         return _ENDED_UNKNOWN[0], f"job {job}", _ENDED_UNKNOWN[1]
     if not state.active:
         word, hint = _ENDINGS.get(state.state, _ENDED_UNKNOWN)
@@ -165,7 +173,12 @@ def _waiting_or_ended(job: str, state: JobState | None, session: Session | None)
         if why == "terminated":
             return "preempted", detail, ""
         return "requeued", f"{detail} ({why or 'its node or process died'})", ""
-    return "pending", f"job {job} is at work on others" if state.state == "RUNNING" else f"job {job}: {state.state}", ""
+    if state.state != "RUNNING":
+        return "pending", f"job {job}: {state.state}", ""
+    if session is not None and session.alive and session.running:
+        return "pending", f"job {job} is training other trials", ""
+    # Its Ray is being started, or it has not replaced the record of its last attempt yet.
+    return "running", f"job {job}: starting", ""
 
 
 def _place(session: Session) -> str:

@@ -1,5 +1,6 @@
-"""Watching a run from outside of its jobs, which neither need nor notice it."""
+"""Watches a run from outside its jobs, which do not depend on it."""
 
+import csv
 import shlex
 import time
 
@@ -10,14 +11,17 @@ from deepemotion.console import say
 from deepemotion.errors import UserError
 from launcher.monitoring import status
 from launcher.run.directory import RunDirectory
+from launcher.slurm import queue, submissions
 
-# A look reads a few small files a trial, and asks SLURM's controller, which all users share (seconds).
+# Each look reads a few small files per trial, and asks SLURM's controller, which all users share (seconds).
 _LOOK_EVERY_S = 15.0
+# Tabulating thousands of trials from a slow shared file system takes minutes.
+_TABLES_WITHIN_S = 120.0
 _AT_WORK = {"running", "pending", "requeued", "preempted"}
 
 
 def watch(run: RunDirectory) -> bool:
-    """Show how the run goes until no trial is at work or waits for it; return False if left by Ctrl-C before."""
+    """Show the run's progress until no trial is running or waiting; return False if Ctrl-C ends it before."""
     console = Console(stderr=True)
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -26,7 +30,7 @@ def watch(run: RunDirectory) -> bool:
                 try:
                     trials = status.read(run)
                 except UserError as error:
-                    # A controller that is busy for a moment is no reason to stop watching.
+                    # A controller that is busy for a moment must not end the watch.
                     if problem != (problem := str(error)):
                         console.print(problem, highlight=False, soft_wrap=True)
                     time.sleep(_LOOK_EVERY_S)
@@ -41,8 +45,52 @@ def watch(run: RunDirectory) -> bool:
                     return True
                 time.sleep(_LOOK_EVERY_S)
     except KeyboardInterrupt:
-        say(f"left; the jobs go on. To watch again: deepemotion-launch status {shlex.quote(str(run.path))} --follow")
+        again = f"deepemotion-launch status {shlex.quote(str(run.path))} --follow"
+        say(f"stopped watching; the jobs continue. To watch again: {again}")
         return False
+
+
+def wait_for_tables(run: RunDirectory) -> None:
+    """Wait until the run's tables have all its results, which its jobs write after their last trial.
+
+    Where no job is left to write them, or after two minutes, they are written from here.
+    """
+    deadline = time.monotonic() + _TABLES_WITHIN_S
+    next_look = time.monotonic()
+    while not _tabulated(run):
+        if time.monotonic() >= next_look:
+            next_look = time.monotonic() + _LOOK_EVERY_S
+            if not _jobs_are_left(run) and not _tabulated(run):
+                break
+        if time.monotonic() > deadline:
+            break
+        time.sleep(1.0)
+    else:
+        return
+    from launcher.session.session import tabulate
+
+    try:
+        tabulate(run)
+    except UserError as error:
+        say(f"the tables were not written: {error}")
+
+
+def _tabulated(run: RunDirectory) -> bool:
+    try:
+        with (run.tables / "trials.csv").open(encoding="utf-8", newline="") as file:
+            states = {row["trial"]: row["state"] for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError):
+        return False
+    done = (trial.name for trial in run.read_plan() if run.state(trial.name, running=()) == "done")
+    return all(states.get(name) == "done" for name in done)
+
+
+def _jobs_are_left(run: RunDirectory) -> bool:
+    jobs = {job for submission in submissions.read(run) for job in submission.jobs}
+    try:
+        return any(state.active and state.group in jobs for state in queue.read_queue().values())
+    except UserError:
+        return True
 
 
 def summary(trials: list[status.TrialStatus]) -> str:

@@ -1,27 +1,36 @@
-"""What planning needs to know of the packed subjects and the labels, read from headers only."""
+"""Reads what planning needs to know of the packed subjects and the labels, from headers only."""
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
+from deepemotion.samples.agreement import Origin, require_labels_of, require_one_film, require_one_grid
 from deepemotion.samples.grid import bounding_box
 from deepemotion.subject_file.folder import find_subjects
 from deepemotion.subject_file.reader import SubjectFile
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import AtlasFacts, DataFacts, SubjectFacts
+from launcher.planning.training_sets import training_sets
 
 
 def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataFacts, dict[str, str]]:
     """Return the facts, and for each subject file that cannot be read the reason, by subject.
 
-    Under `plan.subjects` "all" such a subject is planned all the same: its trials fail with that reason, and the others
-    do not wait for a repair. Raises UserError where there are no files, no readable one, no labels, an atlas that is
-    missing or does not fit, and where a subject that `plan.subjects` names cannot be read.
+    With `plan.subjects` "all" such a subject is planned nevertheless: its trials fail with that reason, and the others
+    need not wait for a repair. Raises UserError where there are no files, no readable one, no labels, an atlas that is
+    missing or does not fit, where a subject that `plan.subjects` names cannot be read, and where the subjects of the
+    plan or the labels are of different films, or the subjects of one trial on different grids of voxels.
     """
     labels = Labels.read(labels_file)
     subjects: dict[str, SubjectFacts] = {}
     broken: dict[str, str] = {}
+    origins: dict[str, Origin] = {}
+    together = _Together()
+    named = [] if experiment.plan.subjects == "all" else experiment.plan.subjects
     paths = find_subjects(packed)
     for subject in paths:
         try:
@@ -30,22 +39,61 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
                 subjects[subject] = SubjectFacts(
                     file.checksum, file.shape, _box(file), file.voxels, sum(runs.values()), tuple(runs)
                 )
+                origins[subject] = Origin.of(file)
+                if not named or subject in named:
+                    together.add(file)
         except UserError as error:
             broken[subject] = str(error)
-    named = [] if experiment.plan.subjects == "all" else experiment.plan.subjects
     unusable = next((subject for subject in named if subject in broken), None if subjects else next(iter(broken)))
     if unusable is not None:
         raise UserError(broken[unusable])
     if named:
         broken = {}
-    readable, typical = next(iter(subjects.items()))
+    readable = next((subject for subject in subjects if subject in named), next(iter(subjects)))
+    used = [origins[subject] for subject in subjects if not named or subject in named]
+    if used:
+        require_one_film(used)
+        require_labels_of(used[0], labels, labels_file)
+    typical = subjects[readable]
     for subject in broken:
         size = paths[subject].lstat()
         unread = f"unreadable-{size.st_size}-{size.st_mtime_ns}"
         subjects[subject] = replace(typical, checksum=unread)
+    if used and any(len(seen) + len(unseen) > 1 for _, seen, unseen in training_sets(experiment, sorted(subjects))):
+        require_one_grid(used)
+        together.require_voxels(packed)
     share = float((labels.emotion >= 0).mean())
     atlases = {name: _atlas_facts(name, paths[readable]) for name in _atlases(experiment)}
-    return DataFacts(dict(sorted(subjects.items())), labels.checksum, share, len(labels.classes), atlases), broken
+    facts = DataFacts(
+        dict(sorted(subjects.items())),
+        labels.checksum,
+        share,
+        len(labels.classes),
+        atlases,
+        tuple((one.start, max(one.start, one.end - origins[readable].tr)) for one in origins[readable].segments),
+    )
+    return facts, broken
+
+
+class _Together:
+    """The voxels that the masks of all subjects share."""
+
+    def __init__(self) -> None:
+        self._mask: NDArray[np.bool_] | None = None
+        self._subjects: list[str] = []
+
+    def add(self, file: SubjectFile) -> None:
+        """Take another subject in; where shapes differ, that is what is wrong with them."""
+        self._subjects.append(file.subject)
+        if self._mask is None:
+            self._mask = file.mask.copy()
+        elif self._mask.shape == file.mask.shape:
+            self._mask &= file.mask
+
+    def require_voxels(self, packed: Path) -> None:
+        """Raise UserError where there is no such voxel."""
+        if self._mask is not None and not self._mask.any():
+            raise UserError(f"{packed}: the masks of subjects {', '.join(self._subjects)} share no voxel")
 
 
 def _box(file: SubjectFile) -> tuple[int, int, int]:
@@ -61,7 +109,7 @@ def _atlases(experiment: Experiment) -> list[str]:
 
 
 def _atlas_facts(name: str, subject: Path) -> AtlasFacts:
-    # Reading NIfTI files takes imports that a plan without an atlas need not wait for.
+    # Reading NIfTI files needs slow imports, which a plan without an atlas can do without.
     from deepemotion.samples import atlas
 
     path = Path(name).absolute()

@@ -1,4 +1,4 @@
-"""The experiment's schema: a trial's sections, what to multiply them by, and what a trial may use."""
+"""The experiment's schema: the sections of a trial, what is swept, and the resources of a trial."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,28 +7,30 @@ import pydantic
 from pydantic import Field
 
 from deepemotion import config_files
+from deepemotion.config_files import Section
 from deepemotion.errors import UserError, from_validation
 from deepemotion.settings.overrides import apply_overrides
-from deepemotion.settings.schema import Section, TrialSettings
+from deepemotion.settings.schema import TrialSettings
+from deepemotion.subject_label import SubjectLabel
 
 
 class PlanSettings(Section):
     """Which training sets there are, and the swept settings (`section.key: [values]`).
 
-    `permutations` adds as many trainings on permuted labels to each trial, for its permutation test.
+    `permutations` is how many trainings on permuted labels are added to each trial, for its permutation test.
     """
 
-    subjects: Literal["all"] | list[str] = "all"
+    subjects: Literal["all"] | list[SubjectLabel] = "all"
     single_subject: bool = True
     pooled: bool = True
     held_out_folds: bool = False
     leave_one_subject_out: bool = False
-    permutations: Annotated[int, Field(ge=0)] = 0
+    permutations: Annotated[int, Field(ge=0, le=100_000)] = 0
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={})
 
 
 class ResourceSettings(Section):
-    """What one trial gets. CPUs are `train.threads`; `auto` shares a GPU between trials that fit on it together.
+    """The resources of one trial. CPUs are `train.threads`; `auto` shares a GPU between trials that fit on it together.
 
     A trial trains on one GPU, or on a part of it.
     """
@@ -37,7 +39,7 @@ class ResourceSettings(Section):
 
 
 class Experiment(TrialSettings):
-    """An experiment as its YAML says it, with the command line's changes applied."""
+    """An experiment: its YAML file with the changes of the command line applied."""
 
     description: str = ""
     plan: PlanSettings = PlanSettings()
@@ -74,7 +76,7 @@ def read(config: Path, overrides: list[str], plan_changes: dict[str, Any], sweep
 
 
 def _mapping(content: dict[str, Any], key: str, config: Path) -> dict[str, Any]:
-    found = content.get(key) or {}
-    if not isinstance(found, dict):
-        raise UserError(f"{config}: {key}: not `key: value` lines but {found!r}")
-    return found
+    mapping = content.get(key) or {}
+    if not isinstance(mapping, dict):
+        raise UserError(f"{config}: {key}: not `key: value` lines but {mapping!r}")
+    return mapping

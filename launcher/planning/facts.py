@@ -17,7 +17,7 @@ class SubjectFacts:
 
 @dataclass(frozen=True)
 class AtlasFacts:
-    """Where an atlas lies, as an absolute path that any worker finds; `checksum` identifies its content."""
+    """The absolute path of an atlas, by which any worker finds it; `checksum` identifies its content."""
 
     path: str
     checksum: str
@@ -25,10 +25,14 @@ class AtlasFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """The packed subjects, in order, the labels, and the atlases by the paths that the experiment gives."""
+    """The packed subjects, in order, the labels, and the atlases by the paths that the experiment gives.
+
+    `stretches` are the film's seconds at the first and the last volume of each run; none stand for an unknown film.
+    """
 
     subjects: dict[str, SubjectFacts]
     labels_checksum: str
     labelled_share: float
     classes: int
     atlases: dict[str, AtlasFacts] = field(default_factory=dict)
+    stretches: tuple[tuple[float, float], ...] = ()

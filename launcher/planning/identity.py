@@ -1,9 +1,9 @@
-"""What trials are called: their condition, their name, and hashes of all that determines a result."""
+"""The names of trials: their condition, their name, and a hash of everything that determines a result."""
 
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deepemotion import __version__
@@ -11,7 +11,7 @@ from deepemotion.settings.schema import Trial, TrialSettings
 from deepemotion.subject_file.format import FORMAT_VERSION
 from launcher.planning.facts import AtlasFacts, DataFacts
 
-# What a replicate differs in: aggregates average over it.
+# Replicates differ in these settings; aggregates average over them.
 _REPLICATED = ("train.seed",)
 
 
@@ -21,7 +21,7 @@ def condition(settings: TrialSettings, swept: dict[str, Any]) -> str:
     parts += [
         f"{key}-{value}" for key, value in swept.items() if key != "train.learning_rate" and key not in _REPLICATED
     ]
-    return _safe("_".join(parts))
+    return safe("_".join(parts))
 
 
 def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any], digest: str) -> str:
@@ -31,10 +31,11 @@ def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any],
     parts += [] if fold is None else [f"{trial.split.fold_is}-{fold}"]
     parts += [f"{key.partition('.')[2]}-{swept[key]}" for key in _REPLICATED if key in swept]
     parts += [f"perm-{permutation}"] if permutation else []
-    return f"{_safe('_'.join(parts))}_{digest}"
+    return f"{safe('_'.join(parts))}_{digest}"
 
 
-def _safe(name: str) -> str:
+def safe(name: str) -> str:
+    """Return the name with a hyphen for everything that has no place in the name of a folder."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name)
 
 
@@ -46,14 +47,22 @@ def checksums(subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None
 
 def digest(trial: Trial, data: DataFacts, atlas: AtlasFacts | None) -> str:
     """Return a hash of everything that determines the trial's result: of an atlas its content, not its path."""
-    settings = trial.model_dump(mode="json")
-    if atlas is not None:
-        settings["model"]["atlas"] = atlas.checksum
+    parts = checksums(trial.all_subjects, data, atlas)
+    return digest_of(trial.model_dump(mode="json"), parts, __version__, FORMAT_VERSION)
+
+
+def digest_of(settings: Mapping[str, Any], checksums: Mapping[str, str], code: str, format_version: int) -> str:
+    """Return the hash of a trial from its settings as plain values and the `checksums` of all that it reads.
+
+    `code` is the version that planned it, and `format_version` that version's format of packed files.
+    """
+    if "atlas" in checksums:
+        settings = {**settings, "model": {**settings["model"], "atlas": checksums["atlas"]}}
     content = {
         "trial": settings,
-        "subjects": {subject: data.subjects[subject].checksum for subject in (*trial.subjects, *trial.unseen_subjects)},
-        "labels": data.labels_checksum,
-        "format": FORMAT_VERSION,
-        "code": __version__,
+        "subjects": {name.removeprefix("sub-"): value for name, value in checksums.items() if name.startswith("sub-")},
+        "labels": checksums["labels"],
+        "format": format_version,
+        "code": code,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

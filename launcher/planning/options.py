@@ -1,5 +1,6 @@
 """The grammar of a launch's options: sweeps, learning rates, subjects and the protocol, as changes of an experiment."""
 
+from collections.abc import Collection
 from typing import Any
 
 from deepemotion.errors import UserError
@@ -52,6 +53,6 @@ def plan_of_protocol(protocol: Protocol, held_out_folds: bool) -> dict[str, Any]
     return {"single_subject": False, "pooled": False, "leave_one_subject_out": not held_out_folds}
 
 
-def parse_plan_subjects(text: str | None) -> dict[str, Any]:
-    """Return the plan's change for `--subjects`; none for no option."""
-    return {} if text is None else {"subjects": parse_subjects(text)}
+def parse_plan_subjects(text: str | None, packed: Collection[str]) -> dict[str, Any]:
+    """Return the plan's change for `--subjects`, which are among those `packed`; none for no option."""
+    return {} if text is None else {"subjects": parse_subjects(text, packed)}

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 from deepemotion.errors import UserError
 from deepemotion.models import registry
 from deepemotion.settings.rules import refuse_alignment, refuse_fold
-from deepemotion.settings.schema import TRIAL_SECTIONS, Trial, TrialSettings, make_trial
+from deepemotion.settings.schema import TRIAL_SECTIONS, SplitSettings, Trial, TrialSettings, make_trial
 from deepemotion.training import memory
 from deepemotion.training.checksums import data_digest
 from launcher.planning import identity
@@ -20,16 +21,18 @@ from launcher.planning.facts import DataFacts
 from launcher.planning.protocols import Protocol
 from launcher.planning.training_sets import TrainingSet, training_sets
 
-# What trials of one setup differ in, besides their subjects.
+# Far more than anybody trains; planning them takes half a minute.
+_MOST_TRIALS = 250_000
+# The settings in which trials of one setup differ, besides their subjects.
 _OWN = {"split": {"fold"}, "data": {"permutation"}, "train": {"seed"}}
 
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One training to be run, and what it will need: `memory_bytes`, and `work` in epochs times subjects.
+    """One training to be run, and its needs: `memory_bytes`, and `work` in epochs times subjects.
 
-    `condition` and `protocol` are its names for readers; `data` is what `data_sources.data_digest` says of the data
-    that it was planned for.
+    `condition` and `protocol` are its names for readers; `data` is the `checksums.data_digest` of the data that it was
+    planned for.
     """
 
     name: str
@@ -74,31 +77,41 @@ class PlannedTrial:
 
 
 def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
-    """Return the experiment's trials, the longest first so that the last ones to finish are short.
+    """Return the experiment's trials, the longest first, so that only short ones are left at the end.
 
-    Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it, and a trial that
-    cannot be trained with its settings and the runs that the data has.
+    Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it or with far too much,
+    and a trial that cannot be trained with its settings and the runs that the data has.
     """
     sets = training_sets(experiment, list(data.subjects))
     if not sets:
-        raise UserError("the plan is empty: no single-subject, pooled or held-out training is asked for")
+        raise UserError("the plan is empty: it asks for no single-subject, pooled or held-out training")
     sweep = experiment.plan.sweep
+    _require_feasible(len(sets) * math.prod(map(len, sweep.values())) * (experiment.plan.permutations + 1))
     trials: list[PlannedTrial] = []
     for values in itertools.product(*sweep.values()):
-        trials += _with_settings(experiment, data, sets, dict(zip(sweep, values, strict=True)))
+        for trial in _with_settings(experiment, data, sets, dict(zip(sweep, values, strict=True))):
+            trials.append(trial)
+            _require_feasible(len(trials))
     if len({trial.name for trial in trials}) != len(trials):
         raise UserError("the sweep repeats a value: two trials would be the same")
     return sorted(trials, key=lambda trial: -trial.work)
 
 
+def _require_feasible(trials: int) -> None:
+    if trials > _MOST_TRIALS:
+        raise UserError(
+            f"the plan has at least {trials} trials, more than {_MOST_TRIALS}: sweep, permute or leave out less at once"
+        )
+
+
 def _with_settings(
     experiment: Experiment, data: DataFacts, sets: Sequence[TrainingSet], swept: dict[str, Any]
 ) -> Iterator[PlannedTrial]:
-    """Give the trials with these values of the swept settings: of each training set, fold and permutation."""
+    """Yield the trials with these values of the swept settings: of each training set, fold and permutation."""
     settings = experiment.trial_settings(swept)
     registry.require_fit(settings)
     if settings.data.permutation:
-        raise UserError("data.permutation: a launch gives each trial its own; ask for them with --permutations N")
+        raise UserError("data.permutation: a launch sets it for each trial; use --permutations N")
     atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
     stored = settings
     if atlas is not None:
@@ -149,17 +162,22 @@ def replaced(plan: Sequence[PlannedTrial]) -> dict[str, str]:
 
 
 def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) -> Sequence[int | None]:
-    """Return the folds to train a set for; of runs those that its subjects have. Raises UserError for doomed ones."""
+    """Return the folds to train a set for; of runs, those that its subjects have.
+
+    Raises UserError for a set or fold that cannot be trained.
+    """
     name, subjects, unseen = training_set
     split = settings.split
     refuse_alignment(settings, len(subjects) + len(unseen))
     shape, _ = _packed_size((*subjects, *unseen), data).dense(settings.data)
     registry.require_sides(settings.model, shape)
-    one = [split.fold] if split.fold_is is None or split.fold is not None else None
-    if one:
+    only_fold = [split.fold] if split.fold_is is None or split.fold is not None else None
+    if only_fold:
         refuse_fold(split)
+    if not only_fold and split.fold_is == "fold" and data.stretches:
+        _require_blocks(split, data.stretches)
     if split.fold_is != "run":
-        return one or range(1, split.folds + 1)
+        return only_fold or range(1, split.folds + 1)
     runs = sorted({run for subject in subjects for run in data.subjects[subject].runs})
     if split.fold is not None and split.fold not in runs:
         raise UserError(f"split.fold={split.fold}: {name} has no such run; it has {', '.join(map(str, runs))}")
@@ -167,12 +185,25 @@ def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) 
         raise UserError(
             f"split.protocol={split.protocol}: {name} has run {runs[0]} only, and nothing to train on without it"
         )
-    return one or runs
+    return only_fold or runs
+
+
+def _require_blocks(split: SplitSettings, stretches: Sequence[tuple[float, float]]) -> None:
+    """Raise UserError where there are more folds than blocks of the film, so that some would validate on nothing."""
+    blocks, beyond = 0, -math.inf
+    for start, last in sorted((first // split.block_s, last // split.block_s) for first, last in stretches):
+        blocks += max(0, int(last + 1 - max(start, beyond)))
+        beyond = max(beyond, last + 1)
+    if split.folds > blocks:
+        raise UserError(
+            f"split.folds={split.folds}: the film has only {blocks} blocks of split.block_s={split.block_s:g} s;"
+            " use fewer folds or shorter blocks"
+        )
 
 
 def _packed_size(subjects: Sequence[str], data: DataFacts) -> memory.PackedSize:
     facts = [data.subjects[subject] for subject in subjects]
-    # The mask that all subjects share lies in each one's box.
+    # The mask that all subjects share is inside the box of each of them.
     x, y, z = (min(sides) for sides in zip(*(fact.box for fact in facts), strict=True))
     return memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels)
 

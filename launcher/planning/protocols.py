@@ -1,4 +1,4 @@
-"""The protocols of a launch: what each holds out of the movie and of the subjects, and what tables call it.
+"""The protocols of a launch: which part of the movie and which subjects each holds out, and its name in tables.
 
 To add one that splits the movie in a new way, add its `split.protocol` to `deepemotion.settings.schema`, the rule to
 `deepemotion.samples.splits`, and a line here.
@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Protocol(StrEnum):
-    """What of the movie and of the subjects is held out; the value is what `--protocol` takes.
+    """Which part of the movie and which subjects are held out; the value is that of `--protocol`.
 
     `movie_split` is the `split.protocol` of its trials, `held_out_subjects` whether models are tested on subjects that
     they were not trained on, and `in_tables` its name there.
@@ -26,7 +26,7 @@ class Protocol(StrEnum):
     run_subject = "run-subject", "run", True, "run x subject"
 
     def __new__(cls, value: str, movie_split: str, held_out_subjects: bool, in_tables: str) -> Self:
-        """Return the member that is its value, with what the table says of it."""
+        """Return the member of this value, with its attributes."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.movie_split, member.held_out_subjects, member.in_tables = movie_split, held_out_subjects, in_tables

@@ -7,8 +7,8 @@ from launcher.planning.experiment import Experiment
 
 # The columns of the paper's figure 6 that each fold leaves out, numbered from 1 in the order of the subjects.
 PAPER_FOLDS = ((1, 4), (5, 10), (11, 15), (16, 19))
-# What the names of training sets begin with: one subject's own model, the model of all, those of all but one subject,
-# and those of all but a fold of subjects.
+# The beginnings of training sets' names: one subject's own model, the model of all subjects, models of all but one
+# subject, and models of all but a fold of subjects.
 SINGLE, POOLED, LEFT_OUT, HELD_OUT_FOLD = "sub-", "pooled", "without-", "held-out-"
 # Its name, the subjects trained on, and the unseen ones.
 TrainingSet = tuple[str, tuple[str, ...], tuple[str, ...]]
@@ -19,7 +19,7 @@ def training_sets(experiment: Experiment, packed: Sequence[str]) -> list[Trainin
     wanted = experiment.plan.subjects
     missing = [] if wanted == "all" else [subject for subject in wanted if subject not in packed]
     if missing:
-        raise UserError(f"subject {missing[0]}: not packed; there are {', '.join(packed)}")
+        raise UserError(f"subject {missing[0]}: not packed; the packed ones are {', '.join(packed)}")
     subjects = tuple(packed if wanted == "all" else sorted(wanted))
     sets: list[TrainingSet] = []
     if experiment.plan.single_subject:

@@ -7,9 +7,9 @@ from deepemotion.figures import calibration, confusion, emotions, held_out, labe
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
 from launcher.report.figure_data import Material
 from launcher.report.run_figure import FigureOfCondition
+from launcher.tables.epochs import epochs_table
 from launcher.tables.selection import Trials
 from launcher.tables.tensorboard import aggregate
-from launcher.tables.trials import epochs_table
 
 _MODELS = (SINGLE, POOLED)
 _NEEDS_MODELS = "needs single-subject models or the pooled one"
@@ -80,7 +80,7 @@ HELD_OUT = FigureOfCondition(
     (HELD_OUT_FOLD, LEFT_OUT),
     _NEEDS_LEFT_OUT,
 )
-CONFUSION = FigureOfCondition("confusion", "Which emotion is taken for which", _confusion, _MODELS, _NEEDS_MODELS)
+CONFUSION = FigureOfCondition("confusion", "Which emotion is predicted as which", _confusion, _MODELS, _NEEDS_MODELS)
 LABEL_AUDIT = FigureOfCondition(
     "labels-alone",
     "Accuracy beside what needs no brain data",

@@ -1,4 +1,4 @@
-"""What figures of a run are drawn from: the finished trials of a condition, and what they predicted."""
+"""The data of a run's figures: the finished trials of a condition, and what they predicted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from launcher.tables.selection import Trials
 
 @dataclass(frozen=True)
 class Choice:
-    """What to draw: one condition or all (None); the subject and emotion of figure 4; where the annotations lie."""
+    """What to draw: one condition or all (None); the subject and emotion of figure 4; the folder of annotations."""
 
     condition: str | None = None
     subject: str | None = None
@@ -29,7 +29,7 @@ class Choice:
 class Material:
     """The finished trials of one condition and setup, on true labels, and what they predicted.
 
-    `predictions` are those of tables/predictions.parquet, folds and seeds one below another, with a column
+    `predictions` are those of tables/predictions.parquet, all folds and seeds, with a column
     training_set. `name` is the condition, and which setup where the run has several of that condition.
     """
 
@@ -97,7 +97,7 @@ def read(run: RunDirectory, trials: Trials, choice: Choice) -> list[Material]:
 
 
 def classes(predictions: pd.DataFrame) -> list[str]:
-    """Return the emotions of a predictions table, which may lie among other labels' columns of probabilities."""
+    """Return the emotions of a predictions table, which may have probabilities of other labels' classes as well."""
     names = [str(column)[2:] for column in predictions.columns if str(column).startswith("p_")]
     # A model that diverged, at a rate too high, gives no volume a probability.
     named = {*predictions["label"].unique(), *predictions["prediction"].unique()}
@@ -118,15 +118,17 @@ def _by_setup(run: RunDirectory, done: pd.DataFrame, predictions: pd.DataFrame) 
 
 def _predictions(run: RunDirectory, trials: pd.DataFrame) -> pd.DataFrame:
     path = run.tables / "predictions.parquet"
-    table: pd.DataFrame = pq.read_table(path, filters=[("trial", "in", trials["trial"].tolist())]).to_pandas()
+    table: pd.DataFrame = pq.read_table(
+        path, filters=[("trial", "in", trials["trial"].tolist())], page_checksum_verification=True
+    ).to_pandas()
     for column in table.select_dtypes("category"):
         table[column] = table[column].astype(str)
     return table.merge(trials[["trial", "training_set"]], on="trial")
 
 
 def _check(choice: Choice, predictions: pd.DataFrame) -> None:
-    there, emotions = tested(predictions), classes(predictions)
-    if choice.subject is not None and choice.subject not in there:
-        raise UserError(f"subject {choice.subject}: no finished model was tested on it, only on {', '.join(there)}")
+    subjects, emotions = tested(predictions), classes(predictions)
+    if choice.subject is not None and choice.subject not in subjects:
+        raise UserError(f"subject {choice.subject}: no finished model was tested on it, only on {', '.join(subjects)}")
     if choice.emotion is not None and choice.emotion.upper() not in map(str.upper, emotions):
         raise UserError(f"emotion {choice.emotion}: not in this run, which has {', '.join(emotions)}")

@@ -19,7 +19,7 @@ def write_report(run: RunDirectory) -> Path:
     """Write the run's report.html and the figures beside it (figures/NAME.png and .svg); return the report's path."""
     experiment = run.experiment_text()
     evidence = write_evidence(run)
-    folder = run.path / "figures"
+    folder = run.report.parent / "figures"
     pictures, skipped = {}, set()
     for made in figures.draw(run, evidence.trials, Choice()):
         if isinstance(made, Drawn):

@@ -1,4 +1,4 @@
-"""Figures 1 and 2 of a run: the observers' labels, and the networks as they were built for its volumes."""
+"""Figures 1 and 2 of a run: the observers' labels, and the networks as built for its volumes."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,7 +25,7 @@ from deepemotion.training.data_sources import Sources
 from launcher.report.run_figure import FigureOfInputs
 from launcher.run.directory import RunDirectory
 
-# Figure 1 is of those who saw the film, as in the paper, and of all their events.
+# Figure 1 shows the observers who saw the film, as in the paper, with all their events.
 _RULE, _OBSERVERS = "interval", "av"
 
 
@@ -36,20 +36,20 @@ def _labels(run: RunDirectory, trials: list[str], annotations: Path | None) -> I
 
 def _figure_1(run: RunDirectory, annotations: Path | None) -> Figure | str:
     if annotations is None:
-        return "a run does not know where the observers' annotations lie: --annotations FOLDER"
+        return "a run does not record where the observers' annotations are; give --annotations FOLDER"
     labels_file = Sources.read(run.path).labels
     times = Labels.read(labels_file).movie_time
     rule = Rule.read(config_files.find(_RULE, "labels")).replaced("figure 1", observers=_OBSERVERS)
     events = raw.read(annotations, rule.observers, rule.class_of)
-    given = consensus.labels_given(events, consensus.TimeGrid(times[0], times[1] - times[0], len(times)), rule)
-    if not given.any():
+    observed = consensus.labels_given(events, consensus.TimeGrid(times[0], times[1] - times[0], len(times)), rule)
+    if not observed.any():
         raise UserError(f"{annotations}: no label falls into the {len(times)} movie times of {labels_file}")
     caption = f"Observers {', '.join(events)}."
-    return label_figure.draw(LabelStatistics.of(given, tuple(rule.class_of)), rule.class_of, caption)
+    return label_figure.draw(LabelStatistics.of(observed, tuple(rule.class_of)), rule.class_of, caption)
 
 
 def _networks(run: RunDirectory, trials: list[str], annotations: Path | None) -> Iterator[tuple[str, Figure | str]]:
-    """Draw figure 2 for each model of these trials, at the shape of their volumes; gives (model's name, figure)."""
+    """Draw figure 2 for each model of these trials, at the shape of their volumes; yields (model's name, figure)."""
     planned = {trial.name: trial for trial in run.read_plan()}
     seen = []
     for name in trials:
@@ -67,10 +67,10 @@ def _network(run: RunDirectory, trial: Trial) -> Figure | str:
             files = [opened.enter_context(SubjectFile.of(sources.packed, subject)) for subject in everybody]
             grid = common_grid(files, trial.data)
         x, y, z = grid.shape
-        found = _layers(trial, grid, len(Labels.read(sources.labels).classes))
+        layers = _layers(trial, grid, len(Labels.read(sources.labels).classes))
     except UserError as error:
-        return f"what it was built from is not here any more ({error})"
-    return network.network(trial.model.name, found, (z, y, x))
+        return f"the data that it was built for cannot be read any more ({error})"
+    return network.network(trial.model.name, layers, (z, y, x))
 
 
 def _layers(trial: Trial, grid: Grid, classes: int) -> list[network.Layer]:
@@ -80,7 +80,7 @@ def _layers(trial: Trial, grid: Grid, classes: int) -> list[network.Layer]:
         with torch.device("meta"):
             return network.layers(registry.build(trial.model, (z, y, x), classes, grid), (z, y, x))
     except RuntimeError:
-        # Not every model can do without values.
+        # Some models need actual values.
         return network.layers(registry.build(trial.model, (z, y, x), classes, grid), (z, y, x))
 
 

@@ -1,4 +1,4 @@
-"""What a figure of a run is: its name, its title, what it needs, and how it is drawn."""
+"""Defines a figure of a run: its name, its title, what it needs, and how it is drawn."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ class Skipped:
 class FigureOfInputs:
     """A figure of what a run was made from.
 
-    `draw` takes the run, the names of its finished trials and the folder of annotations; it gives what each figure is
-    of, "" for the run as a whole, and the figure or why there is none.
+    `draw` takes the run, the names of its finished trials and the folder of annotations; it yields what each
+    figure is of, "" for the run as a whole, and the figure or the reason why there is none.
     """
 
     name: str
@@ -46,7 +46,7 @@ class FigureOfInputs:
 
 @dataclass(frozen=True)
 class FigureOfCondition:
-    """A figure of each condition, which has any of the `kinds` of training sets; else `needs` says what it takes."""
+    """A figure of each condition with any of the `kinds` of training sets; for others `needs` says what is missing."""
 
     name: str
     title: str
@@ -64,8 +64,8 @@ class FigureOfCondition:
 class FigureOfSubject:
     """A figure of the chosen subject in each condition.
 
-    `draw` gives what it is of besides the condition, and the figure or why there is none; nothing where the subject
-    has no such figure.
+    `draw` returns what it is of besides the condition, and the figure or the reason why there is none; None if the
+    subject has no such figure.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Figures of one subject: figure 4, what the scenes of one emotion are taken for, and the timeline of the movie."""
+"""Figures of one subject: figure 4, what the scenes of one emotion are predicted as, and the timeline of the movie."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class _Answers:
 
 
 def _subject(material: Material, choice: Choice) -> str:
-    """Return the chosen subject, else the paper's, else the last that a model was tested on."""
+    """Return the chosen subject, else the paper's, else the last one that a model was tested on."""
     subjects = tested(material.predictions)
     return choice.subject or (_PAPER_SUBJECT if _PAPER_SUBJECT in subjects else subjects[-1])
 
@@ -73,5 +73,5 @@ def _timeline(material: Material, choice: Choice) -> tuple[str, Figure | str] | 
     return f"sub-{subject}", timeline.timeline(answers.volumes, material.classes, title, answers.note)
 
 
-ONE_EMOTION = FigureOfSubject("figure-4", "Figure 4: what the scenes of one emotion are taken for", _one_emotion)
+ONE_EMOTION = FigureOfSubject("figure-4", "Figure 4: what the scenes of one emotion are predicted as", _one_emotion)
 TIMELINE = FigureOfSubject("timeline", "Emotions along the movie", _timeline)

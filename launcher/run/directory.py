@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from deepemotion import config_files
 from deepemotion.errors import UserError
 from deepemotion.files import readable, write_text
 from deepemotion.training.trial_directory import TRIALS, TrialDirectory
@@ -22,8 +23,9 @@ from launcher.planning import experiment
 from launcher.planning.experiment import Experiment
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run import locks, permissions, plan_file, sessions
+from launcher.run.states import State
 
-# More than any of the files that a session rewrites all the time.
+# Larger than any of the files that a session keeps rewriting.
 _PROBE_BYTES = 2**18
 
 
@@ -57,7 +59,7 @@ class RunDirectory:
 
     @contextmanager
     def planning(self) -> Iterator[None]:
-        """Hold the plan for one writer, for as long as it takes to write; others wait."""
+        """Hold the plan for one writer until it is written; others wait."""
         with locks.acquire(self.path, ".planning"):
             yield
 
@@ -87,7 +89,7 @@ class RunDirectory:
 
     @contextmanager
     def only_one(self, name: str, every_s: float) -> Iterator[bool]:
-        """Give True to one process at a time, and at most once in `every_s` seconds over all of them."""
+        """Yield True to one process at a time, and at most once in `every_s` seconds over all of them."""
         with locks.only_one(self.path, f".{name}", every_s) as due:
             yield due
 
@@ -95,7 +97,8 @@ class RunDirectory:
         """Raise UserError where nothing more can be written to the run."""
         probe = self.path / ".probe"
         write_text(probe, " " * _PROBE_BYTES)
-        probe.unlink()
+        # Another process may have removed it.
+        probe.unlink(missing_ok=True)
 
     def running(self) -> set[str]:
         """Return the names of the trials that are being trained now."""
@@ -104,24 +107,29 @@ class RunDirectory:
     def state(self, name: str, running: Container[str]) -> str:
         """Return `done`, `failed`, `running` or `pending`; `running` as the method says, read once for many trials."""
         directory = self.path / TRIALS / name
-        # Most of a plan's thousands have none yet: not worth putting the names of its files together.
+        # Most of a plan's thousands of trials have no folder yet; building the paths of its files would take time.
         if not directory.is_dir():
-            return "running" if name in running else "pending"
+            return State.RUNNING if name in running else State.PENDING
         trial = TrialDirectory(directory)
         if trial.result.exists():
-            return "done"
+            return State.DONE
         if name in running:
-            return "running"
-        return "failed" if trial.failure.exists() else "pending"
+            return State.RUNNING
+        return State.FAILED if trial.failure.exists() else State.PENDING
 
     def read_experiment(self) -> Experiment:
         """Return the last launch's experiment. Raises UserError where there is none."""
         return experiment.read(self.experiment_file, [], {}, {})
 
     def experiment_text(self) -> str:
-        """Return the last launch's experiment as it is written. Raises UserError where there is none."""
+        """Return the text of the last launch's experiment. Raises UserError where there is none, or a damaged one."""
         with readable(self.experiment_file, "launch into this run again"):
-            return self.experiment_file.read_text(encoding="utf-8")
+            text = self.experiment_file.read_text(encoding="utf-8")
+        try:
+            config_files.read_yaml(self.experiment_file)
+        except UserError as error:
+            raise UserError(f"{error}; delete it and launch into this run again") from error
+        return text
 
     def write_experiment(self, resolved: Experiment) -> None:
         """Write the resolved experiment."""
@@ -130,15 +138,15 @@ class RunDirectory:
     def add_to_plan(self, trials: Iterable[PlannedTrial]) -> None:
         """Add trials to the run's plan; those of earlier launches stay in it.
 
-        A trial that had been replaced goes to the end: whoever has the former data back wants its results to count.
+        A trial that had been replaced moves to the end: if its data are back, its results count again.
         """
-        before = self.read_plan()
-        rows, dead = {trial.name: trial for trial in before}, replaced(before)
+        existing = self.read_plan()
+        rows, replaced_trials = {trial.name: trial for trial in existing}, replaced(existing)
         for trial in trials:
-            if trial.name in dead:
+            if trial.name in replaced_trials:
                 del rows[trial.name]
             rows[trial.name] = trial
-        if list(rows.values()) != before:
+        if list(rows.values()) != existing:
             plan_file.write(self.plan_file, rows.values())
 
     def read_plan(self) -> list[PlannedTrial]:
@@ -146,11 +154,13 @@ class RunDirectory:
         return plan_file.read(self.plan_file)
 
     def read_provenance(self) -> list[dict[str, Any]]:
-        """Return what is known of each launch into the run."""
+        """Return the provenance of each launch into the run."""
         if not self.provenance_file.exists():
             return []
-        with readable(self.provenance_file, "put it aside: the launches before are known from it alone"):
+        with readable(self.provenance_file, "move it elsewhere; it is the only record of earlier launches"):
             launches: list[dict[str, Any]] = json.loads(self.provenance_file.read_bytes())
+            if not isinstance(launches, list) or not all(isinstance(launch, dict) for launch in launches):
+                raise ValueError("not a list of launches")
         return launches
 
     def add_provenance(self, launch: dict[str, Any]) -> None:

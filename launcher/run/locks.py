@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from deepemotion.errors import UserError
+from deepemotion.files import write_text
 
 
 def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True) -> IO[str]:
@@ -26,7 +26,7 @@ def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True)
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
-        # Lustre without its flock option knows no locks; SLURM's own bookkeeping has to do there.
+        # Lustre without its flock option has no locks; there, SLURM's own bookkeeping must suffice.
         if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
             file.close()
             raise
@@ -35,21 +35,29 @@ def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True)
 
 @contextmanager
 def only_one(folder: Path, name: str, every_s: float) -> Iterator[bool]:
-    """Give True to one process at a time, and at most once in `every_s` seconds over all of them.
+    """Yield True to one process at a time, and at most once in `every_s` seconds over all of them.
 
-    The lock's file holds when that last was, in seconds of the clock.
+    The file `name` holds the time of the last turn, in seconds since the epoch, and `NAME.lock` the lock. Where the
+    time cannot be read, or is to come since a clock was set back, the next turn is due.
     """
     try:
-        file = acquire(folder, name, wait=False)
+        lock = acquire(folder, f"{name}.lock", wait=False)
     except BlockingIOError:
         yield False
         return
-    with file:
-        file.seek(0)
-        due = time.time() - float(file.read() or 0) > every_s
+    last_turn = folder / name
+    with lock:
+        due = not 0 <= time.time() - _time(last_turn) <= every_s
         yield due
         if due:
-            # Without the time, on a full disk, another process only repeats the work.
-            with suppress(OSError):
-                os.ftruncate(file.fileno(), 0)
-                os.pwrite(file.fileno(), str(time.time()).encode(), 0)
+            # If the time is not written, on a full disk, another process merely repeats the work.
+            with suppress(UserError):
+                write_text(last_turn, f"{time.time()}\n")
+
+
+def _time(path: Path) -> float:
+    """Return the time in a file, nan where there is none."""
+    try:
+        return float(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return float("nan")

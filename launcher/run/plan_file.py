@@ -1,7 +1,10 @@
 """plan.tsv: the trials planned in a run, one per row."""
 
 import json
-from collections.abc import Callable, Iterable
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pydantic
@@ -11,7 +14,7 @@ from deepemotion.files import whole_lines, write_text
 from deepemotion.settings.schema import Trial
 from launcher.planning.plan import PlannedTrial
 
-# `settings` has all of a trial; the columns that repeat a part of it are for people and spreadsheets.
+# `settings` holds everything of a trial; the columns that repeat parts of it are for people and spreadsheets.
 _COLUMNS: dict[str, Callable[[PlannedTrial], object]] = {
     "name": lambda planned: planned.name,
     "training_set": lambda planned: planned.training_set,
@@ -26,13 +29,21 @@ _COLUMNS: dict[str, Callable[[PlannedTrial], object]] = {
     "settings": lambda planned: json.dumps(planned.trial.model_dump(mode="json")),
     "data": lambda planned: planned.data,
 }
+# The columns that repeat a part of the settings.
+_REPEATED = ("fold", "permutation", "learning_rate", "seed")
+_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*")
 
 
 def write(path: Path, trials: Iterable[PlannedTrial]) -> None:
     """Write the plan, whole or not at all."""
+    write_text(path, text(trials))
+
+
+def text(trials: Iterable[PlannedTrial]) -> str:
+    """Return the content of the plan's file."""
     lines = ["\t".join(_COLUMNS)]
     lines += ["\t".join(str(cell(planned)) for cell in _COLUMNS.values()) for planned in trials]
-    write_text(path, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def read(path: Path) -> list[PlannedTrial]:
@@ -41,32 +52,57 @@ def read(path: Path) -> list[PlannedTrial]:
     Raises UserError for a file that is truncated or not a plan.
     """
     try:
-        text = path.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     try:
-        header, *lines = whole_lines(text)
-        return [_planned(dict(zip(header.split("\t"), line.split("\t"), strict=True))) for line in lines]
+        header, *lines = whole_lines(content)
+        trials = [_planned(dict(zip(header.split("\t"), line.split("\t"), strict=True))) for line in lines]
     except pydantic.ValidationError as error:
         raise _not_a_plan(path, str(from_validation(error, "settings", Trial))) from error
     except KeyError as error:
         raise _not_a_plan(path, f"no column {error}") from error
     except ValueError as error:
-        raise _not_a_plan(path, str(error)) from error
+        raise _not_a_plan(path, " ".join(str(error).split())) from error
+    twice = [name for name, count in Counter(trial.name for trial in trials).items() if count > 1]
+    if twice:
+        raise _not_a_plan(path, f"{twice[0]} is in it more than once")
+    return trials
+
+
+def contradictions(path: Path, trials: Iterable[PlannedTrial]) -> Iterator[tuple[str, str]]:
+    """Yield the trial's name and the column of each cell that is not what the settings of its row say.
+
+    `trials` are those that the file was read as.
+    """
+    header, *lines = whole_lines(path.read_bytes())
+    for planned, line in zip(trials, lines, strict=True):
+        row = dict(zip(header.split("\t"), line.split("\t"), strict=True))
+        for column in _REPEATED:
+            if row.get(column) != str(_COLUMNS[column](planned)):
+                yield planned.name, column
 
 
 def _planned(row: dict[str, str]) -> PlannedTrial:
+    if not _NAME.fullmatch(row["name"]):
+        # The name is that of a folder.
+        raise ValueError(f"{row['name']!r} is no name of a trial")
+    memory_bytes, work = int(row["memory_bytes"]), float(row["work"])
+    if memory_bytes < 0 or not 0 <= work < math.inf:
+        raise ValueError(f"{row['name']}: impossible memory_bytes or work")
     return PlannedTrial(
         name=row["name"],
         training_set=row["training_set"],
         condition=row["condition"],
         protocol=row["protocol"],
-        memory_bytes=int(row["memory_bytes"]),
-        work=float(row["work"]),
+        memory_bytes=memory_bytes,
+        work=work,
         trial=Trial.model_validate_json(row["settings"]),
         data=row["data"],
     )
 
 
 def _not_a_plan(path: Path, why: str) -> UserError:
-    return UserError(f"{path}: not a plan as this version writes it ({why}); put it aside and launch again")
+    return UserError(f"{path}: not a plan of this version ({why}); move it elsewhere and launch again")

@@ -1,4 +1,4 @@
-"""What a launch was made with: code, versions, host, command line and data, for the run's provenance.json."""
+"""The provenance of a launch: code, versions, host, command line and data, for the run's provenance.json."""
 
 import importlib.metadata
 import platform
@@ -12,7 +12,7 @@ from typing import Any
 import deepemotion
 from launcher.planning.facts import DataFacts
 
-_PACKAGES = ("deepemotion", "torch", "ray", "numpy", "pandas", "h5py", "nibabel")
+_PACKAGES = ("torch", "ray", "numpy", "pandas", "h5py", "nibabel")
 
 
 def collect(data: DataFacts) -> dict[str, Any]:
@@ -23,7 +23,11 @@ def collect(data: DataFacts) -> dict[str, Any]:
         "command": sys.argv,
         "host": socket.gethostname(),
         "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": {
+            # Of the code that runs: what is installed from a checkout may be recorded under an earlier version.
+            "deepemotion": deepemotion.__version__,
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
         "git_commit": _git(source, "rev-parse", "HEAD"),
         "git_diff": _git(source, "diff", "HEAD"),
         "labels_checksum": data.labels_checksum,
@@ -32,11 +36,11 @@ def collect(data: DataFacts) -> dict[str, Any]:
 
 
 def _git(source: Path, *arguments: str) -> str | None:
-    """Return git's answer about the checkout the code runs from; None for an installed package or without git."""
+    """Return git's output about the checkout that the code runs from; None for an installed package or without git."""
     if not (source / ".git").exists():
         return None
     try:
-        answer = subprocess.run(["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True)
+        completed = subprocess.run(["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
+    return completed.stdout.strip()

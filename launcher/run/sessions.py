@@ -1,10 +1,11 @@
-"""Who works on a run: a record for each session, from which others see what is running.
+"""Who works on a run: one record per session, from which others see what is running.
 
-A session is one Ray Tune run over some of a run's trials, on this machine or in a SLURM job. Its record is written
-anew every few seconds, so a record that is old without having ended belongs to a session that was killed.
+A session is one Ray Tune run over some of a run's trials, on this machine or in a SLURM job. Its record is
+rewritten every few seconds, so an old record of a session that has not ended belongs to one that was killed.
 """
 
 import json
+import math
 import os
 import socket
 import time
@@ -12,21 +13,28 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
+import pydantic
+
+from deepemotion.console import say
 from deepemotion.files import write_text
+from launcher.run import file_clock
 
-# A record is written again after this long; readers allow for slow shared file systems.
+# A record is rewritten after this long; readers allow for slow shared file systems.
 BEAT_EVERY_S = 15.0
 _DEAD_AFTER_S = 120.0
+
+# The damaged records that a process has already named: they are read again and again.
+_named: set[Path] = set()
 
 
 @dataclass
 class Session:
     """One session's record. `job` is SLURM's id (`123`, or `123_4` of an array), None outside of SLURM.
 
-    `group` is what a failed trial is not tried again in: one launch here, one submitted job or array in SLURM, which
-    may take several sessions to get through. `ended` says how the session ended, None while it has not.
+    A failed trial is not tried again within one `group`: one launch on this machine, or one submitted job or array in
+    SLURM, which may take several sessions to finish. `ended` says how the session ended, None while it has not.
     """
 
     name: str
@@ -42,10 +50,19 @@ class Session:
 
     @property
     def alive(self) -> bool:
-        """Say whether the session was at work a moment ago."""
+        """Return whether the session was at work a moment ago."""
         if self.ended is not None or time.time() - self.beat > _DEAD_AFTER_S:
             return False
         return self.host != socket.gethostname() or Path(f"/proc/{self.pid}").exists()
+
+
+def _require_finite(session: Session) -> Session:
+    if not (math.isfinite(session.started) and math.isfinite(session.beat)):
+        raise ValueError("a time is not finite")
+    return session
+
+
+_RECORD = pydantic.TypeAdapter(Annotated[Session, pydantic.AfterValidator(_require_finite)])
 
 
 class SessionFile:
@@ -56,7 +73,7 @@ class SessionFile:
         number = len(list(folder.glob("session-*.json"))) + 1
         while True:
             path = folder / f"session-{number:03d}.json"
-            # Array tasks start at the same time: whoever makes the file first has the name.
+            # Array tasks start at the same time: the first to create the file gets the name.
             with suppress(FileExistsError):
                 path.touch(exist_ok=False)
                 break
@@ -66,7 +83,7 @@ class SessionFile:
         self.beat([], force=True)
 
     def beat(self, running: Iterable[str], force: bool = False) -> None:
-        """Tell what is running now; written when it changed or when the last word is old, until the session ends."""
+        """Record what is running now, if that has changed or the record is old, until the session ends."""
         if self.session.ended is not None:
             return
         now = sorted(running)
@@ -75,7 +92,7 @@ class SessionFile:
             self._write()
 
     def end(self, how: str) -> None:
-        """Tell that the session has ended, and how: `done`, `interrupted`, `time limit` ..."""
+        """Record that the session has ended, and how: `done`, `interrupted`, `time limit` ..."""
         self.session.running, self.session.ended = [], how
         self._write()
 
@@ -84,14 +101,34 @@ class SessionFile:
 
 
 def read(folder: Path) -> list[Session]:
-    """Return the sessions of a run, the oldest first."""
-    sessions = []
-    for path in folder.glob("session-*.json"):
-        # A name that was taken this moment has no content yet.
-        with suppress(ValueError, OSError):
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            sessions.append(Session(**content))
-    return sorted(sessions, key=lambda session: session.started)
+    """Return the sessions of a run, the oldest first; a damaged record is named once, and left out."""
+    numbered = {path.stem.rpartition("-")[2]: path for path in folder.glob("session-*.json")}
+    # By number, which is the order they were made in, whatever the clocks of their hosts.
+    paths = [numbered[number] for number in sorted(filter(str.isdecimal, numbered), key=int)]
+    now = file_clock.now(folder) if paths else 0.0
+    records = (_read(path, now) for path in paths)
+    return [session for session in records if session is not None]
+
+
+def _read(path: Path, now: float) -> Session | None:
+    """Read a record; `now` is the file server's time."""
+    try:
+        text, written = path.read_bytes(), path.stat().st_mtime
+    except OSError:
+        return None
+    # A record that was created a moment ago has no content yet.
+    if not text:
+        return None
+    try:
+        session = _RECORD.validate_json(text)
+    except ValueError:
+        if path not in _named:
+            _named.add(path)
+            say(f"warning: {path}: damaged, and ignored; delete it once nobody works on the run")
+        return None
+    # The writer's clock may be minutes off: what counts is when the file server wrote the record.
+    session.beat = time.time() - max(0.0, now - written)
+    return session
 
 
 def newest_of_each_job(sessions: Iterable[Session]) -> dict[str | None, Session]:

@@ -120,7 +120,8 @@ def open_session(
             yield session
         finally:
             record.end(session.stopped_by if session.unfinished else "done")
-    if not run.running() and not (job is not None and session.unfinished):
+    # Outside of SLURM the run is held by this launch alone: nobody else will tabulate, whatever records say.
+    if job is None or not (session.unfinished or run.running()):
         tabulate(run)
 
 
@@ -152,11 +153,8 @@ def tabulate(run: RunDirectory) -> None:
 
 
 def tabulate_what_is_new(run: RunDirectory, trials: Iterable[PlannedTrial]) -> None:
-    """Write the tables if a trial's result is newer: its session was killed before it wrote them."""
-    try:
-        written = (run.tables / "trials.parquet").stat().st_mtime_ns
-    except FileNotFoundError:
-        written = 0
-    results = (run.trial(trial.name).result for trial in trials)
-    if any(result.stat().st_mtime_ns > written for result in results if result.exists()):
+    """Tabulate where the tables were not made from the results that there are: who trained was killed before it did."""
+    from launcher.tables.trials import are_current
+
+    if any(run.trial(trial.name).result.exists() for trial in trials) and not are_current(run):
         tabulate(run)

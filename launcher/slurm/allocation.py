@@ -1,4 +1,4 @@
-"""What SLURM granted to the job that this process runs in. The host shows more: a node is shared with other jobs."""
+"""What SLURM granted to the job that this process runs in, which may be less than the host has: nodes are shared."""
 
 import os
 import socket
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from deepemotion.errors import UserError
 from launcher.session.resources import Machine, available_memory, gpu_memory
+from launcher.slurm import environment
 
-# What the driver and Ray's own processes take of the memory granted on a node.
+# Memory on each node that the driver and Ray's own processes need.
 _OVERHEAD_BYTES = 2**30
 
 
@@ -35,11 +36,11 @@ def current() -> Allocation:
     """Return the allocation of this process, from SLURM's environment. Raises UserError outside of a job."""
     env = os.environ
     if "SLURM_JOB_ID" not in env:
-        raise UserError("this command is for SLURM's jobs: submit it with sbatch, or launch with --on slurm")
+        raise UserError("this command runs inside SLURM jobs: submit it with sbatch, or launch with --on slurm")
     array = env.get("SLURM_ARRAY_JOB_ID")
     tasks = int(env.get("SLURM_ARRAY_TASK_COUNT", 1))
     if (int(env.get("SLURM_ARRAY_TASK_MIN", 0)), int(env.get("SLURM_ARRAY_TASK_MAX", 0))) != (0, tasks - 1):
-        raise UserError("each task trains every n-th trial: submit the array with all indices, as --array=0-19")
+        raise UserError("each task trains every n-th trial, so the array needs all indices, such as --array=0-19")
     node = env.get("SLURMD_NODENAME", "")
     return Allocation(
         job=job_id(env),
@@ -60,7 +61,7 @@ def job_id(env: Mapping[str, str]) -> str:
 
 
 def granted_machine(env: Mapping[str, str]) -> Machine:
-    """Return what a job may use of one node: CPUs, GPUs, and memory less what Ray itself takes."""
+    """Return what a job may use of one node: CPUs, GPUs, and memory minus what Ray itself needs."""
     cpus = int(env.get("SLURM_CPUS_PER_TASK") or env.get("SLURM_CPUS_ON_NODE", "1"))
     visible = env.get("CUDA_VISIBLE_DEVICES", "")
     gpus = 0 if visible in ("", "NoDevFiles") else len(visible.split(","))
@@ -70,9 +71,9 @@ def granted_machine(env: Mapping[str, str]) -> Machine:
 
 
 def address_towards(other: str) -> str:
-    """Return this node's IP address on the way to `other`, which the nodes there reach as well.
+    """Return the IP address from which this node reaches `other`, so that `other` can reach it too.
 
-    Names are not asked: what a host calls itself may resolve to loopback or to a network that jobs cannot use.
+    Host names are not used: they may resolve to loopback or to a network that jobs cannot use.
     """
     family, *_, target = socket.getaddrinfo(other, 9, type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -81,10 +82,14 @@ def address_towards(other: str) -> str:
 
 
 def _host_names(env: Mapping[str, str]) -> list[str]:
-    # A container on a single node may well have no scontrol.
+    # A container on a single node often has no scontrol.
     if env.get("SLURM_JOB_NUM_NODES", "1") == "1":
         return []
     shown = subprocess.run(
-        ["scontrol", "show", "hostnames", env["SLURM_JOB_NODELIST"]], capture_output=True, text=True, check=True
+        ["scontrol", "show", "hostnames", env["SLURM_JOB_NODELIST"]],
+        env=environment.of_commands(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return shown.stdout.split()

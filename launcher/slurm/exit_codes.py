@@ -1,18 +1,18 @@
-"""How what runs inside a job ends, and what its script makes of that: the one place where both look."""
+"""Exit codes of what runs inside a job, shared by that program and by the job's script, which acts on them."""
 
 import signal
 from enum import IntEnum
 
 from deepemotion.console import EXIT_BAD_INPUT, EXIT_FAILED
 
-# How often a job whose process was killed may have been requeued before it is given up.
+# How many requeues a job whose process was killed gets before it is abandoned.
 MAX_RESTARTS_AFTER_KILL = 3
-# A shell's pattern for 128 + the number of the signal that ended a process.
+# A shell pattern for 128 + the number of the signal that ended a process.
 KILLED_PATTERN = "129 | 1[3-9]? | 2??"
 
 
 class ExitCode(IntEnum):
-    """Exit codes of `deepemotion-launch work`. The job ends with all of them but those that say otherwise."""
+    """Exit codes of `deepemotion-launch work`. The job ends unless the code's description says otherwise."""
 
     DONE = 0
     """All trials of the job are done."""

@@ -1,6 +1,6 @@
 """What runs inside a SLURM job: a session over the job's share of the plan, with Ray over the job's nodes.
 
-A job from its submission to its end. The code in parentheses is what this process ends with (exit_codes.py); the job's
+A job from its submission to its end. The code in parentheses is this process's exit code (exit_codes.py); the job's
 script (script.py), SLURM, or a surviving node (ray_node.py) does the rest:
 
     submitted --SLURM starts it--> running <--SLURM starts it again-- requeued
@@ -22,8 +22,8 @@ script (script.py), SLURM, or a surviving node (ray_node.py) does the rest:
         others survive                |------------------- a survivor ---+
       another node is lost            '--> running on: its trials restart on the nodes that are left
 
-A requeued job keeps its id. It trains those of its trials that have no result yet, from their checkpoints, and leaves
-out those that have failed in it before.
+A requeued job keeps its id. It trains those of its trials that have no result yet, from their checkpoints, and skips
+those that have already failed in it.
 """
 
 import os
@@ -40,17 +40,17 @@ from deepemotion.console import say
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
 from launcher.session.session import RunningSession, open_session, tabulate_what_is_new
-from launcher.slurm import allocation, ray_node, submissions
+from launcher.slurm import allocation, environment, ray_node, submissions
 from launcher.slurm.allocation import Allocation
 from launcher.slurm.exit_codes import ExitCode
 
-# How long the other nodes may take to leave, in seconds; SLURM ends them with the job.
+# How long the other nodes may take to clean up, in seconds; SLURM then ends them with the job.
 _LEAVE_S = 20
 
 
 def run(run_directory: RunDirectory, submission: int | None, first_task: int) -> int:
     """Train this job's unfinished trials; return the exit code, one of `ExitCode`."""
-    # Ray's processes inherit this: the warning before a time limit reaches them too, and would end them.
+    # Ray's processes inherit this: the warning before a time limit would end them.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     granted = allocation.current()
     share = _share(run_directory, granted, submission, first_task)
@@ -74,11 +74,23 @@ def _share(
     plan = {trial.name: trial for trial in run_directory.read_plan()}
     if submission is None:
         dead = replaced(list(plan.values()))
-        # Shared out before, so that a task that is requeued has what it had, whatever was replaced meanwhile.
+        # Shares are taken first, so that a requeued task keeps its share, whatever was replaced meanwhile.
         return [trial for name, trial in list(plan.items())[granted.task :: granted.tasks] if name not in dead]
     record = submissions.read_one(run_directory, submission)
     record.check_code()
+    if granted.group not in record.jobs:
+        _adopt(run_directory, submission, granted.group, first_task)
     return [plan[name] for name in record.tasks[first_task + granted.task]]
+
+
+def _adopt(run_directory: RunDirectory, number: int, job: str, first_task: int) -> None:
+    """Write this job's id into its submission, where sbatch's answer never reached whoever submitted it."""
+    with run_directory.planning():
+        # Read again: other tasks of the array do the same, and a launch may be writing the ids of its further arrays.
+        record = submissions.read_one(run_directory, number)
+        if job not in record.jobs:
+            record.jobs[job] = first_task
+            submissions.write(run_directory, record)
 
 
 def _has_ended(run_directory: RunDirectory, trial: PlannedTrial, group: str) -> bool:
@@ -92,7 +104,7 @@ def _has_ended(run_directory: RunDirectory, trial: PlannedTrial, group: str) -> 
 
 def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: int, granted: Allocation) -> int:
     several = bool(granted.other_nodes)
-    # The batch script, from which srun started this process, runs on this very node.
+    # The batch script, from which srun started this process, runs on this node.
     address = allocation.address_towards(os.environ["SLURM_LAUNCH_NODE_IPADDR"]) if several else None
     token = submissions.token_file(run_directory) if several else None
     with open_session(run_directory, trials, done, granted.group, granted.job) as session:
@@ -110,7 +122,7 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
             return ExitCode.TERMINATED
         if not session.watcher.progressed:
             session.stopped_by = "time limit before a single epoch was done"
-            say("the time limit came before a single epoch was done: ask for more time in the cluster profile")
+            say("the time limit came before a single epoch was done: request more time in the cluster profile")
             return ExitCode.FAILED
         return ExitCode.REQUEUE
 
@@ -120,12 +132,12 @@ def _stop_on_signals(session: RunningSession) -> None:
 
     def stop(why: str) -> None:
         if not session.unfinished:
-            # Only the tables are still to be written, and no next session would write them.
+            # Only the tables are left to write, and no later session would write them.
             return
         session.stopped_by = why
-        # Said at once: SLURM may leave less time than it takes to stop.
+        # Recorded at once: SLURM may leave less time than stopping takes.
         session.record.end(why)
-        say(f"{why}: stopping with the checkpoints that there are")
+        say(f"{why}: stopping; the last checkpoints are kept")
         os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGUSR2, lambda *_: stop("time limit"))
@@ -136,18 +148,16 @@ def _stop_on_signals(session: RunningSession) -> None:
 def _joined_nodes(nodes: Sequence[str], head: str, folder: Path) -> Iterator[None]:
     """Join the job's other nodes to the Ray at `head` (IP:port), each by a step of its own: one may die alone."""
     steps = []
-    # This step's binding, which srun would take for that of the new step, names CPUs of this node.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_CPU_BIND")}
     for node in nodes:
-        srun = ["srun", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--overlap"]
+        srun = ["srun", "--nodes=1", "--ntasks=1", f"--nodelist={node}", "--overlap", "--export=ALL"]
         srun += [f"--cpus-per-task={os.environ.get('SLURM_CPUS_PER_TASK', 1)}"]
         node_words = [sys.executable, "-m", "launcher.cli", "ray-node", head, str(folder)]
-        steps.append(subprocess.Popen([*srun, *node_words], stdin=subprocess.PIPE, env=environment))
+        steps.append(subprocess.Popen([*srun, *node_words], stdin=subprocess.PIPE, env=environment.of_steps()))
     try:
         yield
     finally:
         for step in steps:
-            # Not by a signal: srun would kill the step at once, and its folder would stay.
+            # Not by a signal: srun would kill the step at once, and its folder would be left behind.
             with suppress(OSError), cast(IO[bytes], step.stdin) as words:
                 words.write(ray_node.LEAVE)
         for step in steps:

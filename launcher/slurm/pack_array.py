@@ -10,19 +10,19 @@ from launcher.slurm.script import Script, split_array
 from launcher.slurm.site import largest_array
 
 # A packer streams one volume at a time: docs/subject-file.md.
-_ONE_PACKER = {"nodes": 1, "cpus_per_node": 2, "gpus_per_node": 0, "gpu_type": None, "memory_gb": 2.0}
+_CPUS, _MEMORY_GB = 2, 2.0
 
 
 def scripts(
     command: str, subjects: Sequence[str], cluster: str, folder: Path, max_parallel: int | None, only_shown: bool
 ) -> list[Script]:
-    """Return the job scripts that run `command --subjects S` for each subject: several where the site's arrays end.
+    """Return the job scripts that run `command --subjects S` for each subject: several if the site's arrays are short.
 
     Raises UserError where the cluster profile does not fit the site, and as `largest_array` does.
     """
     if max_parallel is not None and max_parallel < 1:
-        raise UserError("--max-parallel: give at least 1")
-    profile = cluster_profile.read(cluster).model_copy(update=_ONE_PACKER)
+        raise UserError("--max-parallel must be at least 1")
+    profile = cluster_profile.read(cluster).reduced(_CPUS, _MEMORY_GB)
     parts = split_array(len(subjects), largest_array(profile, only_shown), max_parallel)
     return [array_script(command, [subjects[i] for i in tasks], profile, folder, array) for tasks, array in parts]
 

@@ -1,24 +1,24 @@
-"""What a SLURM cluster says of itself: its partitions and their nodes, read from sinfo and scontrol."""
+"""A SLURM cluster's partitions and their nodes, read from sinfo and scontrol."""
 
-import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
 
 from deepemotion.errors import UserError
+from launcher.slurm import environment
 from launcher.slurm.cluster_profile import parse_time
 
 # Partition (a * marks the default), state, time limit, nodes, CPUs, memory in MB, generic resources, features.
 _FORMAT = "%P|%a|%l|%D|%c|%m|%G|%f"
-# SLURM's own commands try for about a minute before they give up.
+# SLURM's own commands retry for about a minute before they fail.
 _TIMEOUT_S = 90
 _SLURMS_MAX_ARRAY_SIZE = 1001
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """Nodes of one partition that are alike, whatever their state. `gpus` counts a node's by type, "" for untyped."""
+    """Identical nodes of one partition, in any state. `gpus` counts a node's GPUs by type, "" if untyped."""
 
     count: int
     cpus: int
@@ -27,13 +27,13 @@ class Nodes:
     features: frozenset[str] = frozenset()
 
     def gpus_of(self, wanted: str | None) -> int:
-        """Return how many GPUs of a type a node has; of all types for None."""
+        """Return how many GPUs of a type each node has; of all types for None."""
         return sum(self.gpus.values()) if wanted is None else self.gpus.get(wanted, 0)
 
 
 @dataclass
 class Partition:
-    """A partition: `state` is up, down, drain or inact; `time_min` its limit in minutes, None without one."""
+    """A partition: `state` is up, down, drain or inact; `time_min` is its limit in minutes, or None."""
 
     name: str
     default: bool
@@ -44,7 +44,7 @@ class Partition:
 
 @dataclass(frozen=True)
 class Site:
-    """A cluster. An array's last index is `max_array_size` - 1; `routed`: a plugin may choose a job's partition."""
+    """A cluster. An array's last index is `max_array_size` - 1; if `routed`, a plugin may choose a job's partition."""
 
     partitions: dict[str, Partition]
     max_array_size: int = _SLURMS_MAX_ARRAY_SIZE
@@ -58,7 +58,7 @@ def read_site() -> Site | None:
     configuration = dict(re.findall(r"^(\w+) *= (.*?) *$", _ask("scontrol", "show", "config"), re.MULTILINE))
     size = configuration.get("MaxArraySize", "")
     return Site(
-        # Without the last two, unlike nodes share a row that shows the least of them (4+), and 1024 CPUs are 1K.
+        # Without the last two, different nodes share a row with the smallest values (4+), and 1024 CPUs are 1K.
         _partitions(_ask("sinfo", "--noheader", "--all", f"--format={_FORMAT}", "--exact", "--noconvert")),
         int(size) if size.isdecimal() else _SLURMS_MAX_ARRAY_SIZE,
         configuration.get("JobSubmitPlugins", "(null)") != "(null)",
@@ -66,10 +66,9 @@ def read_site() -> Site | None:
 
 
 def _ask(*command: str) -> str:
-    # SINFO_PARTITION and its like would hide a part of the site.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SINFO_")}
+    environ = environment.of_commands()
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         raise UserError(f"{command[0]} has not answered for {_TIMEOUT_S} s: can SLURM be reached from here?") from None
     except OSError as error:
@@ -93,7 +92,7 @@ def _partitions(rows: str) -> dict[str, Partition]:
                 named = frozenset(features.split(",")) - {"(null)"}
                 partition.nodes.append(Nodes(int(count), int(cpus), int(memory), _gpus(gres), named))
         except ValueError as error:
-            raise UserError(f"sinfo: its row {row!r} is not of the form {_FORMAT}") from error
+            raise UserError(f"sinfo: its row {row!r} does not have the form {_FORMAT}") from error
     return found
 
 

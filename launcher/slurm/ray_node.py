@@ -1,4 +1,4 @@
-"""A further node of a session's Ray: joins the head, and leaves nothing behind when either of them ends."""
+"""An additional node of a session's Ray: joins the head and cleans up when either of them ends."""
 
 import ctypes
 import os
@@ -14,32 +14,32 @@ import psutil
 
 from deepemotion.console import EXIT_FAILED, say
 from launcher.session.private_ray import OBJECT_STORE_BYTES, private_folder
-from launcher.slurm import allocation
+from launcher.slurm import allocation, environment
 
 # What the head's process writes to this one's standard input at the end of the session.
 LEAVE = b"leave\n"
 _PR_SET_CHILD_SUBREAPER = 36
 _LOG_LINES = 10
 _ANSWER_S = 10
-# SLURM gives the processes of a step that is cancelled as little as its KillWait, 5 s here and there.
+# SLURM gives the processes of a cancelled step only its KillWait, which is 5 s at some sites.
 _LEAVE_S = 2
 
 
 def serve(head: str, folder: Path) -> int:
     """Give this node's share of the job to the Ray at `head` (IP:port) until told to stop; return the exit code.
 
-    Ray's processes leave when the head is gone. Then the job has lost the node that it is controlled from, which SLURM
-    takes for a loss like any other and lets the job idle: so it is requeued from here. A node that cannot join while
-    the head is there is missing from the session, no more.
+    Ray's processes end when the head is gone. The job has then lost the node that controls it. SLURM treats this as the
+    loss of any node and leaves the job idle, so this node requeues it. If a node cannot join while the head is alive,
+    the session merely runs without it.
     """
-    # The warning before a time limit reaches every process of the job, and ends those that do not know it.
+    # The warning before a time limit reaches every process of the job, and ends those that do not handle it.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_leave_when_told, daemon=True).start()
-    # Ray's processes whose parent died become children of this one, so that they can be found and ended.
+    # Orphaned Ray processes become children of this one, so that they can be found and ended.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if not _answers(head):
-        say(f"the session's head does not answer at {head}: is traffic between nodes blocked? Leaving this node out")
+        say(f"the session's head does not answer at {head}: is traffic between nodes blocked? This node is left out")
         return EXIT_FAILED
     machine = allocation.granted_machine(os.environ)
     words = [
@@ -60,15 +60,16 @@ def serve(head: str, folder: Path) -> int:
             with log.open("wb") as output:
                 ray = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
             ray.wait()
-            # Not reached where the session ends as it should: what Ray says then is of no interest.
+            # Not reached if the session ends normally: Ray's messages do not matter then.
             say("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]))
         finally:
             _end_children()
     if _answers(head):
-        say("this node's Ray has ended early; the session goes on without it")
+        say("this node's Ray has ended early; the session continues without it")
         return EXIT_FAILED
     say(f"the head of the session at {head} is gone; requeueing the job")
-    return subprocess.run(["scontrol", "requeue", allocation.job_id(os.environ)], check=False).returncode
+    requeue = ["scontrol", "requeue", allocation.job_id(os.environ)]
+    return subprocess.run(requeue, env=environment.of_commands(), check=False).returncode
 
 
 def _answers(head: str) -> bool:
@@ -81,7 +82,7 @@ def _answers(head: str) -> bool:
 
 
 def _leave_when_told() -> None:
-    # The end of the input without a word says nothing: the head's node may have crashed.
+    # If the input merely ends, the head's node may have crashed.
     if sys.stdin.buffer.readline() == LEAVE:
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -95,7 +96,7 @@ def _end_children() -> None:
     for child in children:
         _signal(child, signal.SIGTERM)
     _, alive = psutil.wait_procs(children, timeout=_LEAVE_S)
-    # Those that were started in the meantime are ended as well.
+    # Processes started in the meantime are ended as well.
     for child in [*alive, *psutil.Process().children(recursive=True)]:
         _signal(child, signal.SIGKILL)
 

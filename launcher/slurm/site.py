@@ -1,6 +1,6 @@
 """Whether a cluster profile fits a SLURM cluster.
 
-sbatch refuses some misfits in words that name no key, and lets others, such as a time over the limit, wait for ever.
+sbatch rejects some misfits without naming the key, and queues others, such as a time over the limit, forever.
 """
 
 import math
@@ -16,10 +16,10 @@ _CONSTRAINT = re.compile(r"[\w.-]+(?:(?P<operator>[&|])[\w.-]+(?:(?P=operator)[\
 
 
 def largest_array(profile: ClusterProfile, only_shown: bool = False) -> int | None:
-    """Check the profile against the cluster and return its MaxArraySize; None where this machine knows no SLURM.
+    """Check the profile against the cluster and return its MaxArraySize; None where this machine has no SLURM.
 
-    Raises UserError where the profile does not fit, and where the cluster does not answer; a line says so, and nothing
-    is checked, for scripts that are only shown.
+    Raises UserError where the profile does not fit, and where the cluster does not answer. For scripts that are only
+    shown, an unreachable cluster is a warning, and nothing is checked.
     """
     try:
         site = read_site()
@@ -35,11 +35,11 @@ def largest_array(profile: ClusterProfile, only_shown: bool = False) -> int | No
 
 
 def check(profile: ClusterProfile, site: Site) -> None:
-    """Raise UserError, one line, where no partition that the profile names could ever run its jobs."""
+    """Raise UserError, one line, if no partition that the profile names can ever run its jobs."""
     if profile.partition is None and site.routed:
         return
     problems = [_misfit(profile, partition) for partition in _chosen(profile, site)]
-    # A job that names several partitions starts in any of them.
+    # A job that names several partitions may start in any of them.
     if problems and all(problems):
         raise UserError(f"cluster profile: {problems[0]}")
 
@@ -55,33 +55,33 @@ def _chosen(profile: ClusterProfile, site: Site) -> list[Partition]:
     for name in names:
         if name not in site.partitions:
             hint = did_you_mean(name, site.partitions)
-            raise UserError(f"cluster profile: partition {name}: the site has none of that name{hint} (it has {known})")
+            raise UserError(f"cluster profile: partition {name}: the site has no such partition{hint} (it has {known})")
     return [site.partitions[name] for name in names]
 
 
 def _misfit(profile: ClusterProfile, partition: Partition) -> str | None:
-    """Say why the partition can never run the profile's jobs; None where it can."""
+    """Return why the partition can never run the profile's jobs, or None if it can."""
     where, nodes = f"partition {partition.name}", partition.nodes
     if partition.state != "up":
-        return f"{where} is {partition.state}, it starts no jobs; name another, or wait for the site"
+        return f"{where} is {partition.state} and starts no jobs; name another, or wait for the site"
     if partition.time_min is not None and profile.time_min > partition.time_min:
-        return f"{where} allows {format_time(partition.time_min)}; time asks {format_time(profile.time_min)}"
+        return f"{where} allows {format_time(partition.time_min)}; time requests {format_time(profile.time_min)}"
     if not nodes:
         return f"{where} has no nodes"
     cpus, memory_mb = max(group.cpus for group in nodes), max(group.memory_mb for group in nodes)
     if profile.cpus_per_node > cpus:
-        return f"{where} has nodes of at most {cpus} CPUs; cpus_per_node asks {profile.cpus_per_node}"
+        return f"{where} has nodes of at most {cpus} CPUs; cpus_per_node requests {profile.cpus_per_node}"
     if profile.memory_mb is not None and profile.memory_mb > memory_mb:
-        # Rounded down, so that what is shown can be asked for.
+        # Rounded down, so that the number shown can be requested.
         most = math.floor(memory_mb / 102.4) / 10
-        return f"{where} has nodes of at most {most:g} GB; memory_gb asks {profile.memory_gb:g}"
+        return f"{where} has nodes of at most {most:g} GB; memory_gb requests {profile.memory_gb:g}"
     problem = _gpu_misfit(profile, where, nodes) or _feature_misfit(profile, where, nodes)
     if problem:
         return problem
     total, fit = sum(group.count for group in nodes), sum(group.count for group in nodes if _fits(profile, group))
     if profile.nodes > fit:
-        which = "" if fit == total else f", {fit} of them with what the profile asks of each"
-        return f"{where} has {total} nodes{which}; nodes asks {profile.nodes}"
+        which = "" if fit == total else f", {fit} of them with what the profile requests of each"
+        return f"{where} has {total} nodes{which}; nodes requests {profile.nodes}"
     return None
 
 
@@ -91,7 +91,7 @@ def _gpu_misfit(profile: ClusterProfile, where: str, nodes: list[Nodes]) -> str 
         return None
     of_type = f" of type {profile.gpu_type}" if profile.gpu_type else ""
     if most:
-        return f"{where} has nodes of at most {most} GPUs{of_type}; gpus_per_node asks {profile.gpus_per_node}"
+        return f"{where} has nodes of at most {most} GPUs{of_type}; gpus_per_node requests {profile.gpus_per_node}"
     kinds = ", ".join(sorted({kind or "untyped ones" for group in nodes for kind in group.gpus}))
     return f"{where} has no GPUs{of_type}" + (f"; it has {kinds}" if kinds else "")
 
@@ -106,7 +106,7 @@ def _feature_misfit(profile: ClusterProfile, where: str, nodes: list[Nodes]) -> 
 def _has_features(constraint: str | None, features: Iterable[str]) -> bool:
     match = _CONSTRAINT.fullmatch(constraint or "")
     if match is None:
-        # Counts, brackets and parentheses are SLURM's to judge.
+        # Counts, brackets and parentheses are left to SLURM.
         return True
     names = re.split("[&|]", match[0])
     return any(name in features for name in names) if match["operator"] == "|" else set(names) <= set(features)

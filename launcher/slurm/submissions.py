@@ -1,9 +1,11 @@
-"""What a run has handed to SLURM: a record for each submission, in RUN/slurm."""
+"""What a run has submitted to SLURM: one record per submission, in RUN/slurm."""
 
 import hashlib
 import json
+import re
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,10 +17,11 @@ from launcher.run.directory import RunDirectory
 
 @dataclass
 class Submission:
-    """One submission: what was asked for, and the jobs that SLURM made of it.
+    """One submission: what was requested, and the jobs that SLURM made of it.
 
     `tasks` holds the trials' names of each array task, or all in one for a job with Ray over its nodes. `jobs` are the
-    ids of its jobs with the first task of each, since an array longer than the site allows becomes several.
+    ids of its jobs with the first task of each, since an array longer than the site allows becomes several. `tag` is
+    the end of the jobs' names in SLURM, by which a job is found whose id was never known.
     """
 
     number: int
@@ -30,6 +33,7 @@ class Submission:
     max_parallel: int | None = None
     jobs: dict[str, int] = field(default_factory=dict)
     submitted: float = field(default_factory=time.time)
+    tag: str = field(default_factory=lambda: secrets.token_hex(3))
 
     @property
     def array(self) -> bool:
@@ -37,15 +41,29 @@ class Submission:
         return self.mode == "slurm-array"
 
     def check_code(self) -> None:
-        """Raise UserError where the code that runs now is not the code at submission."""
+        """Raise UserError if the code has changed since the submission."""
         if code_checksum() != self.code:
             raise UserError(
                 f"{_package_folder()}: the code has changed since submission {self.number};"
                 " launch again, with --snapshot to keep a copy of the code for the jobs"
             )
 
+    def job_name(self, run: RunDirectory, first_task: int) -> str:
+        """Return the name of the job that begins with a task, without the tag."""
+        return f"de-{run.path.name}-{self.number}" + (f"-from{first_task}" if first_task else "")
+
+    def adopt(self, names: Mapping[str, str]) -> None:
+        """Take up jobs, given by name with their ids, that belong here and are not known.
+
+        Such a job was queued, but whoever submitted it was killed, or got no answer, before its id was written down.
+        """
+        for name, job in names.items():
+            match = re.search(rf"-{self.number}(?:-from(\d+))?-{self.tag}$", name)
+            if self.tag and match and job not in self.jobs:
+                self.jobs[job] = int(match[1] or 0)
+
     def job_of(self, trial: str) -> str | None:
-        """Return SLURM's id of the job (`123`) or array task (`123_4`) of a trial, None where it is in neither."""
+        """Return SLURM's id of the job (`123`) or array task (`123_4`) of a trial, None if it is in neither."""
         for index, names in enumerate(self.tasks):
             if trial in names:
                 job, first = max(
@@ -62,9 +80,19 @@ def write(run: RunDirectory, submission: Submission) -> None:
     write_text(_path(run, submission.number), json.dumps(asdict(submission), indent=1) + "\n")
 
 
-def remove(run: RunDirectory, submission: Submission) -> None:
-    """Forget a submission that SLURM did not take."""
-    _path(run, submission.number).unlink(missing_ok=True)
+def reject(run: RunDirectory, submission: Submission) -> None:
+    """Put aside a submission that SLURM did not take.
+
+    Its number stays used: if a job of it should start after all, it finds no such submission and ends.
+    """
+    path = _path(run, submission.number)
+    path.replace(path.with_name(f"rejected-{submission.number:03d}.json"))
+
+
+def next_number(run: RunDirectory) -> int:
+    """Return the number of the next submission, which none has had before, rejected ones included."""
+    names = [path.stem for kind in ("submission", "rejected") for path in run.slurm.glob(f"{kind}-*.json")]
+    return max((int(name.rpartition("-")[2]) for name in names if name.rpartition("-")[2].isdecimal()), default=0) + 1
 
 
 def read(run: RunDirectory) -> list[Submission]:
@@ -87,7 +115,7 @@ def last_of_each_trial(submissions: Sequence[Submission]) -> dict[str, Submissio
 
 
 def token_file(run: RunDirectory) -> Path:
-    """Return the file with the token that Ray's processes of this run show each other."""
+    """Return the file with the token that authenticates this run's Ray processes to each other."""
     return run.slurm / "token"
 
 
@@ -112,4 +140,5 @@ def _path(run: RunDirectory, number: int) -> Path:
 def _parse(path: Path) -> Submission:
     remedy = "delete it, and submit its trials again"
     with readable(path, remedy):
-        return Submission(**(read_json(path, remedy) or {}))
+        # Records of earlier versions have no tag: one made up here would be another each time.
+        return Submission(**({"tag": ""} | (read_json(path, remedy) or {})))

@@ -1,4 +1,4 @@
-"""What models predicted for volumes that they were not trained on, read from a run's predictions."""
+"""Reads from a run's predictions what models predicted for volumes that they were not trained on."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from launcher.tables import stored
 from launcher.tables.selection import Trials
 
 SPLITS = ("validation", "unseen")
@@ -22,8 +23,8 @@ _LOCATED = [*_COUNTED, "subject", "run", "movie_time"]
 class HeldOutPredictions:
     """Predictions of trials, of the splits `validation` and `unseen`.
 
-    `true`: of trials on true labels, a row a volume, columns as in tables/predictions.parquet. `permuted`: of trials on
-    permuted labels, columns trial, split, label, prediction, and n, how many volumes.
+    `true`: of trials on true labels, one row per volume, columns as in tables/predictions.parquet.
+    `permuted`: of trials on permuted labels, columns trial, split, label, prediction, and n, the number of volumes.
     """
 
     true: pd.DataFrame
@@ -57,11 +58,11 @@ def read_held_out(path: Path, trials: Trials) -> HeldOutPredictions:
     """
     true, permuted = trials.done.true_labels.names, trials.done.permuted.names
     columns = [name for name in pq.read_schema(path).names if name in _LOCATED or name.startswith("p_")]
-    file = ds.dataset(path)
+    file = ds.dataset(path, format=stored.CHECKED)
     tested = ds.field("split").isin(list(SPLITS))
-    # Looking for the names of all trials takes as long as reading them.
-    chosen = tested & _of(true) if permuted else tested
-    table = file.to_table(columns=columns, filter=chosen).to_pandas()
+    # Filtering by the names of all trials would take as long as reading the file.
+    wanted = tested & _of(true) if permuted else tested
+    table = file.to_table(columns=columns, filter=wanted).to_pandas()
     counted = file.to_table(columns=_COUNTED, filter=tested & _of(permuted)).unify_dictionaries()
     n = counted.to_pandas().groupby(_COUNTED, observed=True).size()
     return HeldOutPredictions(table, n.rename("n").reset_index())

@@ -1,55 +1,55 @@
 """The predictions of all trials of a run that are done, in one table."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from deepemotion.files import atomic_path, readable
+from deepemotion.files import readable
 from launcher.run.directory import RunDirectory
+from launcher.run.trial_files import REMEDY
+from launcher.tables import stored
 from launcher.tables.held_out import SPLITS
 
-# Rows written, and later read, at a time: the few hundred of one trial would cost more than their data.
+# Rows written, and later read, at a time: groups of one trial's few hundred rows would cost more than their data.
 _ROWS = 1 << 17
-_MADE_FROM = b"made_from"
-# The last checkpoint is there: a trial without its result only predicts again.
-_REMEDY = "delete it and result.json beside it, and launch again"
 
 
 def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
     """Write tables/predictions.parquet of the trials done, each with whether it is permuted, in this order.
 
-    Of permuted trials the predictions of volumes that test are kept: nothing is made of the others, and they would be
-    most of the file. A table that was made from the same files is left as it is.
+    Of permuted trials only the predictions of volumes that test are included: nothing is made of the others, and they
+    would be most of the file. A table that was made from the same content, and is as it was written, stays.
     """
     if not done:
         return
     path = run.tables / "predictions.parquet"
     parts = {name: run.trial(name).predictions for name in done}
-    made_from = _fingerprint(parts, done)
-    # A table that is missing or torn is made anew.
-    with suppress(OSError, ValueError):
-        if (pq.read_schema(path).metadata or {}).get(_MADE_FROM) == made_from:
-            return
-    schema = pa.unify_schemas([_schema(part) for part in parts.values()], promote_options="permissive")
+    made_from = _content(parts, done)
+    if stored.is_current(path, made_from):
+        return
+    schema = _schema(parts.values())
     schema = schema.insert(0, pa.field("trial", pa.dictionary(pa.int32(), pa.string())))
-    schema = schema.with_metadata({_MADE_FROM: made_from})
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for tables in _gathered(parts, done):
-            # Runs whose labels were changed have other classes: a probability that a trial has not is null.
-            table = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")
-            writer.write_table(table.unify_dictionaries())
+    schema = stored.with_origin(schema, made_from)
+
+    def write(temporary: Path) -> None:
+        with pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer:
+            for tables in _gathered(parts, done):
+                # Runs whose labels were changed have other classes: a probability that a trial has not is null.
+                table = pa.concat_tables([schema.empty_table(), *tables], promote_options="permissive")
+                writer.write_table(table.unify_dictionaries())
+
+    stored.write(path, write)
 
 
 def _gathered(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> Iterator[list[pa.Table]]:
-    """Give the trials' tables, some at a time."""
+    """Yield the trials' tables, some at a time."""
     tables: list[pa.Table] = []
     for name, path in parts.items():
-        with readable(path, _REMEDY), pq.ParquetFile(path) as file:
+        with readable(path, REMEDY), pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(use_threads=False)
         if permuted[name]:
             table = table.filter(pc.field("split").isin(SPLITS))
@@ -60,16 +60,19 @@ def _gathered(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> Iterat
     yield tables
 
 
-def _schema(path: Path) -> pa.Schema:
-    with readable(path, _REMEDY):
-        return pq.read_schema(path)
+def _schema(parts: Iterable[Path]) -> pa.Schema:
+    """Return the columns of all parts."""
+    schema = pa.schema([])
+    for path in parts:
+        with readable(path, REMEDY):
+            schema = pa.unify_schemas([schema, pq.read_schema(path).remove_metadata()], promote_options="permissive")
+    return schema
 
 
-def _fingerprint(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> bytes:
-    """Return what tells these files, as they are now, from others."""
+def _content(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> str:
+    """Return a digest of the content of these files: their times say nothing where a clock was set or files copied."""
     digest = hashlib.sha256()
     for name, path in parts.items():
-        with readable(path, _REMEDY):
-            status = path.stat()
-        digest.update(f"{name}\t{permuted[name]}\t{status.st_size}\t{status.st_mtime_ns}\n".encode())
-    return digest.hexdigest().encode()
+        with readable(path, REMEDY):
+            digest.update(f"{name}\t{permuted[name]}\t{stored.file_digest(path)}\n".encode())
+    return digest.hexdigest()

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from launcher.planning.training_sets import POOLED, SINGLE
+from launcher.run.states import State
 
-# What tells one model from another; its folds, seeds and permutations are one model's.
+# These tell models apart; folds, seeds and permutations belong to one model.
 KEYS = ["training_set", "condition", "setup", "protocol"]
 
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """Trials of a run; `table` has a row for each, with the columns of `trials.trials_table`.
+    """Trials of a run; `table` has one row for each, with the columns of `trials.trials_table`.
 
     Each property selects some of them, so that they can be chained: `trials.latest.done.true_labels`.
     """
@@ -27,12 +28,12 @@ class Trials:
     @property
     def done(self) -> "Trials":
         """Those that have a result."""
-        return Trials(self.table[self.table["state"] == "done"])
+        return Trials(self.table[self.table["state"] == State.DONE])
 
     @property
     def failed(self) -> "Trials":
         """Those that failed."""
-        return Trials(self.table[self.table["state"] == "failed"])
+        return Trials(self.table[self.table["state"] == State.FAILED])
 
     @property
     def true_labels(self) -> "Trials":

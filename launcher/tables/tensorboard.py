@@ -1,4 +1,4 @@
-"""The aggregates that TensorBoard shows beside the trials: the paper's figure 3, a run a condition, live."""
+"""The aggregates that TensorBoard shows beside the trials: the paper's figure 3, live, one run per condition."""
 
 import time
 from contextlib import suppress
@@ -15,8 +15,9 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
 from launcher.tables import conditions
+from launcher.tables.epochs import epochs_table
 from launcher.tables.selection import Trials, of_kind
-from launcher.tables.trials import epochs_table, trials_table
+from launcher.tables.trials import trials_table
 
 _SIDES = ("train", "validation")
 # How old the aggregates may be while trials run, in seconds.
@@ -27,8 +28,8 @@ _REFERENCES = {"chance": "chance", "label_only": "label_only_accuracy", "majorit
 def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
     """Return condition, epoch, tag, value: accuracies over epochs of the single-subject models together and of pooled.
 
-    `condition` is as `conditions.names` has it: what protocols or settings keep apart is not averaged, and of trials
-    whose labels or volumes a later launch replaced only the last count. Permuted ones never do.
+    `condition` is that of `conditions.names`: trials under different protocols or settings are not averaged, and of
+    trials whose labels or volumes a later launch replaced only the last count. Permuted ones never count.
 
     `single_subject/accuracy/SIDE/{mean,minus_sd,plus_sd}` is over the models that have reached the epoch, folds and
     seeds of a model averaged first, by their volumes; SD is the sample's (n - 1), 0 for one model.
@@ -57,8 +58,8 @@ def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
 
 
 def _mean(rows: pd.DataFrame, column: str, side: str, keys: list[str]) -> pd.Series:
-    """Return the mean over folds and seeds by their volumes, as the statistics have it."""
-    # How many they are is known of trials that are done; until all are, the others count as their mean.
+    """Return the mean over folds and seeds, weighted by their volumes as in the statistics."""
+    # The number of volumes is known for trials that are done; the others count as the mean of these.
     volumes = rows.get(f"n_{side}", pd.Series(float("nan"), rows.index))
     weight = volumes.fillna(volumes.mean()).fillna(1.0)
     sums = pd.DataFrame({"value": rows[column] * weight, "weight": weight}).groupby([rows[key] for key in keys]).sum()
@@ -71,8 +72,8 @@ def _long(values: pd.Series, tag: str) -> pd.DataFrame:
 
 
 def _references(curves: pd.DataFrame, trials: Trials) -> pd.DataFrame:
-    shown = (trials.done.single if len(trials.done.single) else trials.done).table
-    means = {column: _mean(shown, column, "validation", ["condition"]) for column in _REFERENCES.values()}
+    done = (trials.done.single if len(trials.done.single) else trials.done).table
+    means = {column: _mean(done, column, "validation", ["condition"]) for column in _REFERENCES.values()}
     steps = curves[["condition", "epoch"]].drop_duplicates()
     flat = steps.merge(pd.DataFrame(means).reset_index(), on="condition")
     return pd.concat(
@@ -115,10 +116,10 @@ def _chart(title: str, tags: list[str]) -> layout_pb2.Chart:
 
 
 def write_aggregates(run: RunDirectory) -> None:
-    """Write the aggregates of all epochs so far, an event file a condition.
+    """Write the aggregates of all epochs so far, one event file per condition.
 
-    A mean changes when a further model reaches its epoch, and event files only grow: so each write is a new file that
-    tells a watching TensorBoard to forget the one before, which is deleted.
+    A mean changes when another model reaches its epoch, but event files can only grow. So each write is a new file,
+    which makes a running TensorBoard forget the previous one, which is deleted.
     """
     values = aggregate(epochs_table(run), Trials(trials_table(run)))
     for condition, rows in values.groupby("condition"):
@@ -134,10 +135,10 @@ def write_aggregates(run: RunDirectory) -> None:
             writer.add_event(Event(wall_time=now, step=int(epoch), summary=summary))
         writer.close()
         _remove(old)
-    # A further protocol or setting gives the condition that was alone another name.
-    shown = {str(condition) for condition in values["condition"]}
+    # Another protocol or setting changes the name of a condition that was the only one.
+    current = {str(condition) for condition in values["condition"]}
     for folder in run.tensorboard.glob("*"):
-        if folder.name not in shown:
+        if folder.name not in current:
             _remove(list(folder.glob("events.out.tfevents.*")))
             with suppress(OSError):
                 folder.rmdir()
@@ -145,8 +146,8 @@ def write_aggregates(run: RunDirectory) -> None:
 
 def refresh_aggregates(run: RunDirectory) -> None:
     """Write the aggregates unless another session of the run is doing so or has just done so."""
-    with run.only_one("aggregates", every_s=_REFRESH_EVERY_S) as chosen:
-        if chosen:
+    with run.only_one("aggregates", every_s=_REFRESH_EVERY_S) as due:
+        if due:
             write_aggregates(run)
 
 

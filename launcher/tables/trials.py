@@ -1,36 +1,32 @@
-"""A run's trials as pandas tables: one row a trial, an epoch, a predicted volume."""
+"""A run's trials as a pandas table, one row per trial, and the writing of all tables."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+import hashlib
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-from pyarrow import csv
 
-from deepemotion.files import atomic_path
 from deepemotion.scoring import audit
 from launcher.planning.plan import PlannedTrial, replaced
 from launcher.run.directory import RunDirectory
+from launcher.run.states import State
+from launcher.run.trial_files import read_epochs, read_failure, read_result
+from launcher.tables import stored
+from launcher.tables.epochs import epochs_table
 from launcher.tables.predictions import write_predictions
 from launcher.tables.selection import Trials
 
-_OF_TRIAL = ("training_set", "condition", "fold", "seed")
-
 
 def trials_table(run: RunDirectory) -> pd.DataFrame:
-    """Return one row a planned trial, in the order of training set and learning rate; accuracies in [0, 1].
+    """Return one row per planned trial, in the order of training set and learning rate; accuracies in [0, 1].
 
-    Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition, state
-    (`done`, `running`, `failed`, `pending`, or `replaced`, which will never be done since a later launch has new labels
-    or volumes in its place), epochs (finished ones), accuracy_train, accuracy_validation, label_only_accuracy,
-    majority_accuracy, chance, duration_s, reason (of a failure), beats_labels, missing (which classes have no volume on
-    which side), setup (equal for trials that differ in subjects, fold, permutation and seed only; a condition names
-    what is swept, and a later launch into the run may have changed other settings), then counts of volumes, further
-    metrics, those on unseen subjects, and accuracy_SPLIT_EMOTION.
+    Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition,
+    state (the words of `states.State` without SLURM's), epochs (finished ones), accuracy_train,
+    accuracy_validation, label_only_accuracy, majority_accuracy, chance, duration_s, reason (of a failure),
+    beats_labels, missing (which classes have no volume on which side), setup (equal for trials that differ in
+    subjects, fold, permutation and seed only; a condition names what is swept, and a later launch into the run may
+    have changed other settings), then counts of volumes, further metrics, those on unseen subjects, and
+    accuracy_SPLIT_EMOTION.
     """
     running = run.running()
     plan = run.read_plan()
@@ -55,9 +51,7 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
 
 def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) -> dict[str, Any]:
     directory = run.trial(trial.name)
-    state = run.state(trial.name, running)
-    if dead and state in ("failed", "pending"):
-        state = "replaced"
+    state = State(run.state(trial.name, running))
     row: dict[str, Any] = {
         "trial": trial.name,
         "training_set": trial.training_set,
@@ -67,83 +61,58 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
         "learning_rate": trial.learning_rate,
         "seed": trial.seed,
         "condition": trial.condition,
-        "state": state,
         "epochs": 0,
         "reason": "",
         "missing": "",
         "setup": trial.setup,
     }
-    if state == "done":
-        result = directory.read_json(directory.result) or {}
+    if state is State.DONE:
+        result = read_result(directory, trial)
         row |= {key: value for key, value in result.items() if isinstance(value, int | float)}
         row["missing"] = result.get("missing", "")
     else:
-        row["epochs"] = len(directory.read_epochs())
-    if state == "failed":
-        row["reason"] = (directory.read_json(directory.failure) or {}).get("reason", "")
-    return row
-
-
-def epochs_table(run: RunDirectory) -> pd.DataFrame:
-    """Return one row an epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics.
-
-    Raises UserError where a trial's epochs.tsv is torn.
-    """
-    # Read together as text and parsed at once: parsing thousands of small files takes seconds.
-    alike: defaultdict[str, list[tuple[PlannedTrial, str]]] = defaultdict(list)
-    for trial in run.read_plan():
-        if trial.permutation == 0:
-            with suppress(FileNotFoundError):
-                text = run.trial(trial.name).epochs.read_text(encoding="utf-8", errors="replace")
-                header, _, rows = text.partition("\n")
-                alike[header].append((trial, rows))
-    if not alike:
-        return pd.DataFrame(columns=["trial", *_OF_TRIAL, "epoch"])
-    try:
-        tables = [_parsed(header, parts) for header, parts in alike.items()]
-    except ValueError:
-        for trial, _ in (part for parts in alike.values() for part in parts):
-            # Read alone, the torn one is named.
-            run.trial(trial.name).read_epochs()
-        raise
-    return pd.concat(tables, ignore_index=True).astype({"fold": "Int64"})
-
-
-def _parsed(header: str, parts: Sequence[tuple[PlannedTrial, str]]) -> pd.DataFrame:
-    """Return the epochs of trials with equal columns, from their epochs.tsv. Raises ValueError where one is torn."""
-    if not all(rows.endswith("\n") for _, rows in parts):
-        raise ValueError("a file ends too early")
-    text = "\n".join([header, *(rows.rstrip("\n") for _, rows in parts)])
-    metrics: pd.DataFrame = csv.read_csv(
-        pa.BufferReader(text.encode()),
-        parse_options=csv.ParseOptions(delimiter="\t"),
-        convert_options=csv.ConvertOptions(column_types=dict.fromkeys(header.split("\t"), pa.float64())),
-    ).to_pandas()
-    trials = pd.DataFrame(
-        {
-            "trial": [trial.name for trial, _ in parts],
-            **{name: [getattr(trial, name) for trial, _ in parts] for name in _OF_TRIAL},
-        }
-    )
-    of_row = np.repeat(np.arange(len(parts)), [rows.count("\n") for _, rows in parts])
-    return pd.concat([trials.loc[of_row].reset_index(drop=True), metrics], axis=1)
+        row["epochs"] = len(read_epochs(directory, trial, done=False))
+    if state is State.PENDING:
+        state = State.STOPPED if row["epochs"] else State.PLANNED
+    if dead and state in (State.FAILED, State.STOPPED, State.PLANNED):
+        state = State.REPLACED
+    if state is State.FAILED:
+        row["reason"] = (read_failure(directory) or {}).get("reason", "")
+    return {**row, "state": str(state)}
 
 
 def write_tables(run: RunDirectory) -> Trials:
     """Write tables/predictions.parquet, epochs.parquet and trials.{csv,parquet}; return the trials.
 
-    trials.parquet comes last: where it is younger than all results, everything is.
+    Raises UserError where a file of a trial is damaged.
     """
+    # Before the trials' files are read: a result that comes in between makes the tables outdated.
+    made_from = _content(run)
     trials = trials_table(run)
     done = Trials(trials).done.table
     write_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
-    _write_parquet(epochs_table(run), run.tables / "epochs.parquet")
-    with atomic_path(run.tables / "trials.csv") as temporary:
-        trials.to_csv(temporary, index=False)
-    _write_parquet(trials, run.tables / "trials.parquet")
+    stored.write_frame(run.tables / "epochs.parquet", epochs_table(run))
+    stored.write(run.tables / "trials.csv", lambda file: trials.to_csv(file, index=False))
+    # It comes last: where it was made from what there is now, everything was.
+    stored.write_frame(run.tables / "trials.parquet", trials, made_from)
     return Trials(trials)
 
 
-def _write_parquet(table: pd.DataFrame, path: Path) -> None:
-    with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False)
+def are_current(run: RunDirectory) -> bool:
+    """Return whether the tables were made from the plan and the results that there are now, and are undamaged."""
+    names = ("epochs.parquet", "trials.csv")
+    return stored.is_current(run.tables / "trials.parquet", _content(run)) and all(
+        (run.tables / name).is_file() and stored.is_intact(run.tables / name) for name in names
+    )
+
+
+def _content(run: RunDirectory) -> str:
+    """Return a digest of the run's plan and results; files' times say nothing where a clock was set or files copied."""
+    digest = hashlib.sha256()
+    with suppress(FileNotFoundError):
+        digest.update(run.plan_file.read_bytes())
+    for trial in run.read_plan():
+        with suppress(FileNotFoundError):
+            result = run.trial(trial.name).result.read_bytes()
+            digest.update(f"{trial.name}\t{hashlib.sha256(result).hexdigest()}\n".encode())
+    return digest.hexdigest()

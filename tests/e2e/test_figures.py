@@ -75,7 +75,7 @@ def test_the_report_shows_them(finished, command):
     assert done.returncode == 0, done.stderr
     html = (finished.path / "report.html").read_text()
     assert html.count("data:image/png;base64,") == 9
-    assert "left out: a run does not know where the observers" in html
+    assert "left out: a run does not record where the observers" in html
 
 
 def test_explain_leaves_maps_in_the_subject_s_space(finished, command, tiny_packed, tiny_dataset):
@@ -123,7 +123,10 @@ def test_explain_compares_with_planted_networks(finished, command, tiny_packed, 
 def test_what_cannot_be_explained_ends_with_one_line(finished, command, tiny_packed, tiny_labels, tmp_path):
     one = ("deepemotion", "explain", finished.path, "--trial", "sub-99")
     other = ("deepemotion", "explain", tmp_path, "--data", tiny_packed, "--labels", tiny_labels, "--out", tmp_path)
-    for words, said in ((one, "sub-99: no such trial; those that have begun are in"), (other, "no training here")):
+    for words, said in (
+        (one, "sub-99: no such trial; the trials that have started are in"),
+        (other, "no training here"),
+    ):
         done = command(*words)
         assert done.returncode == 2
         assert said in done.stderr

@@ -63,7 +63,7 @@ def test_cancelled_and_launched_again(study):
         study.submit_slowly(name, EPOCHS, *words)
     study.slow_down_amid(*runs)
     for name, words in runs.items():
-        assert "with SLURM already" in study.submit(name, EPOCHS, *words, *LINEAR).stderr
+        assert "already queued or running in SLURM" in study.submit(name, EPOCHS, *words, *LINEAR).stderr
         here = study.launch(name, EPOCHS, "--on", "local", *LINEAR)
         assert here.returncode == 2
         assert "cancel" in here.stderr

@@ -20,7 +20,7 @@ def test_a_single_subject_is_left_as_it_is_and_told(tiny_packed, tiny_labels):
     [
         ("split.protocol=random", r"alignment would leak; use run or block"),
         ("data.normalisation=none", r"use zscore, zscore\+detrend or psc"),
-        ("align.features=100", r"align\.features=100: .*subject 01.* allow at most \d\d; lower it"),
+        ("align.features=100", r"align\.features=100: .*subject 01.* allow at most \d\d; lower align\.features"),
     ],
 )
 @METHODS

@@ -94,7 +94,7 @@ def test_proposed_clusters_can_be_used_again(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--rule", "none"], "none: no such file, and no configuration .* interval, paper"),
+        (["--rule", "none"], "none: no such file or built-in configuration; .* interval, paper"),
         (["--rule", "interval", "--observers", "av9"], "no observer 'av9'"),
         (["--rule", "paper"], "no observer 'av1o03'"),
         (["--rule", "interval", "--observers", "av", "--threshold", "7"], "only 2 observers are selected"),
@@ -102,7 +102,7 @@ def test_proposed_clusters_can_be_used_again(
         (["--rule", "interval", "--clusters", "missing.yaml"], "missing.yaml: cannot read"),
         (["--rule", "interval", "--clusters", "movie.yaml"], "movie.yaml: clusters"),
         (["--rule", "interval", "--observers", "all", "--threshold", "3"], "no emotion has 3 votes; lower --threshold"),
-        (["--rule", "interval", "--dataset", "tied.yaml", "--observers", "av", "--threshold", "1"], "say --ties first"),
+        (["--rule", "interval", "--dataset", "tied.yaml", "--observers", "av", "--threshold", "1"], "use --ties first"),
         (["--rule", "interval", "--dataset", "late.yaml"], "no label falls into the movie"),
         (["--rule", "interval", "--statistics", "movie.yaml/s"], "movie.yaml/s.*cannot write"),
     ],

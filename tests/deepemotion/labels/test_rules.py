@@ -45,7 +45,7 @@ def test_another_threshold_is_refused(rule: Rule, threshold: object) -> None:
     [
         ({"ANGER": ["HATE"], "FEAR": ["HATE"]}, "HATE is in ANGER and in FEAR"),
         ({"ANGER": ["HATE", "HATE"]}, "HATE is in ANGER and in ANGER"),
-        ({"anger": ["HATE"]}, "'anger' is no class name"),
+        ({"anger": ["HATE"]}, "'anger' is not a class name"),
         ({"ANGER": []}, "ANGER has no label"),
         ({"NONE": ["HATE"]}, "no cluster of labels"),
         ({"ANGER": "HATE"}, "clusters.ANGER: Input should be a valid list"),

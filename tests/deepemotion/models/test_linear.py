@@ -1,5 +1,6 @@
 """Linear models: logistic regression as scikit-learn knows it, on voxels and on the regions of an atlas."""
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -136,6 +137,19 @@ def test_a_checkpoint_brings_its_standardisation(tmp_path):
     assert torch.equal(again(x), model(x))
 
 
+def test_an_atlas_whose_labels_were_stored_as_scaled_integers_is_read(tmp_path):
+    labels = slabs(SHAPE[::-1], 5)
+    image = nibabel.Nifti1Image(labels.astype(np.float64), np.eye(4))
+    image.set_data_dtype(np.int16)
+    path = tmp_path / "rescaled.nii"
+    nibabel.save(image, path)
+    assert (nibabel.load(path).get_fdata() != labels).any()
+    np.testing.assert_array_equal(atlas.read(path, SHAPE), labels.ravel(order="F"))
+    nibabel.save(nibabel.Nifti1Image(labels * np.float32(0.9), np.eye(4)), path)
+    with pytest.raises(UserError, match=r"not whole numbers from 0 up; .* saved as integers"):
+        atlas.read(path, SHAPE)
+
+
 def test_atlases_that_do_not_fit_are_told(tmp_path, tiny_packed):
     def message(region, affine=None):
         path = write_atlas(tmp_path / "atlas.nii", region, affine)
@@ -147,7 +161,7 @@ def test_atlases_that_do_not_fit_are_told(tmp_path, tiny_packed):
     right = slabs(SHAPE[::-1], 3)
     assert "shape (5, 8, 6), but the data has (5, 8, 4)" in message(slabs((5, 8, 6), 3))
     assert "2 volumes" in message(np.stack([right, right], axis=-1))
-    assert "no whole numbers from 0 on" in message(-right)
+    assert "not whole numbers from 0 up" in message(-right)
     assert "0 everywhere" in message(0 * right)
     with pytest.raises(UserError, match=r"nowhere\.nii"):
         registry.build(ModelSettings(name="roi-linear", atlas=str(tmp_path / "nowhere.nii")), SHAPE, 3)
@@ -162,6 +176,12 @@ def test_atlases_that_do_not_fit_are_told(tmp_path, tiny_packed):
         elsewhere[0, 3] += 1
         with pytest.raises(UserError, match="another affine"):
             atlas.require_grid(write_atlas(tmp_path / "elsewhere.nii", slabs(file.shape, 3), elsewhere), file)
+        image = nibabel.load(fits)
+        image.header["sform_code"] = image.header["qform_code"] = 0
+        unplaced = tmp_path / "unplaced.nii"
+        unplaced.write_bytes(image.header.binaryblock + fits.read_bytes()[348:])
+        with pytest.raises(UserError, match=r"no affine .* save it with that affine"):
+            atlas.require_grid(unplaced, file)
 
 
 def test_an_atlas_is_cut_as_the_volumes_are(tmp_path, tiny_packed, tiny_labels):

@@ -114,7 +114,7 @@ def test_pooling_before_relu_gives_the_published_order_s_values():
 
 def test_too_small_a_volume_and_unknown_names_are_told():
     for name in ("cnn3d", "resnet3d-10", "resnet3d-18", "c3d"):
-        with pytest.raises(UserError, match=rf"{name}: .* too small; each side must have 8 voxels"):
+        with pytest.raises(UserError, match=rf"{name}: .* too small; each side must have at least 8 voxels"):
             registry.build(ModelSettings(name=name), (8, 8, 7), 5)
-    with pytest.raises(UserError, match=r"no such model; there are cnn3d"):
+    with pytest.raises(UserError, match=r"no such model; available are cnn3d"):
         registry.build(ModelSettings(name="cnn4d"), (8, 8, 8), 5)

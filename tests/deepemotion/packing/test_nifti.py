@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from nifti_dataset import AFFINE, bold, nifti_bytes, write
 
 from deepemotion.errors import UserError
-from deepemotion.packing.nifti import VolumeStream, file_crc32, read_header
+from deepemotion.packing.input_file import file_crc32
+from deepemotion.packing.nifti import VolumeStream, read_header
 
 TYPES = ["<i2", ">i2", "i1", "u1", "<u2", ">u2", "<i4", ">i4", "<f4", ">f4", "<f8", ">f8"]
 

@@ -10,6 +10,7 @@ from nifti_dataset import SHAPE, SmallDataset, bold, nifti_bytes, write
 from deepemotion.dataset import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.summary import notes
 from deepemotion.subject_file.verify import problems
 
 
@@ -56,6 +57,6 @@ def test_a_short_run_is_kept_and_told(tmp_path: Path) -> None:
     small = SmallDataset(tmp_path)
     small.write_run(2, bold(13))
     packed = small.pack()
-    assert packed.short_runs(Dataset.of_folder(tmp_path)) == ["sub-01 run 2: 13 of 20 volumes"]
+    assert notes(packed.header) == ["sub-01 run 2: 13 of 20 volumes: a short run is kept as it is"]
     with SubjectFile(packed.path) as file:
         assert file.volumes_per_run == {1: 20, 2: 13}

@@ -140,7 +140,7 @@ def test_a_file_that_is_none_of_ours_is_not_replaced(tmp_path: Path) -> None:
     small.packed.unlink()
     with h5py.File(small.packed, "w") as file:
         file["mine"] = 1
-    with pytest.raises(UserError, match="no packed subject"):
+    with pytest.raises(UserError, match="not a packed subject"):
         small.pack()
     with h5py.File(small.packed) as file:
         assert "mine" in file

@@ -1,6 +1,7 @@
 """`deepemotion pack`, `inspect` and `verify` as users run them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def test_pack_inspect_verify(tmp_path: Path) -> None:
     small.write_run(2, bold(13), subject="02")
     packed = run("pack", tmp_path, "--out", small.out, "--subjects", "1,2", "--jobs", 2)
     assert (packed.returncode, packed.stdout) == (0, "")
-    assert "sub-01.h5: 2 runs packed" in packed.stderr
+    assert f"sub-01.h5: 2 runs packed\n  mask: {half_mask().sum()} of 60 voxels" in packed.stderr
     assert "sub-02 run 2: 13 of 20 volumes" in packed.stderr
     assert "volumes/s" in packed.stderr
     files = sorted(small.out.iterdir())
@@ -69,7 +70,9 @@ def test_pack_inspect_verify(tmp_path: Path) -> None:
     inspected = run("inspect", *files)
     assert inspected.returncode == 0
     assert f"40 volumes of {half_mask().sum()} voxels in 5 x 4 x 3, TR 1 s" in inspected.stdout
-    assert "run 2: 13 of 20 (short) volumes, int16, slope 1, intercept 0" in inspected.stdout
+    assert f"mask: {half_mask().sum()} of 60 voxels; constant over a run: 0" in inspected.stdout
+    assert "note: sub-02 run 2: 13 of 20 volumes: a short run is kept as it is" in inspected.stdout
+    assert re.search(r"run  volumes  expected .*\n.*\n  2 +13 +20 +1 s +int16 +0 +0 +exact +sub-02", inspected.stdout)
 
     verified = run("verify", *files)
     assert (verified.returncode, verified.stdout) == (0, f"{files[0]}: ok\n{files[1]}: ok\n")
@@ -94,7 +97,7 @@ def test_verify_tells_damaged_from_foreign(tmp_path: Path) -> None:
     foreign.write_text("text")
     verified = run("verify", foreign, damaged, small.packed)
     assert verified.returncode == 2
-    assert verified.stderr.splitlines() == [f"error: {foreign}: not an HDF5 file, so no packed subject"]
+    assert verified.stderr.splitlines() == [f"error: {foreign}: not an HDF5 file, so not a packed subject"]
     assert "damaged" in verified.stdout
     truncated = tmp_path / "sub-04.h5"
     truncated.write_bytes(content[: len(content) // 2])

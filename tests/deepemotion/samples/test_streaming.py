@@ -39,8 +39,9 @@ def write_subject(folder, subject, share, compression=Compression.NONE):
         for run in runs:
             run_writer = writer.run(run)
             for _ in range(VOLUMES):
-                with run_writer.next_volume(float(rng.uniform(0.5, 2)), float(rng.normal())) as volume:
-                    volume[:] = rng.integers(-3000, 12000, len(volume), dtype=np.int16)
+                volume = rng.integers(-3000, 12000, int(mask.sum()), dtype=np.int16)
+                with run_writer.next_volume(float(rng.uniform(0.5, 2)), float(rng.normal())) as out:
+                    out[:] = volume
             source = Source(name=f"{run}.nii", size=0, mtime_ns=0, crc32=0)
             how = {"dtype": "int16", "slope": 1.0, "intercept": 0.0, "largest_error": 0.0, "not_finite": 0}
             run_writer.end(RunRecord(run=run, volumes=VOLUMES, source=source, **how))

@@ -97,11 +97,11 @@ def test_truncated(small: SmallDataset) -> None:
 def test_another_format_and_a_newer_one(small: SmallDataset) -> None:
     with h5py.File(small.packed, "r+") as file:
         file.attrs["format_version"] = 3
-    with pytest.raises(UserError, match="format version 3, this program reads up to 2; update"):
+    with pytest.raises(UserError, match="format version 3, but this program reads up to 2; update"):
         SubjectFile(small.packed)
     with h5py.File(small.packed, "r+") as file:
         file.attrs["format"] = "something.else"
-    with pytest.raises(UserError, match="no packed subject"):
+    with pytest.raises(UserError, match="not a packed subject"):
         SubjectFile(small.packed)
 
 
@@ -174,6 +174,12 @@ def test_finding_subjects(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert list(find_subjects(tmp_path)) == ["01", "02", "pilot"]
     assert subject_path(tmp_path, "01") == find_subjects(tmp_path)["01"]
+    (tmp_path / "sub-a\nb.h5").touch()
+    with pytest.raises(
+        UserError, match=r"'sub-a\\nb\.h5': 'a\\nb' is not a subject's label.*rename or remove"
+    ) as refused:
+        find_subjects(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_copy_under_another_subject_s_name_is_refused(small: SmallDataset) -> None:

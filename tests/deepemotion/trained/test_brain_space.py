@@ -33,7 +33,7 @@ def test_a_slab_of_a_brain_in_mni_space_is_near_it_and_a_shifted_one_is_not():
     assert BrainSpace(affine, mask, mean).far_from_mni() == ""
     shifted = affine.copy()
     shifted[1, 3] += 60
-    assert "sticks out of the MNI brain" in BrainSpace(shifted, mask, mean).far_from_mni()
+    assert "extends beyond the MNI brain" in BrainSpace(shifted, mask, mean).far_from_mni()
 
 
 @pytest.mark.parametrize("signed", [True, False])

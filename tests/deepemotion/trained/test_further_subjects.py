@@ -79,5 +79,7 @@ def test_only_the_model_s_own_data_and_last_epoch_will_do(tiny_packed, tiny_labe
         further_subjects.evaluate(directory, other, tiny_labels, ["02"])
     last = directory.checkpoints / "last.pt"
     last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(UserError, match=r"the last epoch cannot be read; delete result\.json and train again"):
+    with pytest.raises(
+        UserError, match=r"the last epoch cannot be read \(last\.pt: .*\); delete result\.json and train again"
+    ):
         further_subjects.evaluate(directory, tiny_packed, tiny_labels, ["02"])

@@ -78,7 +78,7 @@ def test_affect_is_the_mean_over_events_then_observers(tmp_path):
     ("row", "said"),
     [
         ("0,4,DAN,MIDDLE,POS,SELF,HOPE", r"av1o01.csv:2: arousal 'MIDDLE' is none of HIGH, LOW"),
-        ("zero,4,DAN,HIGH,POS,SELF,HOPE", r"av1o01.csv:2: start 'zero' and end '4' must be seconds"),
+        ("zero,4,DAN,HIGH,POS,SELF,HOPE", r"av1o01.csv:2: start 'zero' is not a time in seconds"),
     ],
 )
 def test_malformed_affect_is_told_with_file_and_line(tmp_path, row, said):

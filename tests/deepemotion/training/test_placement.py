@@ -12,8 +12,7 @@ from deepemotion.labels.table import Labels
 from deepemotion.models.registry import build
 from deepemotion.samples.load import load
 from deepemotion.settings.schema import make_trial, read_settings
-from deepemotion.training import memory, placement, trial_data
-from deepemotion.training.checkpoints import Checkpoints
+from deepemotion.training import checkpoints, memory, placement, trial_data
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
@@ -90,11 +89,11 @@ def test_a_compiled_model_trains_and_its_checkpoint_needs_no_compiler(tiny_packe
     losses = [[row["loss/train"] for row in one.read_epochs()] for one in (directory, plain)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
     model = build(wanted.model, (10, 14, 12), 5)
-    model.load_state_dict(Checkpoints(directory.checkpoints).load()["model"])
+    model.load_state_dict(checkpoints.read(directory.checkpoints / "last.pt")["model"])
     assert result["epochs"] == 2
 
 
 def test_without_a_compiler_a_line_says_so(tiny_packed, tiny_labels, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(UserError, match=r"train\.compile: .* needs a C\+\+ compiler, and no-such-compiler is not here"):
+    with pytest.raises(UserError, match=r"train\.compile: .* needs a C\+\+ compiler, but no-such-compiler"):
         train(trial("train.compile=true"), tiny_packed, tiny_labels, TrialDirectory(tmp_path / "t"), print)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_training import SMALL, comparable, trial
+from small_training import SMALL, comparable, finish, trial
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
@@ -124,7 +124,7 @@ def test_the_command_trains_tells_and_resumes(command, straight, tiny_packed, ti
     assert comparable(tmp_path / "trial") == comparable(directory.path)
 
 
-def test_an_interrupted_command_says_how_to_go_on(tiny_packed, tiny_labels, tmp_path):
+def test_an_interrupted_command_says_how_to_resume(tiny_packed, tiny_labels, tmp_path):
     program = Path(sys.executable).with_name("deepemotion")
     words = [program, "train", tmp_path / "my trial", "--data", tiny_packed, "--labels", tiny_labels, "--subjects", "1"]
     with subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True) as process:
@@ -133,7 +133,7 @@ def test_an_interrupted_command_says_how_to_go_on(tiny_packed, tiny_labels, tmp_
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 130
-    assert f"to go on:    deepemotion train '{tmp_path}/my trial' --data" in said
+    assert f"to resume:   deepemotion train '{tmp_path}/my trial' --data" in said
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_an_interrupted_command_says_how_to_go_on(tiny_packed, tiny_labels, tmp_
         (("--set", "train.epochs=none"), "train.epochs"),
         (("--set", "train.seed=20240101123456"), "train.seed"),
         (("--set", "split.seed=-1"), "split.seed"),
-        (("--set", "model.name=vit"), "there are cnn3d"),
+        (("--set", "model.name=vit"), "available are cnn3d"),
         (("--set", "split.fold=2"), "split.protocol=random has no folds"),
     ],
 )
@@ -167,7 +167,7 @@ def test_what_cannot_be_explained_is_told_without_heavy_imports(refusal, tiny_pa
     assert "no training here" in explained()
     directory.claim(trial(), {})
     assert "this training is not done" in explained()
-    directory.result.write_text("{}")
+    finish(directory)
     assert "nope: no such folder" in explained(data="nope")
     assert "nope.tsv: cannot read the labels" in explained(labels="nope.tsv")
     assert "give --data, --labels and --out" in refusal("deepemotion.cli", "explain", tmp_path, "--data", tiny_packed)
@@ -180,12 +180,12 @@ def test_a_trial_of_a_run_is_found_by_the_beginning_of_its_name(refusal, tiny_pa
     assert "no run here" in explained("sub-01")
     for name in ("sub-01_lr-0.001", "sub-02_lr-0.001", "sub-02_lr-0.0001"):
         TrialDirectory(tmp_path / "trials" / name).claim(trial(), {})
-    assert "2 trials begin so: sub-02_lr-0.0001, sub-02_lr-0.001" in explained("sub-02")
+    assert "2 trials begin with it: sub-02_lr-0.0001, sub-02_lr-0.001" in explained("sub-02")
     assert "sub-02_lr-0.001: this training is not done" in explained("sub-02_lr-0.001")
     assert "sub-01_lr-0.001: this training is not done" in explained("sub-01")
-    assert "say which of its trials with --trial" in refusal("deepemotion.cli", "explain", tmp_path)
-    assert "pooled: no such trial; those that have begun are in" in explained("pooled")
-    TrialDirectory(tmp_path / "trials" / "sub-01_lr-0.001").result.write_text("{}")
+    assert "choose one of its trials with --trial" in refusal("deepemotion.cli", "explain", tmp_path)
+    assert "pooled: no such trial; the trials that have started are in" in explained("pooled")
+    finish(TrialDirectory(tmp_path / "trials" / "sub-01_lr-0.001"))
     assert "sources.json: missing" in explained("sub-01")
     (tmp_path / "sources.json").write_text('{"labels": "labels.tsv"}')
     assert "sources.json: cannot be read (no 'packed')" in explained("sub-01")

@@ -1,13 +1,15 @@
 """What status says of trials' jobs, from a squeue and sacct whose words are known."""
 
+import json
 import os
 
 import pytest
 from watched_run import NAMES, words
 
+from deepemotion.errors import UserError
 from launcher.monitoring import status
 from launcher.run.sessions import SessionFile
-from launcher.slurm import submit
+from launcher.slurm import queue, submissions, submit
 from launcher.slurm.submissions import Submission
 
 
@@ -20,7 +22,9 @@ def test_pending_has_slurms_reason_and_running_its_host(run, site):
         ]
     )
     record = SessionFile(run.sessions, [NAMES[0]], "7", "7_0")
-    assert words(run)[NAMES[0]] == ("pending", "job 7_0 is at work on others")
+    assert words(run)[NAMES[0]] == ("running", "job 7_0: starting")
+    record.beat(["another"])
+    assert words(run)[NAMES[0]] == ("pending", "job 7_0 is training other trials")
     record.beat([NAMES[0]])
     shown = words(run)
     assert shown[NAMES[0]] == ("running", f"job 7_0 of {record.session.host}")
@@ -65,7 +69,7 @@ def test_out_of_memory_says_what_was_asked_and_used(run, site):
     (run.slurm / "7_0.log").write_text("".join(f"line {i}\n" for i in range(50)))
     one = status.read(run)[0]
     assert one.state == "out of memory"
-    assert "asked 4000M, used at most 3584M" in one.detail
+    assert "requested 4000M, used at most 3584M" in one.detail
     assert "memory_gb" in one.hint
     assert one.last_lines() == [f"line {i}" for i in range(30, 50)]
 
@@ -131,3 +135,39 @@ def test_trials_of_a_job_submitted_by_hand_are_with_slurm_once_it_has_begun(run,
     assert submit.queued_trials(run) == dict.fromkeys(NAMES[:2], "9_0")
     site(squeue=["9|0|NODE_FAIL|None|node1|0|0|"])
     assert submit.queued_trials(run) == {}
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_node_whose_clock_is_wrong_is_still_at_work(run, site, minutes):
+    site(squeue=["7|0|RUNNING|None|node1|0|0|"])
+    SessionFile(run.sessions, [NAMES[0]], "7", "7_0").beat([NAMES[0]])
+    path = run.sessions / "session-001.json"
+    content = json.loads(path.read_text())
+    times = {"beat": content["beat"] + 60 * minutes, "started": content["started"] + 60 * minutes}
+    path.write_text(json.dumps({**content, **times, "host": "node1"}))
+    assert words(run)[NAMES[0]] == ("running", "job 7_0 of node1")
+    os.utime(path, (path.stat().st_mtime - 600,) * 2)
+    assert words(run)[NAMES[0]] == ("running", "job 7_0: starting")
+
+
+def test_the_last_submission_of_a_trial_counts_whatever_the_clocks_say(run, site):
+    SessionFile(run.sessions, [NAMES[0]], "7", "7_0").end("terminated")
+    later = Submission(2, "slurm-array", [[NAMES[0]]], "site", "code", jobs={"8": 0}, submitted=0.0)
+    submissions.write(run, later)
+    site(squeue=["8|0|PENDING|Priority||0|0|"])
+    assert words(run)[NAMES[0]] == ("pending", "job 8_0: Priority")
+
+
+def test_status_is_shown_where_nothing_can_be_written(run, site, monkeypatch):
+    def full(target, text):
+        raise UserError(f"{target}: cannot write: No space left on device")
+
+    monkeypatch.setattr(queue, "write_text", full)
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", lambda **_: (_ for _ in ()).throw(OSError("read-only")))
+    site(squeue=[], sacct=["7_0|TIMEOUT|0:0|node1|4000M|"])
+    assert words(run)[NAMES[0]][0] == "timed out"
+
+
+def test_lines_that_a_site_adds_are_passed_over(run, site):
+    site(squeue=["Welcome|to|the|cluster", "CLUSTER: main", "7|0|PENDING|Priority||0|0|a|b|"], sacct=["hello"])
+    assert words(run)[NAMES[0]] == ("pending", "job 7_0: Priority")

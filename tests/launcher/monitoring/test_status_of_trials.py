@@ -1,6 +1,7 @@
 """What status says of trials, from the run's directory beside a squeue whose words are known."""
 
 import json
+import os
 
 from watched_run import NAMES, epochs, planned, words
 
@@ -28,7 +29,7 @@ def test_done_failed_and_partly_trained(run, site):
 
 def test_where_there_is_no_slurm_the_directory_alone_tells(run, site):
     site()
-    assert words(run)[NAMES[0]] == ("pending", "job 7_0; SLURM is not here to ask")
+    assert words(run)[NAMES[0]] == ("pending", "job 7_0; SLURM cannot be asked from this machine")
 
 
 def test_trials_that_nobody_was_asked_to_train(tmp_path, site):
@@ -42,7 +43,7 @@ def test_trials_that_nobody_was_asked_to_train(tmp_path, site):
 def test_nobody_has_to_do_anything_about_trials_whose_data_was_made_anew(run, site):
     site(squeue=["7|0|FAILED|None|node1|1|0|", "7|1|RUNNING|None|node1|0|0|", "7|2|FAILED|None|node1|1|0|"], sacct=None)
     epochs(run, NAMES[2], 5)
-    run.trial(NAMES[2]).result.write_text("{}")
+    run.trial(NAMES[2]).result.write_text('{"accuracy_train": 1.0, "accuracy_validation": 0.5, "epochs": 5}')
     run.trial(NAMES[0]).write_failure("sub-01.h5: truncated", "7")
     run.add_to_plan([planned(f"{name.split('_')[0]}_new") for name in NAMES])
     shown = {one.trial.name: one for one in status.read(run)}
@@ -50,10 +51,10 @@ def test_nobody_has_to_do_anything_about_trials_whose_data_was_made_anew(run, si
     assert (failed.state, failed.detail, failed.wrong) == ("replaced", "by sub-01_new", False)
     assert failed.last_lines() == []
     # What is at work or was finished is still told.
-    assert (shown[NAMES[1]].state, shown[NAMES[2]].state) == ("pending", "done")
+    assert (shown[NAMES[1]].state, shown[NAMES[2]].state) == ("running", "done")
     assert trials_table(run).set_index("trial")["state"].to_dict() == {
         **{NAMES[0]: "replaced", NAMES[1]: "replaced", NAMES[2]: "done"},
-        **{"sub-01_new": "pending", "sub-02_new": "pending", "pooled_new": "pending"},
+        **{"sub-01_new": "planned", "sub-02_new": "planned", "pooled_new": "planned"},
     }
     # The former data is back: its trials count again.
     run.add_to_plan([planned(NAMES[0])])
@@ -67,7 +68,9 @@ def test_a_session_that_was_killed_is_not_taken_for_running(run, site):
     record.beat([NAMES[0]])
     path = run.sessions / "session-001.json"
     content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "host": "elsewhere", "beat": content["beat"] - 600}))
+    path.write_text(json.dumps({**content, "host": "elsewhere"}))
+    assert run.running() == {NAMES[0]}
+    os.utime(path, (content["beat"] - 600,) * 2)
     assert run.running() == set()
     path.write_text(json.dumps({**content, "pid": 2**22 + 1}))
     assert run.running() == set()

@@ -37,8 +37,8 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packe
     [
         ((), "give --all-subjects, or choose subjects with --subjects"),
         (("--all-subjects", "--subjects", "1"), "give --all-subjects, or choose subjects with --subjects"),
-        (("--subjects", "1,44"), "subject 44: not packed; there are 01, 02, 03"),
-        (("--all-subjects", "--config", "papers"), "those that do: demo, paper, rigorous"),
+        (("--subjects", "1,44"), "subject 44: not packed; the packed ones are 01, 02, 03"),
+        (("--all-subjects", "--config", "papers"), "built-in ones are demo, paper, rigorous"),
         (("--all-subjects", "--lr", "fast"), "--lr fast"),
         (("--all-subjects", "--sweep", "train.rate=1,2"), "train.rate: no such setting"),
         (("--all-subjects", "--set", "train.rate=1"), "train.rate"),
@@ -105,7 +105,7 @@ def test_a_folder_that_is_no_run_is_told_without_heavy_imports(refusal, command)
 def test_words_that_the_program_does_not_know_are_told_in_one_line(refusal, words, said):
     line = refusal("launcher.cli", *words)
     assert said in line
-    assert "--help lists what there is" in line
+    assert "--help lists commands and options" in line
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_unknown_keys_are_named(tmp_path):
     [
         ("train.epoch=2", "--set train.epoch=2: no such key; did you mean epochs?"),
         ("trian.epochs=2", "--set trian.epochs=2: no such key; did you mean train?"),
-        ("align.zzz=2", "--set align.zzz=2: no such key; there are method, features"),
+        ("align.zzz=2", "--set align.zzz=2: no such key; keys are method, features"),
         ("plan.subjects=[1]", "--set plan.subjects=[1]: Input should be"),
         ("resources.gpus_per_trial=-1", "--set resources.gpus_per_trial=-1: Input should be"),
     ],

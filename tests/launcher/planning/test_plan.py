@@ -41,7 +41,7 @@ def test_region_means_of_blocks_are_refused():
     one = dataclasses.replace(facts(), atlases={"a.nii": AtlasFacts("/a.nii", "checksum")})
     chosen = ["model.name=roi-linear", "model.atlas=a.nii"]
     assert plan(data=one, overrides=[*chosen, "data.crop=true"])
-    with pytest.raises(UserError, match=r"data\.downsample=2: the regions of roi-linear .*; leave it at 1"):
+    with pytest.raises(UserError, match=r"data\.downsample=2: the borders of roi-linear's .*; leave data.downsample"):
         plan(data=one, overrides=[*chosen, "data.downsample=2"])
 
 
@@ -100,7 +100,7 @@ def test_no_batch_is_counted_larger_than_the_data():
             "split.fold=9: sub-01 has no such run; it has 1, 2, .*8$",
         ),
         ({"overrides": ["split.protocol=block", "split.fold=6"]}, "split.fold=6: there are 5 folds"),
-        ({"overrides": ["data.permutation=7"]}, "data.permutation: .* ask for them with --permutations N"),
+        ({"overrides": ["data.permutation=7"]}, "data.permutation: .* use --permutations N"),
         ({"sweeps": {"data.permutation": [0, 1]}}, "data.permutation"),
         ({"overrides": ["align.method=srm"]}, "align.method=srm: under split.protocol=random"),
         (
@@ -208,6 +208,6 @@ def test_pooled_models_of_other_subjects_are_replaced_all_at_once():
 def test_volumes_that_a_model_cannot_take_are_refused(changes):
     thin = facts()
     thin.subjects["02"] = dataclasses.replace(thin.subjects["02"], shape=(33, 44, 7), box=(24, 33, 7))
-    with pytest.raises(UserError, match=r"cnn3d: a volume of .* is too small; each side must have 8 voxels"):
+    with pytest.raises(UserError, match=r"cnn3d: a volume of .* is too small; each side must have at least 8 voxels"):
         plan(data=thin, subjects=["02"], overrides=changes)
     assert plan(data=thin, subjects=["02"], overrides=[*changes, "model.name=linear"])

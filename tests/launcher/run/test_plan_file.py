@@ -29,6 +29,7 @@ def test_a_plan_of_an_earlier_version_is_read():
 def test_what_an_earlier_version_planned_is_the_same_trial_today(monkeypatch):
     """Else a launch after an update would train everything again."""
     monkeypatch.setattr("launcher.planning.identity.__version__", "0.1.0")
+    monkeypatch.setattr("launcher.planning.identity.FORMAT_VERSION", 1)
     first, last = plan_file.read(EARLIER)
     (today,) = plan("demo", subjects=["01"], pooled=False)
     assert today == first
@@ -52,5 +53,5 @@ def test_a_plan_that_is_none_is_refused_in_one_line(tmp_path, old, new, said):
     with pytest.raises(UserError) as error:
         plan_file.read(path)
     assert said in str(error.value)
-    assert "put it aside and launch again" in str(error.value)
+    assert "move it elsewhere and launch again" in str(error.value)
     assert "\n" not in str(error.value)

@@ -19,7 +19,7 @@ def run(tmp_path):
     """A run of one trial that is done and one that failed."""
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
-    trials = [planned(name, name) for name in ("sub-01", "sub-02")]
+    trials = [planned(name, name, train={"epochs": 1}) for name in ("sub-01", "sub-02")]
     run.add_to_plan(trials)
     run.experiment_file.write_text("plan: {}\n")
     for trial in trials:
@@ -28,7 +28,7 @@ def run(tmp_path):
     failed.write_failure("sub-02.h5: truncated", "1")
     volumes = {"subject": ["01"], "split": ["validation"], "label": ["FEAR"], "prediction": ["FEAR"], "p_FEAR": [1.0]}
     pd.DataFrame({**volumes, "run": [1], "movie_time": [0.0]}).to_parquet(done.predictions)
-    done.result.write_text(json.dumps({"accuracy_train": 1.0, "accuracy_validation": 1.0}))
+    done.result.write_text(json.dumps({"accuracy_train": 1.0, "accuracy_validation": 1.0, "epochs": 1}))
     return run
 
 
@@ -44,7 +44,7 @@ def test_a_whole_run_is_read(run):
         ("trials/sub-01/predictions.parquet", "delete it and result.json beside it, and launch again"),
         ("trials/sub-01/epochs.tsv", "delete the folder .*/trials/sub-01 and launch again"),
         ("trials/sub-02/failure.json", "delete it and launch again"),
-        ("plan.tsv", "put it aside and launch again"),
+        ("plan.tsv", "move it elsewhere and launch again"),
     ],
 )
 @pytest.mark.parametrize("left", [0.5, 0.0])

@@ -134,20 +134,20 @@ def test_what_sbatch_refuses_is_told_in_one_line(tmp_path, monkeypatch):
     (tools / "sbatch").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     script = Script("n", "true", ClusterProfile.model_validate({"time": 10, "cpus_per_node": 1}), tmp_path / "slurm")
-    with pytest.raises(UserError, match=r"^sbatch refuses the job: Batch job submission failed: No account$"):
+    with pytest.raises(UserError, match=r"^sbatch rejects the job: Batch job submission failed: No account$"):
         script.submit()
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="sbatch is not here"):
+    with pytest.raises(UserError, match="sbatch is not on this machine"):
         script.submit()
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--all-subjects", "--on", "slurm"), "--on slurm: say on which cluster with --cluster"),
+        (("--all-subjects", "--on", "slurm"), "--on slurm: name the cluster with --cluster"),
         (("--all-subjects", "--after", "12"), "--after 12: only SLURM can wait for jobs; add --on slurm"),
-        (("--all-subjects", "--after", "12", "--cluster", "example"), "say --on slurm or slurm-array"),
-        (("pack", "data", "--out", "packed", "--on", "slurm-array"), "--on slurm-array: say on which cluster"),
+        (("--all-subjects", "--after", "12", "--cluster", "example"), "add --on slurm or slurm-array"),
+        (("pack", "data", "--out", "packed", "--on", "slurm-array"), "--on slurm-array: name the cluster"),
     ],
 )
 def test_what_slurm_needs_is_asked_for_in_a_line(command, words, said):

@@ -123,7 +123,7 @@ def test_other_failures_are_one_line(tools):
     with pytest.raises(UserError, match=r"^scontrol fails, .*: exit code 3$"):
         read_site()
     tools("echo 'main|up|infinite'")
-    with pytest.raises(UserError, match=r"^sinfo: its row 'main\|up\|infinite' is not of the form"):
+    with pytest.raises(UserError, match=r"^sinfo: its row 'main\|up\|infinite' does not have the form"):
         read_site()
 
 
@@ -156,18 +156,18 @@ def test_what_fits_passes(site, asked):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({"partition": "man"}, "partition man: the site has none of that name; did you mean main? (it has main, low,"),
-        ({"partition": "main,xyz"}, "partition xyz: the site has none of that name (it has main, low, off,"),
-        ({"partition": "off"}, "partition off is down, it starts no jobs"),
+        ({"partition": "man"}, "partition man: the site has no such partition; did you mean main? (it has main, low,"),
+        ({"partition": "main,xyz"}, "partition xyz: the site has no such partition (it has main, low, off,"),
+        ({"partition": "off"}, "partition off is down and starts no jobs"),
         ({"partition": "none", "time": 5}, "partition none has no nodes"),
-        ({"partition": "low", "time": "3-00:00:00"}, "partition low allows 2-00:00:00; time asks 3-00:00:00"),
-        ({"partition": "short,low", "time": 2881}, "partition short allows 00:15:00; time asks 2-00:01:00"),
-        ({"cpus_per_node": 1025}, "partition main has nodes of at most 1024 CPUs; cpus_per_node asks 1025"),
-        ({"partition": "low", "memory_gb": 5.9}, "partition low has nodes of at most 5.8 GB; memory_gb asks 5.9"),
-        ({"gpus_per_node": 3}, "partition main has nodes of at most 2 GPUs; gpus_per_node asks 3"),
+        ({"partition": "low", "time": "3-00:00:00"}, "partition low allows 2-00:00:00; time requests 3-00:00:00"),
+        ({"partition": "short,low", "time": 2881}, "partition short allows 00:15:00; time requests 2-00:01:00"),
+        ({"cpus_per_node": 1025}, "partition main has nodes of at most 1024 CPUs; cpus_per_node requests 1025"),
+        ({"partition": "low", "memory_gb": 5.9}, "partition low has nodes of at most 5.8 GB; memory_gb requests 5.9"),
+        ({"gpus_per_node": 3}, "partition main has nodes of at most 2 GPUs; gpus_per_node requests 3"),
         (
             {"gpus_per_node": 3, "gpu_type": "tesla"},
-            "partition main has nodes of at most 2 GPUs of type tesla; gpus_per_node asks 3",
+            "partition main has nodes of at most 2 GPUs of type tesla; gpus_per_node requests 3",
         ),
         (
             {"gpus_per_node": 1, "gpu_type": "h100"},
@@ -179,14 +179,14 @@ def test_what_fits_passes(site, asked):
             "partition main has no node with the features of constraint a100&v100; its features are: a100, ib, v100",
         ),
         ({"constraint": "x|y", "partition": "cpu"}, "partition cpu has no node with the features of constraint x|y"),
-        ({"nodes": 4}, "partition main has 3 nodes; nodes asks 4"),
+        ({"nodes": 4}, "partition main has 3 nodes; nodes requests 4"),
         (
             {"nodes": 3, "memory_gb": 6},
-            "partition main has 3 nodes, 1 of them with what the profile asks of each; nodes asks 3",
+            "partition main has 3 nodes, 1 of them with what the profile requests of each; nodes requests 3",
         ),
         (
             {"cpus_per_node": 16, "constraint": "ib"},
-            "partition main has 3 nodes, 0 of them with what the profile asks of each; nodes asks 1",
+            "partition main has 3 nodes, 0 of them with what the profile requests of each; nodes requests 1",
         ),
     ],
 )

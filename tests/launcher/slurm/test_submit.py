@@ -96,5 +96,5 @@ def test_an_array_with_gaps_is_refused(monkeypatch, indices):
     words = {"JOB_ID": "5", "ARRAY_JOB_ID": "5", "ARRAY_TASK_ID": last, "ARRAY_TASK_MIN": first}
     for name, value in {**words, "ARRAY_TASK_MAX": last, "ARRAY_TASK_COUNT": count}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    with pytest.raises(UserError, match="with all indices, as --array=0-19"):
+    with pytest.raises(UserError, match="needs all indices, such as --array=0-19"):
         allocation.current()

@@ -7,9 +7,13 @@ import pandas as pd
 import small_plan
 
 from launcher.run.directory import RunDirectory
+from launcher.tables.epochs import epochs_table
 from launcher.tables.held_out import read_held_out
 from launcher.tables.selection import Trials
-from launcher.tables.trials import epochs_table, write_tables
+from launcher.tables.trials import write_tables
+
+ACCURACIES = {"accuracy/train": 1.0, "accuracy/validation": 0.5}
+RESULT = {"accuracy_train": 1.0, "accuracy_validation": 0.5, "epochs": 5}
 
 
 def planned(name, permutation=0, fold=1, epochs=5):
@@ -22,9 +26,9 @@ def test_tables_hold_trials_of_other_classes_and_of_permuted_ones_only_what_test
     run.add_to_plan(trials)
     for trial in trials[:3]:
         directory = run.trial(trial.name)
-        directory.path.mkdir(parents=True)
-        result = {"accuracy_train": 1.0, "accuracy_validation": 0.5, "epochs": 5, "missing": "validation: LOVE"}
-        directory.result.write_text(json.dumps(result))
+        number = trial.trial.train.epochs
+        directory.write_epochs([{"epoch": epoch, **ACCURACIES} for epoch in range(1, number + 1)])
+        directory.result.write_text(json.dumps(RESULT | {"epochs": number, "missing": "validation: LOVE"}))
         frame = pd.DataFrame({"subject": "01", "run": [1, 1, 1], "movie_time": [0.0, 2.0, 4.0]})
         frame["split"] = pd.Categorical(["train", "validation", ""])
         frame["label"] = frame["prediction"] = pd.Categorical(["FEAR"] * 3)
@@ -50,8 +54,8 @@ def test_predictions_are_gathered_anew_only_where_they_changed(tmp_path):
 
     def train(name, volumes):
         directory = run.trial(name)
-        directory.path.mkdir(parents=True, exist_ok=True)
-        directory.result.write_text(json.dumps({"accuracy_validation": 0.5, "epochs": 5}))
+        directory.write_epochs([{"epoch": epoch, **ACCURACIES} for epoch in range(1, 6)])
+        directory.result.write_text(json.dumps(RESULT))
         split = pd.Categorical(["validation"] * volumes)
         pd.DataFrame({"split": split, "label": split, "prediction": split}).to_parquet(directory.predictions)
 
@@ -80,7 +84,7 @@ def test_epochs_of_trials_with_other_columns_are_in_one_table(tmp_path):
     }
     for name, history in histories.items():
         run.trial(name).path.mkdir(parents=True)
-        run.trial(name).write_epochs(history)
+        run.trial(name).write_epochs([metrics | ACCURACIES for metrics in history])
     table = epochs_table(run)
     assert table["trial"].tolist() == ["one", "one", "two"]
     assert table["fold"].tolist() == [1, 1, 2]

@@ -1,0 +1,72 @@
+"""Checks that the data of a run are still those that its trials were trained on, where they can be reached."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from deepemotion.errors import UserError
+from deepemotion.labels.table import Labels
+from deepemotion.samples import atlas
+from deepemotion.subject_file import verify as subject_verify
+from deepemotion.subject_file.reader import SubjectFile, subject_path
+from deepemotion.training.data_sources import Sources
+from launcher.checking.problems import Problems, listed
+from launcher.planning.plan import PlannedTrial
+from launcher.run.directory import RunDirectory
+
+
+def check_data(
+    run: RunDirectory,
+    trained: Mapping[str, Mapping[str, str]],
+    plan: list[PlannedTrial],
+    volumes: bool,
+    found: Problems,
+) -> None:
+    """Check labels, atlases and packed subjects by their checksums, and with `volumes` every volume of the latter.
+
+    `trained` has the checksums of the data of each trial, by part (`labels`, `atlas`, `sub-01`): the trials of a run
+    that a later launch replaced are to be left out.
+    """
+    sources = None
+    with found.collecting():
+        sources = Sources.read(run.path)
+    if sources is None:
+        return
+    recorded: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    atlases = {trial.name: trial.trial.model.atlas for trial in plan}
+    for name, parts in trained.items():
+        for part, checksum in parts.items():
+            place = str(atlases[name]) if part == "atlas" else str(_place(sources, part))
+            recorded[part, place][name] = checksum
+    for (part, place), of_trials in sorted(recorded.items()):
+        _check_part(part, Path(place), of_trials, volumes, found)
+
+
+def _place(sources: Sources, part: str) -> Path:
+    return sources.labels if part == "labels" else subject_path(sources.packed, part.removeprefix("sub-"))
+
+
+def _check_part(part: str, path: Path, recorded: Mapping[str, str], volumes: bool, found: Problems) -> None:
+    if not path.exists():
+        found.note(path, "cannot be reached from here, and was not checked")
+        return
+    try:
+        present = _checksum(part, path)
+    except UserError as error:
+        found.problems.append(str(error))
+        return
+    others = [name for name, checksum in recorded.items() if checksum != present]
+    if others:
+        found.add(path, f"has changed since it was trained on; trials with other data: {listed(others)}")
+    elif volumes and part.startswith("sub-"):
+        for problem in subject_verify.problems(path):
+            found.add(path, problem)
+
+
+def _checksum(part: str, path: Path) -> str:
+    if part == "labels":
+        return Labels.read(path).checksum
+    if part == "atlas":
+        return atlas.checksum(path)
+    with SubjectFile(path) as file:
+        return file.checksum

@@ -1,0 +1,127 @@
+"""The table of everything that reads what people or disks may have spoiled. A parser is one entry."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import binary_inputs
+import input_shapes as shapes
+import text_inputs
+from hypothesis import strategies as st
+from input_examples import Examples
+
+Parse = Callable[[Any], object]
+_SHOWN = 400
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a target generates, and what reads it."""
+
+    inputs: st.SearchStrategy[Any]
+    parse: Parse
+    example: object = None
+
+    def show(self, value: object) -> str:
+        """Return an input as a reader of a report wants it: what differs from the example."""
+        return shapes.difference(self.example, value)[:_SHOWN]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parser: `prepare` makes its inputs from the examples, in a folder of its own; `weight`: its share of inputs."""
+
+    name: str
+    prepare: Callable[[Examples, Path], Ready]
+    weight: float = 1.0
+
+
+def _file(make: Callable[[bytes], st.SearchStrategy[bytes]], pick: Callable[[Examples], Path], parse: Any) -> Any:
+    """Return what prepares a target whose input is the content of one file.
+
+    `pick` names the example; `parse` makes, from the examples and a folder, what reads a file of the example's name.
+    """
+
+    def prepare(examples: Examples, folder: Path) -> Ready:
+        example = pick(examples)
+        content = example.read_bytes()
+        path = folder / example.name
+        read = parse(examples, folder)
+
+        def parsed(value: bytes) -> object:
+            path.write_bytes(value)
+            return read(path)
+
+        return Ready(shapes.any_file(content, make(content)), parsed, content)
+
+    return prepare
+
+
+def _words(inputs: st.SearchStrategy[str], parse: Any) -> Any:
+    """Return what prepares a target whose input is a word of the command line."""
+    return lambda examples, folder: Ready(inputs, parse(examples, folder))
+
+
+def _of_run(make: Callable[[bytes], st.SearchStrategy[bytes]], where: str, parse: Parse) -> Any:
+    """Return what prepares a target whose input is a file of a run; `{done}` and `{interrupted}` are trials' names."""
+
+    def prepare(examples: Examples, folder: Path) -> Ready:
+        run = text_inputs.copy_of_run(examples, folder)
+        path = run / where.format(done=examples.done, interrupted=examples.interrupted)
+        content = path.read_bytes() if path.exists() else text_inputs.submission(run)
+
+        def parsed(value: bytes) -> object:
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(value)
+            return parse(run)
+
+        return Ready(shapes.any_file(content, make(content)), parsed, content)
+
+    return prepare
+
+
+_json, _yaml, _table, _bytes = shapes.json_files, shapes.yaml_files, shapes.tables, shapes.byte_strings
+
+
+def _csv(content: bytes) -> st.SearchStrategy[bytes]:
+    return shapes.tables(content, ",")
+
+
+TARGETS: list[Target] = [
+    # What people write.
+    Target("labels.tsv", _file(_table, lambda e: e.finished.labels, text_inputs.labels), 2),
+    Target("annotations", _file(_csv, lambda e: sorted(e.raw.rglob("*.csv"))[0], text_inputs.annotations), 2),
+    Target("dataset description", _file(_yaml, lambda e: e.raw / "dataset.yaml", text_inputs.dataset), 2),
+    Target("label rule", _file(_yaml, lambda e: text_inputs.shipped("interval", "labels"), text_inputs.rule), 2),
+    Target("experiment", _file(_yaml, lambda e: text_inputs.shipped("demo"), text_inputs.experiment), 2),
+    Target(
+        "cluster profile", _file(_yaml, lambda e: text_inputs.shipped("example", "clusters"), text_inputs.cluster), 2
+    ),
+    Target("--set", _words(text_inputs.assignments(","), text_inputs.set_option), 2),
+    Target("--sweep", _words(text_inputs.assignments(","), text_inputs.sweep_option), 2),
+    Target("--lr", _words(text_inputs.lists_of_words(), text_inputs.lr_option)),
+    Target("--model", _words(text_inputs.lists_of_words(), text_inputs.model_option)),
+    Target("--subjects", _words(text_inputs.lists_of_words(), text_inputs.subjects_option)),
+    # What scanners and other programs write.
+    Target("NIfTI header", binary_inputs.nifti_fields, 2),
+    Target("NIfTI bytes", binary_inputs.nifti_bytes),
+    # What this program wrote.
+    Target("subject file, structure", binary_inputs.subject_structure, 1.5),
+    Target("subject file, bytes", binary_inputs.subject_bytes, 1.5),
+    Target("checkpoint, structure", binary_inputs.checkpoint_structure, 0.7),
+    Target("checkpoint, bytes", binary_inputs.checkpoint_bytes, 0.7),
+    Target("plan.tsv", _of_run(_table, "plan.tsv", text_inputs.look_at)),
+    Target("experiment.yaml of a run", _of_run(_yaml, "experiment.yaml", text_inputs.read_experiment)),
+    Target("provenance.json", _of_run(_json, "provenance.json", text_inputs.read_provenance)),
+    Target("sources.json", _of_run(_json, "sources.json", text_inputs.read_sources)),
+    Target("session record", _of_run(_json, "sessions/session-001.json", text_inputs.look_at)),
+    Target("submission record", _of_run(_json, "slurm/submission-001.json", text_inputs.look_at)),
+    Target(".aggregates", _of_run(_bytes, ".aggregates", text_inputs.refresh), 0.5),
+    Target("trial.json", _of_run(_json, "trials/{done}/trial.json", text_inputs.read_trial)),
+    Target("result.json", _of_run(_json, "trials/{done}/result.json", text_inputs.look_at)),
+    Target("epochs.tsv", _of_run(_table, "trials/{done}/epochs.tsv", text_inputs.look_at)),
+    Target("epochs.tsv, interrupted", _of_run(_table, "trials/{interrupted}/epochs.tsv", text_inputs.look_at)),
+    Target("failure.json", _of_run(_json, "trials/{interrupted}/failure.json", text_inputs.look_at)),
+    Target("predictions.parquet", _of_run(_bytes, "trials/{done}/predictions.parquet", text_inputs.look_at)),
+]

@@ -1,0 +1,21 @@
+"""A small run that was really trained, without Ray."""
+
+from deepemotion import config_files
+from deepemotion.training.loop import train
+from launcher.evidence.evidence import write_evidence
+from launcher.launching.launch import Launch, plan_run
+from launcher.planning import experiment
+from launcher.run.directory import RunDirectory
+
+SETTINGS = ("train.epochs=2", "model.name=linear", "data.drop_overlaps=false", "split.protocol=random")
+
+
+def make(path, packed, labels, **plan):
+    """Train every trial of a small plan, one after the other, and write the tables; return the run."""
+    run = RunDirectory(path)
+    wanted = experiment.read(config_files.find("demo"), list(SETTINGS), plan, {})
+    job = Launch.of(run, wanted, packed, labels)
+    for trial in plan_run(job):
+        train(trial.trial, packed, labels, run.trial(trial.name), lambda metrics: None, None, trial.data)
+    write_evidence(run)
+    return run
