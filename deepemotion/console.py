@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 import typer
 
-from deepemotion import __version__
+from deepemotion import __version__, interrupts
 from deepemotion.errors import UserError
+from deepemotion.interrupts import EXIT_INTERRUPTED as EXIT_INTERRUPTED
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
-# How somebody else stops a program: a plain kill, and a terminal that closes.
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_interrupted = False
 # What is wrong about a command line's words; Typer exports the classes below it only.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -50,11 +46,11 @@ def run(app: typer.Typer) -> None:
         raise SystemExit(0)
     debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
     sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
-    for number in _STOPPING:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    interrupts.listen()
     try:
         code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
     except UserError as error:
         if debug:
             raise
@@ -71,21 +67,6 @@ def run(app: typer.Typer) -> None:
         code = EXIT_BAD_INPUT
     # A command without an exit code of its own returns None.
     raise SystemExit(code or 0)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    global _interrupted
-    _interrupted = True
-    raise KeyboardInterrupt
-
-
-def check_interrupted() -> None:
-    """Raise KeyboardInterrupt if the program was interrupted, even where the first exception was swallowed.
-
-    Imports and destructors of libraries can do that.
-    """
-    if _interrupted:
-        raise KeyboardInterrupt
 
 
 def _one_line(message: str) -> str:

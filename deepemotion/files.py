@@ -45,11 +45,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise UserError(f"{target}: cannot write: {error.strerror or error}{culprit}") from error
 
 
-def remove_abandoned(folder: Path) -> None:
-    """Remove temporaries that killed processes left in a folder; not recent ones, which may still be in use."""
+def remove_abandoned(folder: Path, age_s: float = _ABANDONED_S) -> None:
+    """Remove temporaries that killed processes left in a folder; not recent ones, which may still be in use.
+
+    A caller that knows that nobody else writes into the folder gives an age of 0.
+    """
     for path in folder.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+            if age_s == 0 or time.time() - path.stat().st_mtime > age_s:
                 path.unlink()
 
 

@@ -37,6 +37,6 @@ def table(samples: Samples, sides: Mapping[str, NDArray[np.int64]], probability:
 
 
 def write(path: Path, table: pa.Table) -> None:
-    """Write a predictions table atomically."""
+    """Write a predictions table atomically, with a checksum for each page."""
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)

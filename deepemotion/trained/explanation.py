@@ -155,7 +155,7 @@ def _explain_hidden(
         note += f" Arousal and valence: means of {ratings.observers} observers."
     components = hidden_layer.components_table(volumes, principal)
     writers: dict[str, Callable[[Path], object]] = {
-        "hidden.parquet": lambda path: volumes.to_parquet(path, index=False),
+        "hidden.parquet": lambda path: volumes.to_parquet(path, index=False, write_page_checksum=True),
         "hidden.csv": lambda path: volumes.to_csv(path, index=False),
         "hidden_components.csv": lambda path: components.to_csv(path, index=False),
     }

@@ -54,12 +54,12 @@ def evaluate(
     `packed` must also hold the subjects trained on, whose mask is used. Raises UserError if the subjects, the data or
     the labels do not fit the model.
     """
-    settings, result = directory.require_finished()
-    trial = Trial.model_validate(settings["trial"])
+    finished = directory.require_finished()
+    trial = finished.trial
     labels = Labels.read(labels_file)
-    _refuse(directory, trial, labels, result["classes"], subjects)
+    _refuse(directory, trial, labels, finished.result["classes"], subjects)
     # Labels are compared by their classes alone: further subjects may be labelled at other moments.
-    trained_on = {name: checksum for name, checksum in settings["data"].items() if name != "labels"}
+    trained_on = {name: checksum for name, checksum in finished.data.items() if name != "labels"}
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     with open_subjects(packed, [*trial.all_subjects, *subjects]) as files:
         require_agreement(files.values(), labels, labels_file)

@@ -58,14 +58,14 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
 
     Raises UserError if there is no finished training, or the data is not what it was trained on.
     """
-    settings, result = directory.require_finished()
-    trial = Trial.model_validate(settings["trial"])
+    finished = directory.require_finished()
+    trial = finished.trial
     labels = Labels.read(labels_file)
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     with ExitStack() as opened:
         files = opened.enter_context(open_subjects(packed, trial.all_subjects))
         require_agreement(files.values(), labels, labels_file)
-        require_data(directory, settings["data"], data_checksums(trial, files, labels))
+        require_data(directory, finished.data, data_checksums(trial, files, labels))
         # Volumes are aligned again, as the model saw them; the notes are in the trial's log already.
         samples = load_samples(trial, files, labels, device, lambda line: None, available_memory())
         if samples.streamed:
@@ -75,7 +75,7 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     predictions = directory.read_predictions()
     for column in predictions.select_dtypes("category"):
         predictions[column] = predictions[column].astype(str)
-    return Trained(trial, model.to(device), samples, predictions, result)
+    return Trained(trial, model.to(device), samples, predictions, finished.result)
 
 
 def require_data(directory: TrialDirectory, recorded: Mapping[str, str], current: Mapping[str, str]) -> None:

@@ -18,7 +18,13 @@ class EventFile:
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
         self._writer = SummaryWriter(str(folder), purge_step=0)
+        (self._path,) = folder.glob("events.out.tfevents.*")
         self._hyperparameters = dict(hyperparameters)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is still there: what is written to a deleted one is lost."""
+        return self._path.exists()
 
     def epoch(self, metrics: Mapping[str, float]) -> None:
         """Write one epoch's metrics under their own names; `epoch` is the step."""

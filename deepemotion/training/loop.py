@@ -1,5 +1,6 @@
 """The training loop: load, split, train an epoch, validate, checkpoint; at the end predict every labelled volume."""
 
+import math
 import os
 import shutil
 import socket
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion.errors import UserError
-from deepemotion.files import remove_abandoned
 from deepemotion.labels.table import Labels
 from deepemotion.models import registry
 from deepemotion.models.linear import LinearModel
@@ -69,9 +69,10 @@ def train(
                 f"{labels_file} or the subjects in {packed} have changed since the trial was planned; launch again"
             )
         directory.require(trial, checksums)
-        finished = directory.read_json(directory.result)
+        finished = directory.read_finished()
         if finished is not None:
             directory.claim(trial, checksums)
+            directory.remove_abandoned()
             return finished
         device = choose_device(trial.train)
         _set_up_torch(trial.train)
@@ -89,12 +90,12 @@ def train(
             # By another attempt, while this one waited.
             return finished
         directory.claim(trial, checksums)
-        for folder in (directory.path, directory.checkpoints):
-            remove_abandoned(folder)
+        directory.remove_abandoned()
         for note in notes:
             directory.log(note)
         result, probability = _train_epochs(trial, data, model, loss_of, directory, on_epoch, digest(trial, checksums))
         result["duration_s"] = time.monotonic() - started
+        directory.remove_abandoned(age_s=0)
         write_result(directory, data, labels, probability, result)
         return result
 
@@ -132,6 +133,7 @@ def _train_epochs(
         # If it was killed right after its checkpoint, the last of these epochs is not in the table yet.
         directory.write_epochs(history)
     for metrics in history:
+        _require_finite(metrics)
         events.epoch(metrics)
     validated: NDArray[np.float32] | None = None
     for epoch in range(len(history) + 1, settings.epochs + 1):
@@ -147,6 +149,8 @@ def _train_epochs(
             "learning_rate": settings.learning_rate,
             "time/epoch": time.monotonic() - epoch_started,
         }
+        _require_finite(metrics)
+        _require_folder(directory, events)
         best = all(metrics["accuracy/validation"] > earlier["accuracy/validation"] for earlier in history)
         history.append(metrics)
         state = training_state.capture(epoch, model, optimiser, history, training)
@@ -155,6 +159,7 @@ def _train_epochs(
         events.epoch(metrics)
         on_epoch(metrics)
 
+    _require_folder(directory, events)
     probability = predict_all(model, data, validated, settings, precision)
     result = result_of(data, probability, history)
     events.final({key: value for key, value in result.items() if key.startswith("accuracy_")})
@@ -243,6 +248,21 @@ def _train_epoch(
         loss_sum += loss.detach() * len(rows_B)
         correct += (logits_BC.detach().argmax(dim=1) == loss_of.label_N[rows_B]).sum()
     return loss_sum.item() / len(order), correct.item() / len(order)
+
+
+def _require_folder(directory: TrialDirectory, events: EventFile) -> None:
+    """Raise UserError where somebody deleted the trial's folder, or another training has begun in it."""
+    if not (directory.settings.exists() and events.exists):
+        raise UserError(f"{directory.path}: deleted, or used by another training, while this one ran; start it again")
+
+
+def _require_finite(metrics: Metrics) -> None:
+    """Raise UserError for an epoch that diverged: nothing can be learned after it."""
+    for name, words in (("loss/train", "loss"), ("loss/validation", "validation loss")):
+        if not math.isfinite(metrics[name]):
+            raise UserError(
+                f"diverged at epoch {metrics['epoch']:.0f} ({words} is {metrics[name]}); lower train.learning_rate"
+            )
 
 
 def _hyperparameters(trial: Trial) -> dict[str, float | str]:

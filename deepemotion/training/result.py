@@ -1,6 +1,5 @@
 """Makes and writes the result of a finished training: predictions of every labelled volume, and result.json."""
 
-import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,7 +8,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from deepemotion import __version__
-from deepemotion.files import write_text
 from deepemotion.labels.table import Labels
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TrainSettings
@@ -73,5 +71,5 @@ def write_result(
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
-    write_text(directory.result, json.dumps({**result, **provenance}, indent=1) + "\n")
+    directory.write_result({**result, **provenance})
     directory.log(f"done: validation accuracy {result['accuracy_validation']:.3f}")

@@ -13,7 +13,8 @@ from deepemotion.training.checkpoints import State, not_usable
 History = list[dict[str, Any]]
 
 # Without these metrics of each epoch, a training cannot be resumed, and has no result.
-_METRICS = ("epoch", "accuracy/validation", "time/epoch")
+_FINITE = ("epoch", "accuracy/validation", "time/epoch")
+_METRICS = (*_FINITE, "loss/train", "loss/validation")
 _SETTINGS = ("lr", "weight_decay")
 
 
@@ -83,8 +84,11 @@ def _history(state: State, epochs: int) -> History:
             raise ValueError(f"epoch {number} has other metrics than epoch 1")
         if not all(isinstance(value, int | float) for value in metrics.values()):
             raise ValueError(f"a metric of epoch {number} is no number")
-        if metrics["epoch"] != number or not all(math.isfinite(metrics[name]) for name in _METRICS):
-            raise ValueError(f"the metrics of epoch {number} are those of epoch {metrics['epoch']}")
+        values = {name: metrics[name] for name in _METRICS}
+        if values["epoch"] != number:
+            raise ValueError(f"the metrics of epoch {number} are those of epoch {values['epoch']}")
+        if not all(math.isfinite(values[name]) for name in _FINITE):
+            raise ValueError(f"a metric of epoch {number} is not finite")
     return history
 
 

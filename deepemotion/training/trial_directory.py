@@ -17,19 +17,37 @@ import json
 import time
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pydantic
+
 from deepemotion import files
-from deepemotion.errors import UserError
+from deepemotion.errors import UserError, from_validation
 from deepemotion.files import readable, whole_lines, write_text
 from deepemotion.settings.schema import Trial
+from deepemotion.training import integrity
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 TRIALS = "trials"
+
+_AGAIN = "delete it and launch again"
+# The last checkpoint is kept: a trial without its result only predicts again.
+_AGAIN_WITHOUT_RESULT = "delete it and result.json beside it, and train again"
+_RESTART = "delete the folder and train again"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What was trained: the trial, the checksums of its data, and the content of result.json."""
+
+    trial: Trial
+    data: dict[str, str]
+    result: dict[str, Any]
 
 
 class TrialDirectory:
@@ -47,9 +65,13 @@ class TrialDirectory:
 
     def require(self, trial: Trial, checksums: Mapping[str, str]) -> None:
         """Raise UserError if the directory belongs to another trial or other data: checkpoints would be mixed."""
-        content, existing = _identity(trial, checksums), self.read_json(self.settings)
-        if existing is not None and _decisive(existing) != _decisive(content):
-            key = _first_difference(_decisive(existing), _decisive(content))
+        wanted, content = _decisive(_identity(trial, checksums)), self.read_json(self.settings)
+        if content is None:
+            return
+        with readable(self.settings, _RESTART):
+            existing = _decisive(content)
+        if existing != wanted:
+            key = _first_difference(existing, wanted)
             raise UserError(f"{self.path}: holds a training that differs in {key}; choose another folder")
 
     def claim(self, trial: Trial, checksums: Mapping[str, str]) -> None:
@@ -59,21 +81,77 @@ class TrialDirectory:
             write_text(self.settings, json.dumps(content, indent=1) + "\n")
         self.failure.unlink(missing_ok=True)
 
-    def require_finished(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the content of trial.json and result.json. Raises UserError if the training is not done."""
-        settings, result = self.read_json(self.settings), self.read_json(self.result)
+    def require_finished(self) -> Finished:
+        """Return what was trained, and its result. Raises UserError if the training is not done or damaged."""
+        settings = self.read_settings()
         if settings is None:
             raise UserError(f"{self.path}: no training here (trial.json is missing)")
+        result = self.read_finished()
         if result is None:
             raise UserError(f"{self.path}: this training is not done; finish it first")
-        return settings, result
+        trial, data = settings
+        if result["epochs"] != trial.train.epochs:
+            raise UserError(
+                f"{self.result}: damaged ({result['epochs']} epochs where trial.json has {trial.train.epochs});"
+                " delete it and train again"
+            )
+        return Finished(trial, data, result)
+
+    def read_settings(self) -> tuple[Trial, dict[str, str]] | None:
+        """Return the trial and its data's checksums, None if trial.json is missing. Raises UserError if damaged."""
+        content = self.read_json(self.settings)
+        if content is None:
+            return None
+        with readable(self.settings, _RESTART):
+            data = {str(name): str(checksum) for name, checksum in dict(content["data"]).items()}
+            try:
+                return Trial.model_validate(content["trial"]), data
+            except pydantic.ValidationError as error:
+                raise ValueError(str(from_validation(error, "trial", Trial))) from error
+
+    def read_result(self) -> dict[str, Any] | None:
+        """Return the content of result.json, None if it is missing. Raises UserError if damaged or impossible."""
+        result = self.read_json(self.result)
+        if result is not None:
+            with readable(self.result, _AGAIN):
+                integrity.require_possible(result)
+        return result
+
+    def read_finished(self) -> dict[str, Any] | None:
+        """Return the result, None if there is none, after comparing predictions and epochs with their checksums.
+
+        Raises UserError that names a file which is missing or not as it was written.
+        """
+        result = self.read_result()
+        if result is not None:
+            for path in (self.predictions, self.epochs):
+                with readable(path, _AGAIN_WITHOUT_RESULT):
+                    integrity.require_file(path, result)
+            epochs = len(self.read_epochs())
+            with readable(self.epochs, _AGAIN_WITHOUT_RESULT):
+                if epochs != result["epochs"]:
+                    raise ValueError(f"{epochs} epochs where result.json has {result['epochs']}")
+        return result
+
+    def write_result(self, content: Mapping[str, Any]) -> None:
+        """Write result.json, with the checksums of the predictions, of the epochs, and its own."""
+        files = {path.name: integrity.file_checksum(path) for path in (self.predictions, self.epochs)}
+        content = {**content, integrity.FILES: files}
+        content[integrity.CHECKSUM] = integrity.checksum(content)
+        write_text(self.result, json.dumps(content, indent=1) + "\n")
 
     def read_predictions(self, columns: list[str] | None = None) -> "pd.DataFrame":
-        """Return the final model's predictions, or these columns of them. Raises UserError if they cannot be read."""
+        """Return the final model's predictions, or these columns of them. Raises UserError if they are damaged."""
         import pandas as pd
 
-        with readable(self.predictions, "delete it and result.json beside it, and train again"):
-            return pd.read_parquet(self.predictions, columns=columns)
+        with readable(self.predictions, _AGAIN_WITHOUT_RESULT):
+            integrity.require_file(self.predictions, self.read_json(self.result) or {})
+            return pd.read_parquet(self.predictions, columns=columns, page_checksum_verification=True)
+
+    def remove_abandoned(self, **age_s: float) -> None:
+        """Remove temporary files that killed trainings left, as `files.remove_abandoned` does."""
+        for folder in (self.path, self.checkpoints):
+            files.remove_abandoned(folder, **age_s)
 
     def log(self, line: str) -> None:
         """Append a line with the time (UTC) to the trial's log."""
@@ -100,7 +178,9 @@ class TrialDirectory:
             return []
         with readable(self.epochs, f"delete the folder {self.path} and launch again"):
             names, *rows = csv.reader(whole_lines(text), delimiter="\t")
-            return [dict(zip(names, map(float, row), strict=True)) for row in rows]
+            epochs = [dict(zip(names, map(float, row), strict=True)) for row in rows]
+            integrity.require_epochs(epochs)
+            return epochs
 
     def log_error(self, error: BaseException) -> None:
         """Append an error to the trial's log, with its traceback unless bad input is the cause."""
@@ -111,9 +191,24 @@ class TrialDirectory:
         """Record why the trial failed for good in `session`, in one line."""
         write_text(self.failure, json.dumps({"reason": " ".join(reason.split()), "session": session}) + "\n")
 
+    def read_failure(self) -> dict[str, str] | None:
+        """Return the `reason` of the last failure and its `session`, None if there is none. Raises UserError."""
+        content = self.read_json(self.failure)
+        if content is None:
+            return None
+        with readable(self.failure, _AGAIN):
+            return {name: str(content[name]) for name in ("reason", "session")}
+
     def read_json(self, path: Path) -> dict[str, Any] | None:
-        """Return the content of one of the JSON files, None if it does not exist. Raises UserError if damaged."""
-        return files.read_json(path, "delete it and launch again")
+        """Return the content of one of the JSON files, None if it does not exist.
+
+        Raises UserError if it is damaged, which includes not matching its own checksum, if it has one.
+        """
+        content = files.read_json(path, _AGAIN)
+        if content is not None:
+            with readable(path, _AGAIN):
+                integrity.require_own_checksum(content)
+        return content
 
 
 def is_run(folder: Path) -> bool:

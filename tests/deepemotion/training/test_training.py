@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small_training import SMALL, comparable, trial
+from small_training import SMALL, comparable, finish, trial
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
@@ -167,7 +167,7 @@ def test_what_cannot_be_explained_is_told_without_heavy_imports(refusal, tiny_pa
     assert "no training here" in explained()
     directory.claim(trial(), {})
     assert "this training is not done" in explained()
-    directory.result.write_text("{}")
+    finish(directory)
     assert "nope: no such folder" in explained(data="nope")
     assert "nope.tsv: cannot read the labels" in explained(labels="nope.tsv")
     assert "give --data, --labels and --out" in refusal("deepemotion.cli", "explain", tmp_path, "--data", tiny_packed)
@@ -185,7 +185,7 @@ def test_a_trial_of_a_run_is_found_by_the_beginning_of_its_name(refusal, tiny_pa
     assert "sub-01_lr-0.001: this training is not done" in explained("sub-01")
     assert "choose one of its trials with --trial" in refusal("deepemotion.cli", "explain", tmp_path)
     assert "pooled: no such trial; the trials that have started are in" in explained("pooled")
-    TrialDirectory(tmp_path / "trials" / "sub-01_lr-0.001").result.write_text("{}")
+    finish(TrialDirectory(tmp_path / "trials" / "sub-01_lr-0.001"))
     assert "sources.json: missing" in explained("sub-01")
     (tmp_path / "sources.json").write_text('{"labels": "labels.tsv"}')
     assert "sources.json: cannot be read (no 'packed')" in explained("sub-01")
