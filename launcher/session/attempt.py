@@ -114,7 +114,7 @@ class _Watch:
             for event in self._driver.events(_GRACE_S):
                 self._handle(event)
         if not self.done:
-            raise RayLostError(f"{dead} died")
+            raise RayLostError(dead)
 
     def _handle(self, event: Event) -> None:
         kind, *words = event
