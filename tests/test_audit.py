@@ -68,3 +68,10 @@ def test_an_index_that_cannot_be_reached_is_reported_and_is_no_failure(constrain
     assert audit.main(constraints, "http://127.0.0.1:9") == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("not checked: http://127.0.0.1:9 cannot be reached")
+
+
+def test_an_index_without_descriptions_of_releases_is_reported_and_is_no_failure(constraints, index, capsys):
+    constraints.write_text("".join(f"own{number}==1.0\n" for number in range(20)))
+    assert audit.main(constraints, index) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"not checked: {index} does not describe releases (it knows none of own0 1.0, own1 1.0")
