@@ -13,16 +13,13 @@ from typing import Any
 
 CHECKSUM, FILES = "checksum", "sha256"
 
-# Without these, nothing can be made of a result.
-_REQUIRED = (
-    *("accuracy_train", "accuracy_validation", "label_only_accuracy", "majority_accuracy", "chance"),
-    *("epochs", "n_train", "n_validation", "classes"),
-)
-# The beginnings of the names of numbers in [0, 1] and in [0, 2], and of counts.
+# Without these, nothing can be said of a trial.
+_REQUIRED = ("accuracy_train", "accuracy_validation", "epochs")
+# The beginnings of the names of numbers in [0, 1], in [0, 2], and of counts.
 _SHARES = ("accuracy_", "balanced_accuracy_", "macro_f1_", "ece_", "label_only_accuracy", "majority_accuracy", "chance")
-_UP_TO_TWO = ("brier_",)
+_BRIER = "brier_"
 _COUNTS = ("n_", "epochs", "best_epoch", "classes_missing_")
-# Scores are sums of float32 numbers, whose rounding may exceed the limit.
+# Of sums of float32 numbers.
 _ROUNDING = 1e-6
 
 
@@ -51,32 +48,31 @@ def require_possible(result: Mapping[str, Any]) -> None:
         raise ValueError(f"no {missing[0]}")
     for name, value in result.items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if name.startswith((*_SHARES, *_UP_TO_TWO, *_COUNTS)) and not is_number:
-            raise ValueError(f"{name} is {value!r}")
-        if is_number and not math.isfinite(value):
-            raise ValueError(f"{name} is {value}")
-        limit = 1 if name.startswith(_SHARES) else 2 if name.startswith(_UP_TO_TWO) else math.inf
-        if is_number and limit < math.inf and not 0 <= value <= limit + _ROUNDING:
-            raise ValueError(f"{name} is {value}")
-        if name.startswith(_COUNTS) and (value < 0 or value != int(value)):
-            raise ValueError(f"{name} is {value}")
-    names = result["classes"]
-    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
-        raise ValueError(f"classes is {names!r}")
+        if name.startswith((*_SHARES, _BRIER, *_COUNTS)) and not is_number:
+            raise ValueError(f"{name} is no number")
+        if is_number and not _is_possible(name, value):
+            raise ValueError(f"{name} is {value:g}")
+    if not isinstance(result.get("missing", ""), str):
+        raise ValueError("missing is no text")
 
 
-def require_epochs(epochs: Sequence[Mapping[str, float]]) -> None:
-    """Raise ValueError where an epoch is missing, or there more than once."""
+def _is_possible(name: str, value: float) -> bool:
+    if name.startswith((*_SHARES, _BRIER)):
+        return 0 <= value <= (2 if name.startswith(_BRIER) else 1) + _ROUNDING
+    if name.startswith(_COUNTS):
+        return value >= 0 and value == value // 1 < math.inf
+    return math.isfinite(value)
+
+
+def require_epochs(epochs: Sequence[Mapping[str, float]], count: int) -> None:
+    """Raise ValueError where the metrics are not those of the epochs from 1 to `count`, each of them once."""
+    if len(epochs) != count:
+        raise ValueError(f"{len(epochs)} epochs where result.json has {count}")
     for number, metrics in enumerate(epochs, start=1):
-        if "epoch" not in metrics:
-            raise ValueError("no column epoch")
-        if metrics["epoch"] != number:
-            raise ValueError(f"row {number} is epoch {metrics['epoch']:g}")
+        if metrics.get("epoch") != number:
+            raise ValueError(f"row {number} is not epoch {number}")
 
 
-def require_file(path: Path, result: Mapping[str, Any]) -> None:
-    """Raise ValueError where a file that belongs to a result is not as it was written; OSError where it is missing."""
-    recorded = result.get(FILES, {})
-    actual = file_checksum(path)
-    if not isinstance(recorded, dict) or recorded.get(path.name, actual) != actual:
-        raise ValueError("its content does not match the checksum in result.json")
+def recorded_files(result: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SHA-256 of each file that a result recorded, none for one of an earlier version."""
+    return dict(result.get(FILES, {}))

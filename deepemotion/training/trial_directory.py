@@ -26,6 +26,7 @@ import pydantic
 from deepemotion import files
 from deepemotion.errors import UserError, from_validation
 from deepemotion.files import readable, whole_lines, write_text
+from deepemotion.scoring import audit
 from deepemotion.settings.schema import Trial
 from deepemotion.training import integrity
 
@@ -37,8 +38,10 @@ TRIALS = "trials"
 
 _AGAIN = "delete it and launch again"
 # The last checkpoint is kept: a trial without its result only predicts again.
-_AGAIN_WITHOUT_RESULT = "delete it and result.json beside it, and train again"
+_PREDICT_AGAIN = "delete it and result.json beside it, and train again"
 _RESTART = "delete the folder and train again"
+# What is looked up in the result of a finished trial.
+_OF_FINISHED = (*audit.COLUMNS, "n_validation", "classes")
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,9 @@ class TrialDirectory:
         if result is None:
             raise UserError(f"{self.path}: this training is not done; finish it first")
         trial, data = settings
-        if result["epochs"] != trial.train.epochs:
-            raise UserError(
-                f"{self.result}: damaged ({result['epochs']} epochs where trial.json has {trial.train.epochs});"
-                " delete it and train again"
-            )
+        with readable(self.result, _AGAIN):
+            if result["epochs"] != trial.train.epochs:
+                raise ValueError(f"{result['epochs']} epochs where trial.json has {trial.train.epochs}")
         return Finished(trial, data, result)
 
     def read_settings(self) -> tuple[Trial, dict[str, str]] | None:
@@ -109,29 +110,37 @@ class TrialDirectory:
             except pydantic.ValidationError as error:
                 raise ValueError(str(from_validation(error, "trial", Trial))) from error
 
-    def read_result(self) -> dict[str, Any] | None:
-        """Return the content of result.json, None if it is missing. Raises UserError if damaged or impossible."""
-        result = self.read_json(self.result)
-        if result is not None:
-            with readable(self.result, _AGAIN):
-                integrity.require_possible(result)
-        return result
-
     def read_finished(self) -> dict[str, Any] | None:
-        """Return the result, None if there is none, after comparing predictions and epochs with their checksums.
+        """Return the content of result.json, None if there is none, after checking that all files belong to it.
 
-        Raises UserError that names a file which is missing or not as it was written.
+        Raises UserError that names a file which is missing, not as it was written, or impossible.
         """
-        result = self.read_result()
-        if result is not None:
-            for path in (self.predictions, self.epochs):
-                with readable(path, _AGAIN_WITHOUT_RESULT):
-                    integrity.require_file(path, result)
-            epochs = len(self.read_epochs())
-            with readable(self.epochs, _AGAIN_WITHOUT_RESULT):
-                if epochs != result["epochs"]:
-                    raise ValueError(f"{epochs} epochs where result.json has {result['epochs']}")
+        result = self.read_json(self.result)
+        if result is None:
+            return None
+        with readable(self.result, _AGAIN):
+            integrity.require_possible(result)
+            lacking = [name for name in _OF_FINISHED if name not in result]
+            if lacking:
+                raise ValueError(f"no {lacking[0]}")
+        self.require_recorded(result)
+        for path in (self.predictions, self.epochs):
+            if not path.exists():
+                raise UserError(f"{path}: missing, though the trial is done; {_PREDICT_AGAIN}")
+        epochs = self.read_epochs()
+        with readable(self.epochs, _PREDICT_AGAIN):
+            integrity.require_epochs(epochs, result["epochs"])
         return result
+
+    def require_recorded(self, result: Mapping[str, Any]) -> None:
+        """Raise UserError for a file that is missing or changed since the result was written with its checksum."""
+        for name, recorded in integrity.recorded_files(result).items():
+            self._require_recorded(self.path / name, recorded)
+
+    def _require_recorded(self, path: Path, recorded: str) -> None:
+        with readable(path, _PREDICT_AGAIN):
+            if integrity.file_checksum(path) != recorded:
+                raise ValueError("its content does not match the checksum in result.json")
 
     def write_result(self, content: Mapping[str, Any]) -> None:
         """Write result.json, with the checksums of the predictions, of the epochs, and its own."""
@@ -144,8 +153,10 @@ class TrialDirectory:
         """Return the final model's predictions, or these columns of them. Raises UserError if they are damaged."""
         import pandas as pd
 
-        with readable(self.predictions, _AGAIN_WITHOUT_RESULT):
-            integrity.require_file(self.predictions, self.read_json(self.result) or {})
+        recorded = integrity.recorded_files(self.read_json(self.result) or {})
+        if self.predictions.name in recorded:
+            self._require_recorded(self.predictions, recorded[self.predictions.name])
+        with readable(self.predictions, _PREDICT_AGAIN):
             return pd.read_parquet(self.predictions, columns=columns, page_checksum_verification=True)
 
     def remove_abandoned(self, **age_s: float) -> None:
@@ -178,9 +189,7 @@ class TrialDirectory:
             return []
         with readable(self.epochs, f"delete the folder {self.path} and launch again"):
             names, *rows = csv.reader(whole_lines(text), delimiter="\t")
-            epochs = [dict(zip(names, map(float, row), strict=True)) for row in rows]
-            integrity.require_epochs(epochs)
-            return epochs
+            return [dict(zip(names, map(float, row), strict=True)) for row in rows]
 
     def log_error(self, error: BaseException) -> None:
         """Append an error to the trial's log, with its traceback unless bad input is the cause."""
@@ -190,14 +199,6 @@ class TrialDirectory:
     def write_failure(self, reason: str, session: str) -> None:
         """Record why the trial failed for good in `session`, in one line."""
         write_text(self.failure, json.dumps({"reason": " ".join(reason.split()), "session": session}) + "\n")
-
-    def read_failure(self) -> dict[str, str] | None:
-        """Return the `reason` of the last failure and its `session`, None if there is none. Raises UserError."""
-        content = self.read_json(self.failure)
-        if content is None:
-            return None
-        with readable(self.failure, _AGAIN):
-            return {name: str(content[name]) for name in ("reason", "session")}
 
     def read_json(self, path: Path) -> dict[str, Any] | None:
         """Return the content of one of the JSON files, None if it does not exist.

@@ -1,21 +1,16 @@
 """Reads the files that a trial leaves, and checks them against the plan: what cannot be true is named as damage."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from deepemotion.errors import UserError
+from deepemotion.training import integrity
 from deepemotion.training.trial_directory import TrialDirectory
 from launcher.planning.plan import PlannedTrial
 
 EPOCH, TRAIN, VALIDATION = "epoch", "accuracy/train", "accuracy/validation"
-# Without these columns of epochs.tsv and keys of result.json, nothing can be shown of a trial.
+# Without these columns of epochs.tsv, nothing can be shown of a trial.
 REQUIRED_COLUMNS = (EPOCH, TRAIN, VALIDATION)
-_REQUIRED_KEYS = ("accuracy_train", "accuracy_validation", "epochs")
-# The beginnings of the names of numbers in [0, 1], in [0, 2], and of counts.
-_SHARES = ("accuracy_", "balanced_accuracy_", "macro_f1_", "ece_", "label_only_accuracy", "majority_accuracy", "chance")
-_BRIER = "brier_"
-_COUNTS = ("n_", "epochs", "best_epoch", "classes_missing_")
 
 # The checkpoint of the last epoch is kept: a trial whose result was deleted is not trained again, it only predicts.
 RESULT_REMEDY = "delete it and launch again"
@@ -25,7 +20,8 @@ REMEDY = "delete it and result.json beside it, and launch again"
 def read_result(directory: TrialDirectory, trial: PlannedTrial) -> dict[str, Any]:
     """Return the content of the result.json of a trial that is done.
 
-    Raises UserError where it is missing, damaged or impossible.
+    Raises UserError where it is missing, damaged or impossible, and where the predictions or the epochs are not those
+    that it was written with.
     """
     result = directory.read_json(directory.result)
     if result is None:
@@ -33,29 +29,18 @@ def read_result(directory: TrialDirectory, trial: PlannedTrial) -> dict[str, Any
     problem = result_problem(result, trial)
     if problem:
         raise UserError(f"{directory.result}: damaged ({problem}); {RESULT_REMEDY}")
+    directory.require_recorded(result)
     return result
 
 
 def result_problem(result: Mapping[str, Any], trial: PlannedTrial) -> str:
     """Return what is impossible about a trial's result, "" where nothing is."""
-    missing = [key for key in _REQUIRED_KEYS if key not in result]
-    if missing:
-        return f"no {missing[0]}"
-    for key, value in result.items():
-        named = key.startswith((*_SHARES, _BRIER, *_COUNTS))
-        if named and (isinstance(value, bool) or not isinstance(value, int | float)):
-            return f"{key} is no number"
-        if not isinstance(value, int | float):
-            continue
-        if not math.isfinite(value):
-            return f"{key} is {value}"
-        if (key.startswith(_SHARES) and not 0 <= value <= 1) or (key.startswith(_BRIER) and not 0 <= value <= 2):
-            return f"{key} is {value:g}"
-        if key.startswith(_COUNTS) and (value < 0 or value != int(value)):
-            return f"{key} is {value:g}"
-    if result["epochs"] != trial.trial.train.epochs:
-        return f"{result['epochs']} epochs where {trial.trial.train.epochs} are planned"
-    return "" if isinstance(result.get("missing", ""), str) else "missing is no text"
+    try:
+        integrity.require_possible(result)
+    except ValueError as error:
+        return str(error)
+    planned = trial.trial.train.epochs
+    return "" if result["epochs"] == planned else f"{result['epochs']} epochs where {planned} are planned"
 
 
 def read_epochs(directory: TrialDirectory, trial: PlannedTrial, done: bool) -> list[dict[str, float]]:
