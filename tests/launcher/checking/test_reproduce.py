@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 import pytest
+from trained_run import reseal
 
 from deepemotion.errors import UserError
 from launcher.checking import reproduction
@@ -38,6 +39,7 @@ def test_one_bit_of_a_number_is_too_much_on_the_same_machine(run, name, tmp_path
     rows = pd.read_parquet(run.trial(name).predictions)
     rows.loc[0, "p_FEAR"] += 1e-6
     rows.to_parquet(run.trial(name).predictions)
+    reseal(run.trial(name))
     compared = again(run, name, tmp_path / "again")
     assert not compared.reproduced
     assert "on the same machine with the same code" in compared.conclusion
@@ -47,10 +49,12 @@ def test_elsewhere_rounding_may_differ_and_more_may_not(run, name, tmp_path):
     result = run.trial(name).result
     accuracy = json.loads(result.read_text())["accuracy_validation"]
     edit(result, device="NVIDIA H100", accuracy_validation=accuracy - 0.01)
+    reseal(run.trial(name))
     compared = again(run, name, tmp_path / "again")
     assert compared.reproduced
     assert "device NVIDIA H100, now cpu" in compared.conclusion
     edit(result, accuracy_validation=0.0)
+    reseal(run.trial(name))
     compared = again(run, name, tmp_path / "another")
     assert not compared.reproduced
     assert "the validation accuracy differs by more than rounding explains" in compared.conclusion
@@ -80,6 +84,7 @@ def test_the_command_says_by_its_exit_code_whether_it_was_reproduced(run, name, 
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "reproduced: equal bit for bit"
     edit(run.trial(name).result, ece_validation=0.0)
+    reseal(run.trial(name))
     done = command("deepemotion-launch", "reproduce", run.path, "--trial", name)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith("not reproduced")

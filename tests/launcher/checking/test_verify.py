@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from trained_run import reseal
 
 from deepemotion.training.data_sources import Sources
 from launcher.checking.run import verify
@@ -94,6 +95,7 @@ def test_tables_that_are_older_than_a_result_are_named(run):
     path = run.trial(sub_01(run)).result
     result = json.loads(path.read_text())
     path.write_text(json.dumps(result | {"training_s": result["training_s"] + 1}))
+    reseal(run.trial(sub_01(run)))
     found = problems(run)
     assert any("trials.parquet: training_s differs in 1 rows" in problem for problem in found)
     write_tables(run)
@@ -136,6 +138,7 @@ def test_settings_that_are_not_the_trial_s_are_named(run, change, problem):
 )
 def test_a_result_that_is_not_the_trial_s_is_named(run, change, problem):
     edit(run.trial(sub_01(run)).result, change)
+    reseal(run.trial(sub_01(run)))
     assert any(problem in found for found in problems(run))
 
 
@@ -155,6 +158,7 @@ def test_predictions_that_are_not_the_trial_s_are_named(run, change, problem):
     texts = list(rows.select_dtypes("category"))
     changed = change(rows.astype(dict.fromkeys(texts, str)))
     changed.astype({name: "category" for name in texts if name in changed}).to_parquet(path)
+    reseal(run.trial(sub_01(run)))
     assert any("predictions.parquet" in found and problem in found for found in problems(run))
 
 
