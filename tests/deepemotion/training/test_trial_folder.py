@@ -54,15 +54,3 @@ def test_a_deleted_folder_is_one_line_and_the_next_training_has_all_epochs(
     events.Reload()
     assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3]
     assert [row["epoch"] for row in directory.read_epochs()] == [1, 2, 3]
-
-
-def test_two_trainings_in_one_folder_do_not_mix(tiny_packed, tiny_labels, tmp_path):
-    directory = TrialDirectory(tmp_path / "t")
-
-    def intrude(metrics):
-        if metrics["epoch"] == 1:
-            train(WANTED, tiny_packed, tiny_labels, TrialDirectory(directory.path), lambda metrics: None)
-
-    with pytest.raises(UserError, match="used by another training"):
-        train(WANTED, tiny_packed, tiny_labels, directory, intrude)
-    assert directory.require_finished().result["epochs"] == 3
