@@ -9,7 +9,7 @@ COMPILED := hatch_build.py deepemotion/subject_file/kernels.c
 PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test test-fast test-minimum faults bench lint constraints clean
+.PHONY: help demo test test-fast test-minimum faults bench lint audit constraints clean
 
 help:
 	@echo "make demo          the main job on simulated data: label, pack, train 19 + 1, sweep, report"
@@ -19,6 +19,7 @@ help:
 	@echo "make faults        provoke faults and generate inputs (FAULTS=300, INPUTS=10000, SEED, KINDS=\"damage ray\")"
 	@echo "make bench         measure speed and memory (QUICK=1: in small; STAGES=\"pack load\": only those)"
 	@echo "make lint          ruff, mypy, import-linter"
+	@echo "make audit         look up known security advisories for the versions in constraints.txt"
 	@echo "make constraints   write constraints.txt from what is installed"
 	@echo "make clean         remove the virtual environments and the demo"
 
@@ -68,6 +69,10 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir $(VENV)/.import_linter
+
+# Needs only the standard library.
+audit:
+	$(PYTHON) tools/audit.py
 
 constraints: $(VENV)/.installed
 	$(BIN)/python tools/freeze.py > constraints.new

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,15 +9,12 @@ from typing import Any
 
 import typer
 
-from deepemotion import __version__
+from deepemotion import __version__, interrupts
 from deepemotion.errors import UserError
+from deepemotion.interrupts import EXIT_INTERRUPTED as EXIT_INTERRUPTED
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130
-# How somebody else stops a program: a plain kill, and a terminal that closes.
-_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_interrupted = False
 # What is wrong about a command line's words; Typer exports the classes below it only.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -39,7 +35,8 @@ def new_app(summary: str) -> typer.Typer:
 def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
-    SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has made this program ignore them (nohup).
+    A file that the system refuses is bad input, too. SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has
+    made this program ignore them (nohup).
 
     `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--version` in place of
     a command prints the version, which both programs share.
@@ -49,15 +46,21 @@ def run(app: typer.Typer) -> None:
         raise SystemExit(0)
     debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
     sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
-    for number in _STOPPING:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    interrupts.listen()
     try:
         code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
     except UserError as error:
         if debug:
             raise
-        say(f"error: {error}")
+        say(f"error: {_one_line(str(error))}")
+        code = EXIT_BAD_INPUT
+    except OSError as error:
+        # A file or folder of the user's, or a full disk, that no command has words of its own for.
+        if debug or error.filename is None or error.strerror is None:
+            raise
+        say(f"error: {_one_line(f'{error.filename}: {error.strerror}')}")
         code = EXIT_BAD_INPUT
     except _UsageError as error:
         say(_wrong_words(error))
@@ -66,27 +69,17 @@ def run(app: typer.Typer) -> None:
     raise SystemExit(code or 0)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    global _interrupted
-    _interrupted = True
-    raise KeyboardInterrupt
-
-
-def check_interrupted() -> None:
-    """Raise KeyboardInterrupt if the program was interrupted, even where the first exception was swallowed.
-
-    Imports and destructors of libraries can do that.
-    """
-    if _interrupted:
-        raise KeyboardInterrupt
+def _one_line(message: str) -> str:
+    """Return a message with line breaks, tabs and control characters of what it quotes written out, as in Python."""
+    return "".join(mark if mark == " " or mark.isprintable() else repr(mark)[1:-1] for mark in message)
 
 
 def _wrong_words(error: Any) -> str:
-    message = error.format_message().rstrip(".")
+    message: str = error.format_message().rstrip(".")
     # Without any word, the message is the help.
-    return (
-        message if "\n" in message else f"error: {message} ({error.ctx.command_path} --help lists commands and options)"
-    )
+    if not sys.argv[1:] or error.ctx is None:
+        return message
+    return f"error: {_one_line(message)} ({error.ctx.command_path} --help lists commands and options)"
 
 
 def say(line: str) -> None:

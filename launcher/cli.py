@@ -1,5 +1,6 @@
 """The `deepemotion-launch` program: experiments of many trainings. Commands import what they need when they run."""
 
+import deepemotion.interrupts  # noqa: F401  It takes the signals, and so comes first.
 from deepemotion import console
 from launcher.commands import figures, jobs, launch, pack, report, reproduce, results, status, tensorboard, verify, work
 

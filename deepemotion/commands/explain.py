@@ -27,7 +27,7 @@ def explain(
     volumes: Annotated[
         int | None, typer.Option(min=1, help="The largest number of volumes to average per emotion.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Number of steps of integrated gradients.")] = 32,
+    steps: Annotated[int, typer.Option(min=1, max=100_000, help="Number of steps of integrated gradients.")] = 32,
     annotations: Annotated[
         Path | None, typer.Option(help="Folder of the observers' CSV files, for arousal and valence.")
     ] = None,

@@ -14,7 +14,9 @@ from deepemotion.files import write_text
 
 NONE = "NONE"
 _FIXED = ("movie_time", "emotion", "votes", "observers")
-# After the classes, whose names are in upper case; labels of versions before 0.3 lack them.
+# Many times what a million movie times take.
+_MOST_BYTES = 256 * 2**20
+# After the classes, whose names are in upper case; tables of versions up to 0.2 lack them.
 _FILM = ("dataset", "film_start", "film_end")
 
 
@@ -38,7 +40,8 @@ class Labels:
     def read(cls, path: Path) -> "Labels":
         """Read labels.tsv. Raises UserError that names the file and line of whatever is malformed."""
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                data = file.read(_MOST_BYTES + 1)
             lines = data.decode("utf-8-sig").rstrip("\r\n ").splitlines()
         except OSError as error:
             raise UserError(
@@ -46,6 +49,8 @@ class Labels:
             ) from error
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: not a text file in UTF-8; write it again: deepemotion label") from error
+        if len(data) > _MOST_BYTES:
+            raise UserError(f"{path}: larger than {_MOST_BYTES // 2**20} MiB, so not a table of labels")
         classes, with_film = _parse_header(lines[0] if lines else "", f"{path}:1")
         film, lines = _take_film(lines, path) if with_film else (None, lines)
         index = {NONE: -1} | {name: i for i, name in enumerate(classes)}

@@ -69,6 +69,11 @@ class InputFile(io.FileIO):
         buffered = io.BufferedReader(self)
         return bz2.BZ2File(buffered) if self._bz2 else buffered
 
+    def beginning(self) -> io.BufferedIOBase:
+        """Return the content of the file to read a header from, also if the file is truncated soon after it."""
+        # isal decompresses far ahead, and would fail at the end of a truncated file before it returns the header.
+        return gzip.GzipFile(fileobj=self, mode="rb") if self._gzip else self.uncompressed()
+
     def most_bytes(self) -> float:
         """Return the largest size that the decompressed content can have."""
         size = self.seek(0, io.SEEK_END)

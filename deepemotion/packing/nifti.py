@@ -52,7 +52,7 @@ def read_header(path: Path) -> NiftiHeader:
     try:
         with InputFile(path) as file:
             most_bytes = file.most_bytes()
-            with file.uncompressed() as source:
+            with file.beginning() as source:
                 fields = header_fields.read(path, source)
             compressed = file.is_compressed
     except EOFError as error:

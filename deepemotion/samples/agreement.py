@@ -20,22 +20,33 @@ _ROUNDING = 1e-6
 _LEFT_OUT = 0.01
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Origin:
-    """What a packed subject has to have in common with others, and with labels."""
+    """What a packed subject has to have in common with all others, and with labels."""
 
     path: Path
     film: Film
     tr: float
     segments: Sequence[Segment]
+
+    @classmethod
+    def of(cls, file: SubjectFile) -> Self:
+        """Return that of an open file, from its attributes."""
+        return cls(file.path, Film.of(file.dataset_name, file.segments), file.tr, file.segments)
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """What a packed subject has to have in common with those that it is trained with: shape, affine (4, 4) in mm."""
+
+    path: Path
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
 
     @classmethod
     def of(cls, file: SubjectFile) -> Self:
-        """Read it from an open file. Raises UserError where the file is damaged."""
-        film = Film.of(file.dataset_name, file.segments)
-        return cls(file.path, film, file.tr, file.segments, file.shape, file.affine)
+        """Read that of an open file. Raises UserError where the file is damaged."""
+        return cls(file.path, file.shape, file.affine)
 
 
 def require_agreement(files: Iterable[SubjectFile], labels: Labels, labels_file: Path) -> None:
@@ -60,10 +71,10 @@ def require_one_film(origins: Sequence[Origin]) -> None:
         raise UserError(f"{other.path}: packed subject {difference}; pack each dataset into a folder of its own")
 
 
-def require_one_grid(origins: Sequence[Origin]) -> None:
+def require_one_space(spaces: Sequence[Space]) -> None:
     """Raise UserError, which names both, where two packed subjects differ in shape or affine."""
-    first = origins[0]
-    for other in origins[1:]:
+    first = spaces[0]
+    for other in spaces[1:]:
         if other.shape != first.shape:
             raise UserError(f"{other.path}: shape {other.shape}, but {first.path} has {first.shape}; pack them alike")
         if not np.allclose(other.affine, first.affine, atol=AFFINE_TOLERANCE):
@@ -79,16 +90,17 @@ def require_labels_of(origin: Origin, labels: Labels, labels_file: Path) -> None
     film, tr = origin.film, origin.tr
     step = (labels.movie_time[-1] - labels.movie_time[0]) / (len(labels.movie_time) - 1)
     start, end = float(labels.movie_time[0]), float(labels.movie_time[-1] + step)
-    room = tr + (0 if labels.film is not None else _LEFT_OUT * (film.end - film.start))
-    # A rule may end its grid before the film does; of labels that know their film, that is meant.
-    too_short = start > film.start + room or (labels.film is None and end < film.end - room)
+    # A grid may begin or end a step or two off the film.
+    room = 2 * tr + (0 if labels.film is not None else _LEFT_OUT * (film.end - film.start))
+    # A rule may end its grid before the film does: of labels that know their film, that is meant.
+    too_short = labels.film is None and end < film.end - room
     if labels.film is not None and labels.film.dataset != film.dataset:
         problem = f"labels of dataset {labels.film.dataset}, but {origin.path} is of {film.dataset}"
     elif labels.film is not None and not np.allclose(labels.film[1:], film[1:], rtol=0, atol=_ROUNDING * tr):
         problem = f"labels of a film from {labels.film.span}, but that of {origin.path} is from {film.span}"
     elif not np.isclose(step, tr, rtol=_ROUNDING, atol=0):
         problem = f"labels every {step:g} s, but {origin.path} has a TR of {tr:g} s"
-    elif too_short or start < film.start - tr or end > film.end + 2 * tr:
+    elif too_short or abs(start - film.start) > room or end > film.end + room:
         problem = f"labels from {start:g} to {end:g} s, but the film of {origin.path} is from {film.span}"
     else:
         return

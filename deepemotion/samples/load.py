@@ -16,7 +16,7 @@ from torch import Tensor
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import timing
-from deepemotion.samples.agreement import Origin, require_one_grid
+from deepemotion.samples.agreement import Space, require_one_space
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.normalisation import Normaliser, normaliser
 from deepemotion.samples.samples import Samples, SampleTable
@@ -89,7 +89,7 @@ def load_opened(
 def common_mask(files: Iterable[SubjectFile]) -> NDArray[np.bool_]:
     """Return the voxels (X, Y, Z) that all files have. Raises UserError if grids differ or no voxel is shared."""
     first, *others = files
-    require_one_grid([Origin.of(file) for file in (first, *others)])
+    require_one_space([Space.of(file) for file in (first, *others)])
     common: NDArray[np.bool_] = np.logical_and.reduce([file.mask for file in (first, *others)])
     if not common.any():
         subjects = ", ".join(file.subject for file in (first, *others))

@@ -18,16 +18,20 @@ def apply_overrides(content: dict[str, Any], overrides: list[str], where: Path) 
         target = result.setdefault(section, {})
         if not isinstance(target, dict):
             raise UserError(f"--set {override}: {section} in {where} is not a section of keys")
-        target[name] = parse_value(text)
+        try:
+            target[name] = parse_value(text)
+        except UserError as error:
+            raise UserError(f"--set {key.strip()}: {error}") from error
     return result
 
 
 def parse_value(text: str) -> Any:
     """Read a value as YAML, and `1e-4`, a string in YAML 1.1, as a number."""
     try:
-        return float(text) if _is_exponent(text) else parse_yaml(text, repr(text))
+        return float(text) if _is_exponent(text) else parse_yaml(text, "value")
     except UserError as error:
-        raise UserError(f"{text!r}: not a value; write it as in YAML: 3, 1e-4, zscore, [1, 2]") from error
+        shown = text if len(text) <= 60 else f"{text[:57]}..."
+        raise UserError(f"{shown!r}: not a value; write it as in YAML: 3, 1e-4, zscore, [1, 2]") from error
 
 
 def _is_exponent(text: str) -> bool:

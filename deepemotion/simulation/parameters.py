@@ -78,7 +78,8 @@ class Parameters:
             segments.append(Segment(run=run, start=start, end=end))
             start = end - OVERLAP_S
         return Dataset(
-            name="simulated",
+            # A seed tells another story: its labels are not those of other volumes.
+            name="simulated" if self.seed == 0 else f"simulated-seed-{self.seed}",
             tr=TR_S,
             subjects=list(itertools.islice(labels, self.subjects)),
             segments=segments,

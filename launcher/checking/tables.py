@@ -84,6 +84,8 @@ def _differences(table: pd.DataFrame, derived: pd.DataFrame, key: list[str]) -> 
     if not {*key} <= {*table.columns} & {*derived.columns}:
         return
     table, derived = _by_key(table, key), _by_key(derived, key)
+    # What a trial itself has twice was named with the trial.
+    derived = derived[~derived.index.duplicated()]
     doubled = table.index[table.index.duplicated()]
     if len(doubled):
         yield f"rows are doubled: {listed(list(doubled))}"

@@ -66,7 +66,8 @@ def read(run: RunDirectory) -> list[TrialStatus]:
     past = sessions.read(run.sessions)
     newest, at_work = sessions.newest_of_each_job(past), sessions.at_work(past)
     plan = run.read_plan()
-    queued = queue.read_queue() if queue.is_here() and (history or any(one.job for one in past)) else {}
+    asked = queue.is_here() and (history or any(session.job for session in past))
+    queued = queue.read_queue_of_owner(run.plan_file) if asked else {}
     submit.adopt(history, queued)
     job_of = _jobs(plan, history, past)
     jobs = {job for job in job_of.values() if job is not None}

@@ -69,7 +69,10 @@ def wait_for_tables(run: RunDirectory) -> None:
         return
     from launcher.session.session import tabulate
 
-    tabulate(run)
+    try:
+        tabulate(run)
+    except UserError as error:
+        say(f"the tables were not written: {error}")
 
 
 def _tabulated(run: RunDirectory) -> bool:

@@ -1,14 +1,15 @@
 """Reads what planning needs to know of the packed subjects and the labels, from headers only."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
-from deepemotion.samples.agreement import Origin, require_labels_of, require_one_film, require_one_grid
+from deepemotion.samples.agreement import Origin, Space, require_labels_of, require_one_film, require_one_space
 from deepemotion.samples.grid import bounding_box
 from deepemotion.subject_file.folder import find_subjects
 from deepemotion.subject_file.reader import SubjectFile
@@ -26,64 +27,78 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
     plan or the labels are of different films, or the subjects of one trial on different grids of voxels.
     """
     labels = Labels.read(labels_file)
-    subjects: dict[str, SubjectFacts] = {}
-    broken: dict[str, str] = {}
-    origins: dict[str, Origin] = {}
-    together = _Together()
     named = [] if experiment.plan.subjects == "all" else experiment.plan.subjects
+    known: dict[str, _Known] = {}
+    broken: dict[str, str] = {}
+    shared = _SharedMask()
     paths = find_subjects(packed)
     for subject in paths:
         try:
             with SubjectFile.of(packed, subject) as file:
-                runs = file.volumes_per_run
-                subjects[subject] = SubjectFacts(
-                    file.checksum, file.shape, _box(file), file.voxels, sum(runs.values()), tuple(runs)
-                )
-                origins[subject] = Origin.of(file)
+                known[subject] = _Known.of(file)
                 if not named or subject in named:
-                    together.add(file)
+                    shared.add(file)
         except UserError as error:
             broken[subject] = str(error)
-    unusable = next((subject for subject in named if subject in broken), None if subjects else next(iter(broken)))
+    unusable = next((subject for subject in named if subject in broken), None if known else next(iter(broken)))
     if unusable is not None:
         raise UserError(broken[unusable])
+    subjects = {subject: one.facts for subject, one in known.items()}
     if named:
         broken = {}
-    readable = next((subject for subject in subjects if subject in named), next(iter(subjects)))
-    used = [origins[subject] for subject in subjects if not named or subject in named]
-    if used:
-        require_one_film(used)
-        require_labels_of(used[0], labels, labels_file)
-    typical = subjects[readable]
+    # Those that are named and not packed are missed later, where the training sets are made.
+    used = [subject for subject in known if not named or subject in named] or list(known)
     for subject in broken:
         size = paths[subject].lstat()
         unread = f"unreadable-{size.st_size}-{size.st_mtime_ns}"
-        subjects[subject] = replace(typical, checksum=unread)
-    if used and any(len(seen) + len(unseen) > 1 for _, seen, unseen in training_sets(experiment, sorted(subjects))):
-        require_one_grid(used)
-        together.require_voxels(packed)
-    share = float((labels.emotion >= 0).mean())
-    atlases = {name: _atlas_facts(name, paths[readable]) for name in _atlases(experiment)}
+        subjects[subject] = replace(known[used[0]].facts, checksum=unread)
+    sets = training_sets(experiment, sorted(subjects))
+    require_one_film([known[subject].origin for subject in used])
+    require_labels_of(known[used[0]].origin, labels, labels_file)
+    if any(len(seen) + len(unseen) > 1 for _, seen, unseen in sets):
+        require_one_space([known[subject].space for subject in used])
+        shared.require_voxels(packed)
     facts = DataFacts(
         dict(sorted(subjects.items())),
         labels.checksum,
-        share,
+        float((labels.emotion >= 0).mean()),
         len(labels.classes),
-        atlases,
-        tuple((one.start, max(one.start, one.end - origins[readable].tr)) for one in origins[readable].segments),
+        {name: _atlas_facts(name, paths[used[0]]) for name in _atlases(experiment)},
+        known[used[0]].stretches,
     )
     return facts, broken
 
 
-class _Together:
-    """The voxels that the masks of all subjects share."""
+@dataclass(frozen=True)
+class _Known:
+    """What a subject file that can be read says of itself."""
+
+    facts: SubjectFacts
+    origin: Origin
+    space: Space
+
+    @classmethod
+    def of(cls, file: SubjectFile) -> Self:
+        runs = file.volumes_per_run
+        volumes = sum(runs.values())
+        facts = SubjectFacts(file.checksum, file.shape, _box(file), file.voxels, volumes, tuple(runs))
+        return cls(facts, Origin.of(file), Space.of(file))
+
+    @property
+    def stretches(self) -> tuple[tuple[float, float], ...]:
+        """The film's seconds at the first and the last volume of each run."""
+        return tuple((one.start, max(one.start, one.end - self.origin.tr)) for one in self.origin.segments)
+
+
+class _SharedMask:
+    """The voxels that the masks of several subjects share."""
 
     def __init__(self) -> None:
         self._mask: NDArray[np.bool_] | None = None
         self._subjects: list[str] = []
 
     def add(self, file: SubjectFile) -> None:
-        """Take another subject in; where shapes differ, that is what is wrong with them."""
+        """Take in another subject's mask, unless it is of another shape, which is an error of its own."""
         self._subjects.append(file.subject)
         if self._mask is None:
             self._mask = file.mask.copy()

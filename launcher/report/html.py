@@ -9,7 +9,7 @@ import pandas as pd
 from deepemotion.figures import style
 from deepemotion.files import write_text
 from launcher.evidence.evidence import write_evidence
-from launcher.report import figures
+from launcher.report import figures, input_data
 from launcher.report.figure_data import Choice
 from launcher.report.run_figure import Drawn
 from launcher.run.directory import RunDirectory
@@ -38,6 +38,7 @@ def write_report(run: RunDirectory) -> Path:
         states=evidence.trials.states,
         tables=evidence.tables,
         pairs=evidence.pairs,
+        data=input_data.read(run),
         notes=evidence.notes,
         trials=evidence.trials.table.to_dict("records"),
         failed=evidence.trials.failed.table.to_dict("records"),

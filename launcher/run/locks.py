@@ -37,16 +37,16 @@ def acquire(folder: Path, name: str, *, shared: bool = False, wait: bool = True)
 def only_one(folder: Path, name: str, every_s: float) -> Iterator[bool]:
     """Yield True to one process at a time, and at most once in `every_s` seconds over all of them.
 
-    The file `NAME-time` holds the time of the last turn, in seconds since the epoch. Where it cannot be read, or names
-    a moment to come since a clock was set back, the next turn is due.
+    The file `name` holds the time of the last turn, in seconds since the epoch, and `NAME.lock` the lock. Where the
+    time cannot be read, or is to come since a clock was set back, the next turn is due.
     """
     try:
-        file = acquire(folder, name, wait=False)
+        lock = acquire(folder, f"{name}.lock", wait=False)
     except BlockingIOError:
         yield False
         return
-    last_turn = folder / f"{name}-time"
-    with file:
+    last_turn = folder / name
+    with lock:
         due = not 0 <= time.time() - _time(last_turn) <= every_s
         yield due
         if due:

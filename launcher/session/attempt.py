@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepemotion import console
+from deepemotion import interrupts
 from deepemotion.errors import UserError
 from launcher.planning.plan import PlannedTrial
 from launcher.session.driver import Driver, Event, Send
@@ -54,17 +54,20 @@ def train_once(attempt: Attempt, joined: "Joined | None") -> None:
 
     Raises RayLostError if the driver or its Ray dies, UserError as `run_session` does, and KeyboardInterrupt.
     """
-    driver = Driver(attempt.folder, attempt.output, lambda send: _drive(attempt, send))
     with ExitStack() as stack:
-        stack.callback(driver.end)
+        driver = Driver(attempt.folder, attempt.output, lambda send: _drive(attempt, send))
 
         def join(head: str) -> None:
             if joined is not None:
                 stack.enter_context(joined(head, attempt.folder))
 
-        watch = _Watch(attempt.session, driver, join)
-        while not watch.done:
-            watch.step()
+        try:
+            watch = _Watch(attempt.session, driver, join)
+            while not watch.done:
+                watch.step()
+        finally:
+            # Before the other nodes leave: Tune would take that for the loss of their trials.
+            driver.end()
 
 
 class _Watch:
@@ -82,7 +85,7 @@ class _Watch:
     def step(self) -> None:
         """Handle the events of the next second; raise RayLostError if there can be no more."""
         # The interruption may have come where Python or a library swallows exceptions.
-        console.check_interrupted()
+        interrupts.check()
         for event in self._driver.events(_TICK_S):
             self._heard = time.monotonic()
             self._handle(event)
@@ -111,7 +114,7 @@ class _Watch:
             for event in self._driver.events(_GRACE_S):
                 self._handle(event)
         if not self.done:
-            raise RayLostError(f"{dead} died")
+            raise RayLostError(dead)
 
     def _handle(self, event: Event) -> None:
         kind, *words = event

@@ -1,9 +1,13 @@
 """Watches the processes of Ray without which a session cannot continue: gcs_server, raylet and the raylet's agents."""
 
+from collections import Counter
 from contextlib import suppress
 
 import psutil
 
+# A process that is stopped (SIGSTOP) at so many looks in a row is as good as dead. Looks are counted instead of seconds
+# because a job that SLURM suspends is stopped as a whole.
+_STOPPED_LOOKS = 10
 _AGENTS = {"dashboard/agent.py": "DashboardAgent", "runtime_env/agent/main.py": "RuntimeEnvAgent"}
 
 
@@ -13,6 +17,7 @@ class Lifelines:
     def __init__(self, ancestor: int) -> None:
         self._ancestor = ancestor
         self._known: dict[int, tuple[psutil.Process, str]] = {}
+        self._stopped: Counter[int] = Counter()
 
     def find(self) -> None:
         """Find those that have started since the last call. This reads the whole process table."""
@@ -23,8 +28,15 @@ class Lifelines:
                         self._known[process.pid] = process, name
 
     def dead(self) -> str | None:
-        """Return the name of one that has ended, None if all are alive."""
-        return next((name for process, name in self._known.values() if not _alive(process)), None)
+        """Return in words that one has ended or is stopped at every look, None if all are alive."""
+        for pid, (process, name) in self._known.items():
+            status = _status(process)
+            if status in (psutil.STATUS_DEAD, psutil.STATUS_ZOMBIE):
+                return f"{name} died"
+            self._stopped[pid] = self._stopped[pid] + 1 if status == psutil.STATUS_STOPPED else 0
+            if self._stopped[pid] >= _STOPPED_LOOKS:
+                return f"{name} was stopped"
+        return None
 
 
 def _name(process: psutil.Process) -> str | None:
@@ -38,8 +50,8 @@ def _name(process: psutil.Process) -> str | None:
     return next((agent for word in words for script, agent in _AGENTS.items() if word.endswith(script)), None)
 
 
-def _alive(process: psutil.Process) -> bool:
+def _status(process: psutil.Process) -> str:
     try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        return str(process.status()) if process.is_running() else str(psutil.STATUS_DEAD)
     except psutil.NoSuchProcess:
-        return False
+        return str(psutil.STATUS_DEAD)

@@ -50,7 +50,8 @@ class SessionProgress:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def started(self, trial: str) -> None:
         """Count a trial as running."""

@@ -15,6 +15,7 @@ from launcher.run import file_clock
 from launcher.slurm import environment
 
 _FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "Reason", "NodeList", "exit_code", "RestartCnt", "Name")
+_SQUEUE = ("squeue", "--noheader", "--array", "--states=all")
 _ENDED = {
     *("COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE"),
     # Where the site cancels preempted jobs; one that is requeued instead is COMPLETING, then PENDING.
@@ -59,8 +60,27 @@ def is_here() -> bool:
 
 def read_queue() -> dict[str, JobState]:
     """Return this user's jobs that SLURM still remembers, by id (`123`, `123_4`). Raises UserError if it is silent."""
+    return _read_queue_of(os.getuid())
+
+
+def read_queue_of_owner(path: Path) -> dict[str, JobState]:
+    """Return the jobs of this user and of whoever owns `path`, for runs of others. Raises UserError if it is silent."""
+    states = read_queue()
+    owner = path.stat().st_uid
+    return states if owner == os.getuid() else _read_queue_of(owner) | states
+
+
+def _read_queue_of(user: int) -> dict[str, JobState]:
     # By number: LOGNAME may be somebody else's, and the number may have no name on this machine.
-    return _squeue(f"--user={os.getuid()}")
+    try:
+        return _squeue(f"--user={user}")
+    except UserError as error:
+        # squeue takes numbers without a name for mistakes.
+        if "invalid user" not in str(error).lower():
+            raise
+    names = ("UserID", *_FIELDS)
+    rows = _run([*_SQUEUE, "--Format=" + ",".join(f"{name}:|" for name in names)])
+    return _parse_queue(line.removeprefix(f"{user}|") for line in rows.splitlines() if line.startswith(f"{user}|"))
 
 
 def read_jobs(jobs: Iterable[str]) -> dict[str, JobState]:
@@ -79,10 +99,12 @@ def read_jobs(jobs: Iterable[str]) -> dict[str, JobState]:
 
 
 def _squeue(which: str) -> dict[str, JobState]:
-    fields = ",".join(f"{field}:|" for field in _FIELDS)
-    rows = _run(["squeue", "--noheader", "--array", "--states=all", which, f"--Format={fields}"])
+    return _parse_queue(_run([*_SQUEUE, which, "--Format=" + ",".join(f"{name}:|" for name in _FIELDS)]).splitlines())
+
+
+def _parse_queue(lines: Iterable[str]) -> dict[str, JobState]:
     states = {}
-    for line in rows.splitlines():
+    for line in lines:
         array, *rest = line.split("|", len(_FIELDS) - 1)
         if not array.isdecimal() or len(rest) < len(_FIELDS) - 2:
             # A site's greeting, or the name of the cluster.

@@ -128,9 +128,9 @@ def _job_id(answer: _Answer, name: str) -> str:
 
 
 def _find(name: str) -> str | None:
-    """Return the id of the own job of this name that is in the queue; None too where the queue cannot be asked."""
+    """Return the id of this user's job of this name; None also where the queue cannot be asked."""
     try:
         states = queue.read_queue()
     except UserError:
         return None
-    return next((state.group for state in states.values() if state.name == name and state.active), None)
+    return next((state.group for state in states.values() if state.name == name), None)

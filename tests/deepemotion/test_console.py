@@ -13,9 +13,12 @@ from deepemotion.errors import UserError
 app = console.new_app("Two commands to try what every program does.")
 ENDINGS: dict[str, BaseException] = {
     "bad": UserError("labels.tsv:3: no such emotion; use JOY"),
+    "odd": UserError("a\nb\tc é \x1b: no such emotion"),
     "interrupted": KeyboardInterrupt(),
     "failed": typer.Exit(console.EXIT_FAILED),
+    "refused": PermissionError(13, "Permission denied", "/root/x"),
     "bug": RuntimeError("a bug"),
+    "bug of a socket": OSError("no file has to do with it"),
 }
 
 
@@ -54,6 +57,14 @@ def test_bad_input_ends_in_one_line(run) -> None:
     assert run("end", "bad") == (2, "", "error: labels.tsv:3: no such emotion; use JOY\n")
 
 
+def test_a_file_that_the_system_refuses_ends_in_one_line(run) -> None:
+    assert run("end", "refused") == (2, "", "error: /root/x: Permission denied\n")
+
+
+def test_what_a_message_quotes_breaks_no_line(run) -> None:
+    assert run("end", "odd") == (2, "", "error: a\\nb\\tc é \\x1b: no such emotion\n")
+
+
 @pytest.mark.parametrize("where", [("--debug", "end", "bad"), ("end", "--debug", "bad"), ("end", "bad", "--debug")])
 def test_debug_anywhere_shows_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, where: tuple[str, ...]) -> None:
     monkeypatch.setattr(sys, "argv", ["try", *where])
@@ -68,9 +79,10 @@ def test_debug_can_be_set_in_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         console.run(app)
 
 
-def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["try", "end", "bug"])
-    with pytest.raises(RuntimeError):
+@pytest.mark.parametrize("bug", ["bug", "bug of a socket"])
+def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["try", "end", bug])
+    with pytest.raises((RuntimeError, OSError)):
         console.run(app)
 
 

@@ -55,7 +55,19 @@ def test_studyforrest_is_the_real_dataset() -> None:
         ("files.bold", "run-{run}.nii", "names one file for several runs"),
         ("files.bold", "sub-{subject}.nii", "names one file for several runs"),
         ("files.mask", "mask-{subject}-{run}.nii", "files.mask: 'mask-{subject}-{run}.nii' cannot be filled in"),
-        ("subjects", [1], "subjects.0: "),
+        ("subjects", [1], "subjects.0: 1 is a number: put the subject's label in quotes"),
+        ("subjects", ["x/../../../name"], "subjects.0: 'x/../../../name' is not a subject's label"),
+        ("subjects", ["a\tb"], "subjects.0: 'a\\tb' is not a subject's label"),
+        ("name", "a\nb", "name: 'a\\nb': use 1 to 100 characters on one line"),
+        ("name", "", "name: '': use 1 to 100 characters"),
+        ("tr", True, "tr: must be a number, not true"),
+        ("tr", 1e-300, "tr: 1e-300 s gives more than 1000000 volumes"),
+        ("segments.1.end", 1e308, "segments.1.end: Input should be less than"),
+        (
+            "files.bold",
+            "{subject}_ses-{session}_{run}.nii",
+            "use {subject} and {run}; whatever else varies is written out",
+        ),
         ("segments", [], "segments: "),
         ("segments.0.end", 0, "not after its start"),
         ("segments.0.start", float("nan"), "segments.0.start: "),
@@ -115,7 +127,7 @@ def test_subjects_come_in_the_datasets_order() -> None:
 def test_bold_of_a_run(tmp_path: Path) -> None:
     dataset = Dataset.model_validate(DESCRIPTION)
     path = tmp_path / "sub-01" / "run-02.nii.gz"
-    with pytest.raises(UserError, match=r"sub-01/run-02\.nii\.gz: no such file"):
+    with pytest.raises(UserError, match=r"run-02\.nii\.gz: no such file, which is run 2 of sub-01; .*--subjects"):
         dataset.bold(tmp_path, "01", 2)
     path.parent.mkdir()
     path.symlink_to("../.git/annex/objects/nowhere")

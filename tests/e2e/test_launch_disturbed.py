@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from small_run import LAUNCH, QUICK, table
 
@@ -82,20 +83,21 @@ def test_a_launch_that_was_interrupted_terminated_and_killed_resumes_where_it_wa
     words += ["--runs", runs, "--name", "r", "--set", f"train.epochs={epochs}", "--set", "data.drop_overlaps=false"]
     own = {"stderr": subprocess.PIPE, "text": True, "env": {**os.environ, "TMPDIR": str(ray_home)}}
     stopped = {}
-    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+    for how in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
         with subprocess.Popen(words, **own, start_new_session=True) as process:
             wait_for(lambda before=stopped: has_advanced(runs / "r", before), process)
-            process.send_signal(how)
+            (folder,) = ray_home.glob("de-ray-*")
+            # To the whole group, as a terminal sends them.
+            os.killpg(process.pid, how)
             _, said = process.communicate(timeout=120)
         if how is signal.SIGKILL:
-            (folder,) = ray_home.glob("de-ray-*")
             assert process.returncode == -signal.SIGKILL
-            wait_for(lambda folder=folder: not processes_of(folder), None)
-            shutil.rmtree(folder, ignore_errors=True)
+            wait_for(lambda folder=folder: not processes_of(folder) and not folder.exists(), None)
         else:
             assert process.returncode == 130, said
             assert "to resume:" in said
-            assert not list(ray_home.glob("de-ray-*"))
+            assert not processes_of(folder)
+            assert not folder.exists()
         before, stopped = stopped, epochs_of(runs / "r")
         assert any(before.get(name, 0) < count < epochs for name, count in stopped.items())
     again = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
@@ -122,19 +124,41 @@ def test_a_second_launch_into_a_run_at_work_is_refused(launch, tmp_path):
     assert "another launch is working on this run" in refused.stderr
 
 
-def test_a_trial_survives_the_death_of_its_worker(tiny_packed, tiny_labels, tmp_path):
+def test_a_launch_survives_the_deaths_of_a_worker_and_of_ray_and_lets_nobody_else_in(
+    tiny_packed, tiny_labels, tmp_path, ray_home
+):
     runs = tmp_path / "runs"
+    ray_home.chmod(0o755)
     words = [LAUNCH, "--subjects", "1", "--config", "demo", "--data", tiny_packed, "--labels", tiny_labels]
     words += ["--runs", runs, "--name", "r", "--set", "train.epochs=30", "--set", "data.drop_overlaps=false"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: any(len(TrialDirectory(p).read_epochs()) >= 2 for p in runs.glob("r/trials/*")), process)
+    own = {"env": {**os.environ, "TMPDIR": str(ray_home)}, "umask": 0}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, **own) as process:
+        wait_for(lambda: has_advanced(runs / "r", {}), process)
+        assert not list(open_to_others([runs, *ray_home.glob("de-ray-*")]))
         (log,) = runs.glob("r/trials/*/log.txt")
         worker = int(log.read_text().split("pid ")[1].split()[0])
         os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: log.read_text().count("resumed after epoch") == 1, process)
+        (raylet,) = [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "raylet"]
+        raylet.kill()
         _, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
-    assert "resumed after epoch" in log.read_text()
+    assert log.read_text().count("resumed after epoch") == 2
     assert len(TrialDirectory(log.parent).read_epochs()) == 30
+    (line,) = [line for line in said.splitlines() if "Ray" in line]
+    assert line.startswith("Ray stopped working: raylet died (output of Ray: ")
+    assert line.endswith("session-001.log); starting it again")
+
+
+def open_to_others(folders):
+    """Yield what a user of another group could read or write, were they to look for it from these folders on."""
+    for folder in folders:
+        mode = folder.stat().st_mode
+        if mode & 0o007:
+            yield folder
+        # What is below a folder that others cannot enter is out of their reach.
+        if folder.is_dir() and mode & 0o001:
+            yield from open_to_others(folder.iterdir())
 
 
 def test_a_trial_with_an_unexpected_error_is_tried_again_and_then_reported(launch, tmp_path):

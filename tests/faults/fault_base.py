@@ -105,10 +105,11 @@ def build(folder: Path, raw: Path | None = None) -> Base:
 
 
 def _simulated(root: Path) -> None:
-    from deepemotion import simulation
+    from deepemotion.simulation.folder import simulate
+    from deepemotion.simulation.parameters import Parameters
 
-    parameters = simulation.Parameters(subjects=2, shape=(12, 14, 10), volumes_per_run=20, signal=5.0)
-    simulation.simulate(root, parameters, jobs=1)
+    parameters = Parameters(subjects=2, shape=(12, 14, 10), volumes_per_run=20, signal=5.0)
+    simulate(root, parameters, jobs=1)
 
 
 def _stop_at(epoch: int, place: Place, trial: Path, subjects: str) -> None:

@@ -34,6 +34,37 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> Non
     assert annotations.read(tmp_path, ["all"], KNOWN)["av1o01"]
 
 
+def test_hidden_files_are_no_observers(tmp_path: Path) -> None:
+    write(tmp_path, "av1o01.csv", HEADER + ROW)
+    for name in ("._av1o01.csv", ".ipynb_checkpoints/av1o01.csv", "__MACOSX/._av1o01.csv", ".hidden.csv"):
+        write(tmp_path, name, b"\x00\x05\x16\x07")
+    (tmp_path / "folder.csv").mkdir()
+    assert list(annotations.read(tmp_path, ["all"], KNOWN)) == ["av1o01"]
+
+
+def test_a_file_that_is_not_fetched_is_not_passed_over(tmp_path: Path) -> None:
+    write(tmp_path, "av1o01.csv", HEADER + ROW)
+    (tmp_path / "av1o02.csv").symlink_to(".git/annex/objects/nowhere")
+    with pytest.raises(UserError, match=r"av1o02\.csv: cannot read: No such file"):
+        annotations.read(tmp_path, ["all"], KNOWN)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "start , end,character, arousal,emotion\n2.0, 5.5 , FORREST,LOW, LOVE \n",
+        HEADER + ROW + "\r\n \r\n,,,,\r\n",
+        HEADER + ROW.replace("\r\n", ",,\r\n"),
+        HEADER.replace("emotion", "emotion,,") + ROW.replace("\r\n", ",,\r\n"),
+        (HEADER + ROW).replace("\r\n", "\r"),
+        HEADER + '2.0,5.5,"FORREST", "LOW","LOVE"',
+    ],
+)
+def test_what_spreadsheets_and_editors_do_to_a_file_changes_nothing(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "av1o01.csv", text)
+    assert annotations.read(tmp_path, ["all"], KNOWN) == {"av1o01": [Event(2.0, 5.5, "FORREST", ("LOVE",))]}
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
@@ -88,6 +119,7 @@ def test_only_the_wanted_observers_files_are_read(tmp_path: Path) -> None:
         (HEADER + ROW + "3,2,DAN,LOW,LOVE\r\n", r"av1o01.csv:3: the event ends at 2 s, before its start at 3 s"),
         (HEADER + "x,2,DAN,LOW,LOVE\r\n", r":2: start 'x' is not a time"),
         (HEADER + "1,,DAN,LOW,LOVE\r\n", r":2: end '' is not a time"),
+        (HEADER + "1,1e308,DAN,LOW,LOVE\r\n", r":2: end '1e308' is not a time"),
         (HEADER + "1,inf,DAN,LOW,LOVE\r\n", r":2: end 'inf' is not a time"),
         (HEADER + "-1,2,DAN,LOW,LOVE\r\n", r":2: start '-1' is not a time"),
         (HEADER + "nan,2,DAN,LOW,LOVE\r\n", r":2: start 'nan' is not a time"),

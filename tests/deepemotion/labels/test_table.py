@@ -2,10 +2,12 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepemotion.dataset import Film
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels, write
 
@@ -79,6 +81,68 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="not a text file in UTF-8"):
         Labels.read(binary)
+
+
+FILM_HEADER = HEADER.rstrip("\n") + "\tdataset\tfilm_start\tfilm_end\n"
+
+
+def of_film(row: str, film: str) -> str:
+    return row.rstrip("\n") + f"\t{film}\n"
+
+
+def test_labels_know_their_dataset_and_film(tmp_path: Path) -> None:
+    path = tmp_path / "labels.tsv"
+    film = Film("our film, dubbed", -2.5, 7086)
+    write(
+        path,
+        classes=("FEAR",),
+        movie_time=np.array([0.0, 2.0]),
+        emotion=np.array([0, -1]),
+        votes=np.array([1, 0]),
+        observers=1,
+        soft=np.array([[1.0], [0.0]]),
+        film=film,
+    )
+    read = Labels.read(path)
+    assert (read.film, read.classes) == (film, ("FEAR",))
+    frame = pd.read_csv(path, sep="\t")
+    assert list(frame.columns) == [
+        "movie_time",
+        "emotion",
+        "votes",
+        "observers",
+        "FEAR",
+        "dataset",
+        *frame.columns[-2:],
+    ]
+    frame.to_csv(path, sep="\t", index=False, na_rep="NONE")
+    assert Labels.read(path).film == film
+
+
+def test_labels_of_earlier_versions_know_no_film(tmp_path: Path) -> None:
+    assert Labels.read(table(tmp_path, HEADER + FIRST + SECOND)).film is None
+
+
+@pytest.mark.parametrize("end", ["\n\n", "\r\n \r\n"])
+def test_what_editors_add_to_a_table_is_no_part_of_it(tmp_path: Path, end: str) -> None:
+    read = Labels.read(table(tmp_path, "\ufeff" + HEADER + FIRST + SECOND.rstrip("\n") + end))
+    assert read.emotion.tolist() == [0, -1]
+
+
+@pytest.mark.parametrize(
+    ("films", "message"),
+    [
+        (("a\t0\t10", "b\t0\t10"), "labels.tsv:3: every row must be of one dataset and film"),
+        (("a\t0\t10", "a\t0\t12"), ":3: every row must be of one dataset and film"),
+        (("a\tzero\t10", "a\tzero\t10"), ":2: the columns dataset, film_start, film_end hold no film"),
+        (("a\t10\t0", "a\t10\t0"), ":2: 'a', 10 to 0 s is not a film"),
+        (("a\t0\tinf", "a\t0\tinf"), ":2: 'a', 0 to inf s is not a film"),
+        (("\t0\t10", "\t0\t10"), ":2: '', 0 to 10 s is not a film"),
+    ],
+)
+def test_a_film_that_is_none_is_named_with_its_line(tmp_path: Path, films: tuple[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Labels.read(table(tmp_path, FILM_HEADER + of_film(FIRST, films[0]) + of_film(SECOND, films[1])))
 
 
 def test_a_row_holds_until_the_next_one_begins() -> None:

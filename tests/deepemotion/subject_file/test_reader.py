@@ -174,6 +174,12 @@ def test_finding_subjects(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert list(find_subjects(tmp_path)) == ["01", "02", "pilot"]
     assert subject_path(tmp_path, "01") == find_subjects(tmp_path)["01"]
+    (tmp_path / "sub-a\nb.h5").touch()
+    with pytest.raises(
+        UserError, match=r"'sub-a\\nb\.h5': 'a\\nb' is not a subject's label.*rename or remove"
+    ) as refused:
+        find_subjects(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_copy_under_another_subject_s_name_is_refused(small: SmallDataset) -> None:

@@ -91,7 +91,7 @@ def test_files_without_affect_are_told(tmp_path):
     with pytest.raises(UserError, match="no CSV file"):
         affect.read(tmp_path, TIMES)
     (tmp_path / "a.csv").write_text("start,end,emotion\n0,1,HOPE\n")
-    with pytest.raises(UserError, match=r"a.csv:1: no column 'arousal'"):
+    with pytest.raises(UserError, match=r"a.csv:1: needs one column 'arousal'"):
         affect.read(tmp_path, TIMES)
 
 

@@ -43,7 +43,7 @@ def test_trials_that_nobody_was_asked_to_train(tmp_path, site):
 def test_nobody_has_to_do_anything_about_trials_whose_data_was_made_anew(run, site):
     site(squeue=["7|0|FAILED|None|node1|1|0|", "7|1|RUNNING|None|node1|0|0|", "7|2|FAILED|None|node1|1|0|"], sacct=None)
     epochs(run, NAMES[2], 5)
-    run.trial(NAMES[2]).result.write_text("{}")
+    run.trial(NAMES[2]).result.write_text('{"accuracy_train": 1.0, "accuracy_validation": 0.5, "epochs": 5}')
     run.trial(NAMES[0]).write_failure("sub-01.h5: truncated", "7")
     run.add_to_plan([planned(f"{name.split('_')[0]}_new") for name in NAMES])
     shown = {one.trial.name: one for one in status.read(run)}
@@ -54,7 +54,7 @@ def test_nobody_has_to_do_anything_about_trials_whose_data_was_made_anew(run, si
     assert (shown[NAMES[1]].state, shown[NAMES[2]].state) == ("running", "done")
     assert trials_table(run).set_index("trial")["state"].to_dict() == {
         **{NAMES[0]: "replaced", NAMES[1]: "replaced", NAMES[2]: "done"},
-        **{"sub-01_new": "pending", "sub-02_new": "pending", "pooled_new": "pending"},
+        **{"sub-01_new": "planned", "sub-02_new": "planned", "pooled_new": "planned"},
     }
     # The former data is back: its trials count again.
     run.add_to_plan([planned(NAMES[0])])

@@ -80,7 +80,7 @@ def test_too_little_memory_is_a_warning():
     trials = [planned("a", memory_bytes=size * 2**30) for size in (1, 9, 12)]
     assert short_of_memory(trials, 16 * 2**30) is None
     line = short_of_memory(trials, 8 * 2**30)
-    assert line.startswith("warning: 2 of 3 trials need more memory than the 8.0 GiB")
+    assert line.startswith("warning: 2 of 3 trials need more memory than is available")
     assert "12.0 GiB" in line
 
 

@@ -100,7 +100,7 @@ def test_no_batch_is_counted_larger_than_the_data():
             "split.fold=9: sub-01 has no such run; it has 1, 2, .*8$",
         ),
         ({"overrides": ["split.protocol=block", "split.fold=6"]}, "split.fold=6: there are 5 folds"),
-        ({"overrides": ["data.permutation=7"]}, "data.permutation: .* ask for them with --permutations N"),
+        ({"overrides": ["data.permutation=7"]}, "data.permutation: .* use --permutations N"),
         ({"sweeps": {"data.permutation": [0, 1]}}, "data.permutation"),
         ({"overrides": ["align.method=srm"]}, "align.method=srm: under split.protocol=random"),
         (

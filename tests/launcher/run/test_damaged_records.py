@@ -64,8 +64,7 @@ def test_a_host_whose_clock_is_ahead_does_not_work_on_after_its_death(tmp_path):
 
 @pytest.mark.parametrize("content", [b"\0" * 18, b"", b"nan", b"inf", b"yesterday", b"\xff\xfe"])
 def test_a_damaged_time_of_the_aggregates_means_that_they_are_due(run, content):
-    for name in (".aggregates", ".aggregates-time"):
-        (run.path / name).write_bytes(content)
+    (run.path / ".aggregates").write_bytes(content)
     refresh_aggregates(run)
     assert list(run.tensorboard.rglob("events.out.tfevents.*"))
 
@@ -77,9 +76,9 @@ def test_turns_are_given_once_in_a_while_whatever_the_clock(run):
 
     assert turn()
     assert not turn()
-    (run.path / ".turns-time").write_text(str(time.time() + 3600))
+    (run.path / ".turns").write_text(str(time.time() + 3600))
     assert turn()
-    (run.path / ".turns-time").write_text(str(time.time() - 101))
+    (run.path / ".turns").write_text(str(time.time() - 101))
     assert turn()
 
 

@@ -99,7 +99,9 @@ def test_a_time_means_what_it_means_to_slurm(profile, text, minutes):
     assert profile("", start=f"time: {text}\ncpus_per_node: 1\n").time_min == minutes
 
 
-@pytest.mark.parametrize("text", ["1h", "-5", "1.5", "infinite", "1:2:3:4", "1-", "٣", "0", "[60]"])
+@pytest.mark.parametrize(
+    "text", ["1h", "-5", "1.5", "infinite", "1:2:3:4", "1-", "٣", "0", "[60]", "9" * 400, f"{'9' * 400}-0"]
+)
 def test_another_time_is_refused(profile, text):
     with pytest.raises(UserError, match=r"mine\.yaml: time: "):
         profile("", start=f"time: {text}\ncpus_per_node: 1\n")
@@ -114,6 +116,10 @@ def test_another_time_is_refused(profile, text):
         ("account: 123", "account: must be text: put it in quotes (YAML reads it as 123)"),
         ("partition: ''", "partition: is empty; leave the key out instead"),
         ("nodes: 0", "nodes: Input should be greater than or equal to 1"),
+        ("memory_gb: 1.0e+308", "memory_gb: Input should be less than or equal to 10000000"),
+        ("nodes: 1.0e+30", "nodes: Unable to parse input string as an integer, exceeded maximum size"),
+        ("nodes: 99999999999", "nodes: Input should be less than or equal to 10000000"),
+        ("nodes: true", "nodes: must be a number, not true"),
         ("memory_gb: .nan", "memory_gb: Input should be a finite number"),
         ("gpu_type: a100", "gpus_per_node: gpu_type is set, so gpus_per_node must be at least 1"),
         (

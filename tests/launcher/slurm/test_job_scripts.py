@@ -146,7 +146,7 @@ def test_what_sbatch_refuses_is_told_in_one_line(tmp_path, monkeypatch):
     [
         (("--all-subjects", "--on", "slurm"), "--on slurm: name the cluster with --cluster"),
         (("--all-subjects", "--after", "12"), "--after 12: only SLURM can wait for jobs; add --on slurm"),
-        (("--all-subjects", "--after", "12", "--cluster", "example"), "say --on slurm or slurm-array"),
+        (("--all-subjects", "--after", "12", "--cluster", "example"), "add --on slurm or slurm-array"),
         (("pack", "data", "--out", "packed", "--on", "slurm-array"), "--on slurm-array: name the cluster"),
     ],
 )

@@ -10,7 +10,7 @@ from small_plan import planned
 from deepemotion.errors import UserError
 from launcher.monitoring import cancel_retry, status
 from launcher.run.directory import RunDirectory
-from launcher.slurm import job, launch_after, pack_array, sbatch, submissions, submit
+from launcher.slurm import job, launch_after, pack_array, queue, sbatch, submissions, submit
 from launcher.slurm.allocation import Allocation
 from launcher.slurm.cluster_profile import ClusterProfile
 from launcher.slurm.sbatch import parse_job_id
@@ -229,11 +229,22 @@ def test_the_run_s_records_of_earlier_versions_adopt_nothing(run, tmp_path, site
     assert submit.queued_trials(run) == {}
 
 
-def test_an_own_number_without_a_name_is_no_obstacle(run, site, tmp_path, monkeypatch):
-    site(squeue=f'echo "$@" > {tmp_path}/words')
+def test_an_own_number_without_a_name_is_no_obstacle(run, site, monkeypatch):
+    own, other = 2**31 - 7, 2**31 - 8
+    rows = f"{own}|7|0|PENDING|None||0|0|x|\\n{other}|8|0|PENDING|None||0|0|x|\\n"
+    rejected = f"*--user={own}*) echo 'squeue: error: Invalid user: {own}' >&2; exit 1;;"
+    site(squeue=f"case \"$*\" in {rejected} esac; printf '{rows}'")
     for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)
+    monkeypatch.setattr(os, "getuid", lambda: own)
     submissions.write(run, submissions.Submission(1, "slurm-array", [["sub-01_a"]], "site", "code", jobs={"7": 0}))
-    assert submit.queued_trials(run) == {}
-    assert f"--user={2**31 - 7}" in (tmp_path / "words").read_text()
+    assert submit.queued_trials(run) == {"sub-01_a": "7_0"}
+    assert queue.read_queue().keys() == {"7_0"}
+
+
+def test_status_shows_jobs_of_somebody_else_s_run(run, site, monkeypatch):
+    owner = os.getuid()
+    site(squeue=f"case \"$*\" in *--user={owner}*) echo '7|0|PENDING|Priority||0|0|x|';; esac")
+    submissions.write(run, submissions.Submission(1, "slurm-array", [["sub-01_a"]], "site", "code", jobs={"7": 0}))
+    monkeypatch.setattr(os, "getuid", lambda: owner + 1)
+    assert status.read(run)[0].detail == "job 7_0: Priority"
