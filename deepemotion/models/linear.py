@@ -9,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from deepemotion.errors import UserError
 from deepemotion.samples import atlas
 from deepemotion.samples.grid import Grid
 
 # A feature with a smaller ratio of SD to mean does not vary: the rest is rounding in single precision.
 _LEAST_VARIATION = 1e-5
+# A line has room for these.
+_MOST_NAMED = 20
 
 
 class LinearModel(nn.Module):
@@ -47,7 +50,10 @@ class LinearModel(nn.Module):
 
     @torch.no_grad()
     def standardise(self, batches_B1ZYX: Iterable[Tensor]) -> str:
-        """Set mean and SD to those of the volumes in all batches; return in a sentence which features vary."""
+        """Set mean and SD to those of the volumes in all batches; return in a sentence which features vary.
+
+        Raises UserError if none does.
+        """
         count = 0
         origin_F = sum_F = squares_F = torch.zeros(0)
         for x_B1ZYX in batches_B1ZYX:
@@ -65,7 +71,11 @@ class LinearModel(nn.Module):
         mean_F = origin_F + shift_F
         sd_F = (squares_F / count - shift_F**2).clamp_(min=0).sqrt_()
         varies_F = sd_F > _LEAST_VARIATION * mean_F.abs()
-        total = max(1, int(varies_F.sum()))
+        total = int(varies_F.sum())
+        if not total:
+            raise UserError(
+                f"none of the {len(varies_F)} features varies over the training volumes: nothing to train on"
+            )
         self.mean_F.copy_(mean_F)
         self.gain_F.copy_(torch.where(varies_F, 1 / (sd_F * total**0.5), 0))
         return self.describe(varies_F.cpu().numpy())
@@ -98,7 +108,10 @@ class RegionRegression(LinearModel):
     """
 
     def __init__(self, shape: tuple[int, int, int], classes: int, atlas_file: Path, grid: Grid | None = None) -> None:
-        region_V = atlas.read(atlas_file, shape, grid)
+        region_P = atlas.read(atlas_file, shape if grid is None else grid.mask.shape[::-1])
+        self.all_regions = np.unique(region_P[region_P > 0])
+        self._coverage = "" if grid is None else _coverage(region_P, grid, atlas_file)
+        region_V = region_P if grid is None else atlas.cut_out(region_P, grid)
         self.regions = np.unique(region_V[region_V > 0])
         super().__init__(len(self.regions), classes)
         order_V = np.argsort(region_V, kind="stable")[np.count_nonzero(region_V == 0) :]
@@ -114,6 +127,26 @@ class RegionRegression(LinearModel):
 
     def describe(self, varies_F: NDArray[np.bool_]) -> str:
         """Return how many regions are used, and which are left out."""
-        left_out = ", ".join(map(str, self.regions[~varies_F]))
-        used = f"{int(varies_F.sum())} of {len(self.regions)} regions"
+        left_out = _named(np.setdiff1d(self.all_regions, self.regions[varies_F]))
+        used = f"{int(varies_F.sum())} of {len(self.all_regions)} regions{self._coverage}"
         return f"{used}; left out, since no voxel in the mask varies: {left_out}" if left_out else used
+
+
+def _coverage(region_P: NDArray[np.int64], grid: Grid, atlas_file: Path) -> str:
+    """Return a few words on the voxels of an atlas that are in the mask, none if all are.
+
+    Raises UserError for an atlas without a voxel in the mask.
+    """
+    inside, total = np.count_nonzero(region_P[grid.mask.ravel(order="F")]), np.count_nonzero(region_P)
+    if not inside:
+        names = np.unique(region_P[region_P > 0])
+        raise UserError(
+            f"{atlas_file}: no region of the atlas (model.atlas) has a voxel in the mask: {_named(names)}; give"
+            " one that covers the packed brain"
+        )
+    return f" ({inside} of {total} voxels of the atlas are in the mask)" if inside < total else ""
+
+
+def _named(regions: NDArray[np.int64]) -> str:
+    more = f" and {len(regions) - _MOST_NAMED} more" if len(regions) > _MOST_NAMED else ""
+    return ", ".join(map(str, regions[:_MOST_NAMED])) + more

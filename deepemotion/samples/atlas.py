@@ -29,11 +29,10 @@ def checksum(path: Path) -> str:
         raise UserError(f"{path}: cannot read the atlas (model.atlas): {error.strerror}") from error
 
 
-def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> NDArray[np.int64]:
-    """Return the region of each voxel (Z * Y * X,), x fastest as in a dense volume; `shape` is Z, Y, X.
+def read(path: Path, shape: tuple[int, int, int]) -> NDArray[np.int64]:
+    """Return the region of each voxel (Z * Y * X,) of the packed grid, x fastest; `shape` is Z, Y, X.
 
-    The atlas has the packed grid; if volumes were cut out of it, `grid` says from where. Raises UserError if the file
-    is not a label image of the packed grid's shape.
+    Raises UserError if the file is not a label image of this shape.
     """
     from deepemotion.packing.nifti import VolumeStream, read_header
 
@@ -42,11 +41,8 @@ def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> N
         raise UserError(
             f"{path}: {header.volumes} volumes; an atlas (model.atlas) is one, with a number for each region"
         )
-    _require_shape(header, shape[::-1] if grid is None else grid.mask.shape)
+    _require_shape(header, shape[::-1])
     (volume,) = VolumeStream(header)
-    if grid is not None:
-        box = tuple(slice(first, first + side) for first, side in zip(grid.origin[::-1], shape, strict=True))
-        volume = volume.reshape(grid.mask.shape[::-1])[box].ravel()
     region = _without_rescaling(volume.astype(np.float64) * header.slope + header.intercept, header)
     if not np.isfinite(region).all() or (region < 0).any() or (region != np.round(region)).any():
         raise UserError(
@@ -56,6 +52,12 @@ def read(path: Path, shape: tuple[int, int, int], grid: Grid | None = None) -> N
     if not region.any():
         raise UserError(f"{path}: 0 everywhere; an atlas (model.atlas) has a number above 0 for each region")
     return region.astype(np.int64)
+
+
+def cut_out(region: NDArray[np.int64], grid: Grid) -> NDArray[np.int64]:
+    """Return the regions (V,) of a grid's dense volume, given those of the packed grid that it was cut out of."""
+    box = tuple(slice(first, first + side) for first, side in zip(grid.origin[::-1], grid.shape[::-1], strict=True))
+    return region.reshape(grid.mask.shape[::-1])[box].ravel()
 
 
 def _without_rescaling(region: NDArray[np.float64], header: "NiftiHeader") -> NDArray[np.float64]:

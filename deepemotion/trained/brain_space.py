@@ -39,6 +39,14 @@ class BrainSpace:
         image.header.set_xyzt_units("mm")
         return image
 
+    def upright_image(self, volume: NDArray[np.float32]) -> nib.Nifti1Image:
+        """Return a volume (X, Y, Z) as an image whose axes are those of x, y, z in mm, however it is stored."""
+        return nib.as_closest_canonical(self.image(volume))
+
+    def in_mm(self) -> NDArray[np.float64]:
+        """Return x, y, z in mm (V, 3) of the centres of the voxels in the mask."""
+        return np.asarray(apply_affine(self.affine, np.argwhere(self.mask)))
+
     def write(self, path: Path, volume: NDArray[np.float32]) -> None:
         """Write a volume as .nii.gz in this space, atomically."""
         with atomic_path(path) as temporary:

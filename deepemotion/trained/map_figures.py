@@ -1,5 +1,6 @@
 """Figures of brain maps, one row per emotion: slices over the mean image, and outlines of a glass brain."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,14 +25,13 @@ _Draw = Callable[[EmotionMap, Axes, dict[str, Any]], Any]
 @style.house_style
 def slices(maps: Sequence[EmotionMap], space: BrainSpace, note: str) -> Figure:
     """Draw each map's strongest tenth of in-mask voxels on axial slices, over the mean image."""
-    background = space.image(space.mean)
-    heights = np.flatnonzero(space.mask.any(axis=(0, 1)))
-    steps = np.linspace(heights[0], heights[-1], _SLICES + 2)[1:-1]
-    in_mm = [float((space.affine @ [*((side - 1) / 2 for side in space.mask.shape[:2]), z, 1])[2]) for z in steps]
+    background = space.upright_image(space.mean)
+    heights = space.in_mm()[:, 2]
+    in_mm = np.unique(np.linspace(heights.min(), heights.max(), _SLICES + 2)[1:-1]).tolist()
 
     def draw(emotion_map: EmotionMap, axes: Axes, options: dict[str, Any]) -> Any:
         where = {"display_mode": "z", "cut_coords": in_mm, "axes": axes}
-        return plotting.plot_stat_map(space.image(emotion_map.volume), bg_img=background, **where, **options)
+        return plotting.plot_stat_map(space.upright_image(emotion_map.volume), bg_img=background, **where, **options)
 
     return _rows(maps, space, draw, "axial slices, z in mm", note, _IN_SLICES)
 
@@ -42,7 +42,7 @@ def glass(maps: Sequence[EmotionMap], space: BrainSpace, note: str) -> Figure:
 
     def draw(emotion_map: EmotionMap, axes: Axes, options: dict[str, Any]) -> Any:
         where = {"display_mode": "lyrz", "plot_abs": False, "axes": axes}
-        return plotting.plot_glass_brain(space.image(emotion_map.volume), **where, **options)
+        return plotting.plot_glass_brain(space.upright_image(emotion_map.volume), **where, **options)
 
     far = space.far_from_mni()
     outline = "The outlines are those of the MNI brain, for orientation only"
@@ -69,7 +69,10 @@ def _rows(maps: Sequence[EmotionMap], space: BrainSpace, draw: _Draw, view: str,
         colours = {"cmap": "PuOr" if signed else "cividis", "vmin": -largest if signed else 0.0, "vmax": largest}
         threshold = max(float(np.quantile(strength, 1 - share)), 1e-3 * largest)
         options = {**colours, "threshold": threshold, "figure": figure, "symmetric_cbar": signed, "black_bg": False}
-        display = draw(emotion_map, axes, {**options, "colorbar": False, "annotate": False})
+        with warnings.catch_warnings():
+            # Of nilearn, about a slice without a voxel: that it is empty can be seen.
+            warnings.filterwarnings("ignore", "empty mask", UserWarning)
+            display = draw(emotion_map, axes, {**options, "colorbar": False, "annotate": False})
         display.annotate(size=6.5, decimals=1)
         _scale(figure, place.y0, place.height, colours)
     figure.suptitle(f"{maps[0].method}: {view}", fontsize=8.5, y=1 - 0.1 / height)

@@ -85,7 +85,7 @@ def train(
         model = _model(trial, data, device)
         # Not earlier: bad input must leave no folder behind, which the corrected command would then conflict with.
         stack.enter_context(trial_lock.held(directory.path, directory.log))
-        finished = directory.read_json(directory.result)
+        finished = directory.read_finished()
         if finished is not None:
             # By another attempt, while this one waited.
             return finished

@@ -1,8 +1,11 @@
 """The space of a packed subject, and the figures that show maps in it."""
 
+import warnings
+
 import nibabel as nib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from deepemotion.dataset import Dataset
 from deepemotion.trained import map_figures
@@ -51,3 +54,53 @@ def test_brain_figures_say_n_and_the_space(tiny_packed, signed):
     assert "zero everywhere" in [text.get_text() for axes in figure.axes for text in axes.texts]
     assert "A note." in figure.get_supxlabel().replace("\n", " ")
     assert "less than an MNI brain" in map_figures.glass(maps, space, "").get_supxlabel().replace("\n", " ")
+
+
+MASK = np.zeros((12, 10, 8), bool)
+MASK[2:-2, 1:-1, 1:-1] = True
+PLACE = np.array([[-3.0, 0, 0, 20], [0, 3, 0, -15], [0, 0, 4, -10], [0, 0, 0, 1]])
+
+
+def stored(volume, axes, flipped):
+    """Return a volume and its affine as they are with the axes stored in another order and direction."""
+    affine = PLACE[:, [*axes, 3]].copy()
+    volume = volume.transpose(axes)
+    for axis in flipped:
+        affine[:, 3] += affine[:, axis] * (volume.shape[axis] - 1)
+        affine[:, axis] *= -1
+        volume = np.flip(volume, axis)
+    return np.ascontiguousarray(volume), affine
+
+
+def pixels(draw, axes, flipped):
+    rng = np.random.default_rng(0)
+    volumes = rng.standard_normal((2, *MASK.shape)).astype(np.float32) * MASK
+    (mask, affine), (mean, _), (values, _) = (stored(volume, axes, flipped) for volume in (MASK, *volumes))
+    figure = draw([EmotionMap("Grad-CAM", "LOVE", values, 3, float("nan"))], BrainSpace(affine, mask, mean), "")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).copy(), [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+@pytest.mark.parametrize(("axes", "flipped"), [((1, 2, 0), (0,)), ((2, 0, 1), (1, 2)), ((0, 2, 1), ())])
+@pytest.mark.parametrize("draw", [map_figures.slices, map_figures.glass])
+def test_figures_of_a_brain_do_not_depend_on_how_its_volumes_are_stored(draw, axes, flipped):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected, said = pixels(draw, (0, 1, 2), ())
+        other, _ = pixels(draw, axes, flipped)
+    np.testing.assert_array_equal(other, expected)
+    if draw is map_figures.slices:
+        heights = [float(text.removeprefix("z=")) for text in said if text.startswith("z=")]
+        # Voxels 1 to 6 along z are in the mask.
+        np.testing.assert_allclose(heights, np.linspace(-6, 14, 9)[1:-1], atol=0.051)
+
+
+def test_a_mask_of_one_slice_is_drawn():
+    mask = np.zeros_like(MASK)
+    mask[:, :, 4] = True
+    space = BrainSpace(PLACE, mask, mask.astype(np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = map_figures.slices([EmotionMap("Grad-CAM", "LOVE", mask * np.float32(2), 3, float("nan"))], space, "")
+    assert "z=6.0" in [text.get_text() for axes in figure.axes for text in axes.texts]
