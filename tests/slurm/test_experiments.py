@@ -44,7 +44,7 @@ def test_ray_gives_the_results_of_one_machine_while_following_is_left_and_taken_
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    assert "the jobs go on" in said
+    assert "the jobs continue" in said
     assert study.queue("%i")
     watched = study.ask("status", "ray", "--follow")
     assert watched.returncode == 0, watched.stderr
