@@ -154,7 +154,7 @@ def tabulate(run: RunDirectory) -> None:
 
 def tabulate_what_is_new(run: RunDirectory, trials: Iterable[PlannedTrial]) -> None:
     """Tabulate where the tables were not made from the results that there are: who trained was killed before it did."""
-    from launcher.tables.trials import are_current
+    from launcher.tables.freshness import are_current
 
     if any(run.trial(trial.name).result.exists() for trial in trials) and not are_current(run):
         tabulate(run)

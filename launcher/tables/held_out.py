@@ -10,11 +10,14 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from launcher.tables import stored
 from launcher.tables.selection import Trials
 
 SPLITS = ("validation", "unseen")
 
+# Reads a table's pages only if they match their checksums.
+_CHECKED = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
 _COUNTED = ["trial", "split", "label", "prediction"]
 _LOCATED = [*_COUNTED, "subject", "run", "movie_time"]
 
@@ -58,7 +61,7 @@ def read_held_out(path: Path, trials: Trials) -> HeldOutPredictions:
     """
     true, permuted = trials.done.true_labels.names, trials.done.permuted.names
     columns = [name for name in pq.read_schema(path).names if name in _LOCATED or name.startswith("p_")]
-    file = ds.dataset(path, format=stored.CHECKED)
+    file = ds.dataset(path, format=_CHECKED)
     tested = ds.field("split").isin(list(SPLITS))
     # Filtering by the names of all trials would take as long as reading the file.
     wanted = tested & _of(true) if permuted else tested

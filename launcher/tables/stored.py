@@ -7,23 +7,21 @@ Pages of Parquet files carry their own checksums, which any reader can compare. 
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from deepemotion.console import say
 from deepemotion.files import atomic_path, readable, write_text
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SUMS = "SHA256SUMS"
 # In the description of a Parquet file: a digest of all that it was made from.
 _MADE_FROM = b"made_from"
 _REMEDY = "delete it; deepemotion-launch results writes it anew"
-# How any of the tables is read as a dataset.
-CHECKED = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
 
 
 def write(path: Path, write_to: Callable[[Path], object]) -> None:
@@ -35,7 +33,7 @@ def write(path: Path, write_to: Callable[[Path], object]) -> None:
     write_text(path.parent / SUMS, "".join(f"{value}  {name}\n" for name, value in sorted(sums.items())))
 
 
-def write_frame(path: Path, frame: pd.DataFrame, made_from: str = "") -> None:
+def write_frame(path: Path, frame: "pd.DataFrame", made_from: str = "") -> None:
     """Write a table as Parquet; `made_from` is a digest of what it was made from."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     schema = with_origin(table.schema, made_from)
@@ -48,7 +46,7 @@ def with_origin(schema: pa.Schema, made_from: str) -> pa.Schema:
     return schema.with_metadata({**(schema.metadata or {}), _MADE_FROM: made_from.encode()})
 
 
-def read_frame(path: Path) -> pd.DataFrame:
+def read_frame(path: Path) -> "pd.DataFrame":
     """Return a table that was written as Parquet. Raises UserError where it is damaged."""
     with readable(path, _REMEDY):
         frame: pd.DataFrame = pq.read_table(path, page_checksum_verification=True).to_pandas()

@@ -1,7 +1,5 @@
 """A run's trials as a pandas table, one row per trial, and the writing of all tables."""
 
-import hashlib
-from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -13,6 +11,7 @@ from launcher.run.states import State
 from launcher.run.trial_files import read_epochs, read_failure, read_result
 from launcher.tables import stored
 from launcher.tables.epochs import epochs_table
+from launcher.tables.freshness import content_digest
 from launcher.tables.predictions import write_predictions
 from launcher.tables.selection import Trials
 
@@ -87,7 +86,7 @@ def write_tables(run: RunDirectory) -> Trials:
     Raises UserError where a file of a trial is damaged.
     """
     # Before the trials' files are read: a result that comes in between makes the tables outdated.
-    made_from = _content(run)
+    made_from = content_digest(run)
     trials = trials_table(run)
     done = Trials(trials).done.table
     write_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
@@ -96,23 +95,3 @@ def write_tables(run: RunDirectory) -> Trials:
     # It comes last: where it was made from what there is now, everything was.
     stored.write_frame(run.tables / "trials.parquet", trials, made_from)
     return Trials(trials)
-
-
-def are_current(run: RunDirectory) -> bool:
-    """Return whether the tables were made from the plan and the results that there are now, and are undamaged."""
-    names = ("epochs.parquet", "trials.csv")
-    return stored.is_current(run.tables / "trials.parquet", _content(run)) and all(
-        (run.tables / name).is_file() and stored.is_intact(run.tables / name) for name in names
-    )
-
-
-def _content(run: RunDirectory) -> str:
-    """Return a digest of the run's plan and results; files' times say nothing where a clock was set or files copied."""
-    digest = hashlib.sha256()
-    with suppress(FileNotFoundError):
-        digest.update(run.plan_file.read_bytes())
-    for trial in run.read_plan():
-        with suppress(FileNotFoundError):
-            result = run.trial(trial.name).result.read_bytes()
-            digest.update(f"{trial.name}\t{hashlib.sha256(result).hexdigest()}\n".encode())
-    return digest.hexdigest()

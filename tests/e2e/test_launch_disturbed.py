@@ -176,17 +176,20 @@ def test_a_trial_with_an_unexpected_error_is_tried_again_and_then_reported(launc
     assert whole.result.is_file()
 
 
-def test_a_full_disk_ends_a_launch_in_one_line(command, tiny_packed, tiny_labels, tmp_path):
+@pytest.mark.parametrize(("size", "code"), [("80k", 2), ("600k", 1)])
+def test_a_full_disk_ends_a_launch_or_its_trials_in_one_line(command, tiny_packed, tiny_labels, tmp_path, size, code):
+    """The smaller disk has no room for the run itself, the larger one none for checkpoints."""
     runs = tmp_path / "small"
     runs.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", runs], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", runs], check=False)
     if mounted.returncode:
         pytest.skip("only root can mount a small disk")
     try:
         where = ["--config", "demo", "--data", tiny_packed, "--labels", tiny_labels, "--runs", runs, "--name", "r"]
         done = command("deepemotion-launch", "--subjects", "1,2", "--no-pooled", *QUICK, *where)
-        assert done.returncode == 2, done.stderr
+        assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
-        assert "No space left" in done.stderr.splitlines()[-1] or "the disk is full" in done.stderr.splitlines()[-1]
+        reasons = [line for line in done.stderr.splitlines() if "No space left" in line or "the disk is full" in line]
+        assert len(reasons) == (1 if code == 2 else 2)
     finally:
         subprocess.run(["umount", runs], check=True)

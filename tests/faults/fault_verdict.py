@@ -152,7 +152,9 @@ def numbers(run_folder: Path) -> dict[str, object]:
         kept["tables/trials.csv"] = _timeless(pd.read_csv(path))
     for path in sorted(run_folder.glob("trials/*/result.json")):
         content = json.loads(path.read_bytes())
-        kept[str(path.relative_to(run_folder))] = {k: v for k, v in content.items() if not k.endswith("_s")}
+        # Checksums cover durations; the files that they are of are compared themselves.
+        timeless = {k: v for k, v in content.items() if not k.endswith("_s") and k not in ("checksum", "sha256")}
+        kept[str(path.relative_to(run_folder))] = timeless
     for path in sorted(run_folder.glob("trials/*/epochs.tsv")):
         kept[str(path.relative_to(run_folder))] = _timeless(pd.read_csv(path, sep="\t"))
     for path in sorted(run_folder.glob("trials/*")):

@@ -61,7 +61,7 @@ def annotations(examples: Examples, folder: Path) -> Callable[[Path], object]:
     from deepemotion.labels.rules import Rule
 
     movie, own = Dataset.read(examples.raw / "dataset.yaml"), Rule.read(shipped("interval", "labels"))
-    grid = consensus.Grid.of_movie(movie, own)
+    grid = consensus.TimeGrid.of_movie(movie, own)
 
     def read(path: Path) -> object:
         events = raw.read(path.parent, ["all"], own.class_of)
@@ -83,7 +83,7 @@ def dataset(examples: Examples, folder: Path) -> Callable[[Path], object]:
     def read(path: Path) -> object:
         described = Dataset.read(path)
         counts = [described.volumes(segment) for segment in described.segments]
-        return counts, consensus.labels_given(events, consensus.Grid.of_movie(described, own), own)
+        return counts, consensus.labels_given(events, consensus.TimeGrid.of_movie(described, own), own)
 
     return read
 
@@ -100,7 +100,7 @@ def rule(examples: Examples, folder: Path) -> Callable[[Path], object]:
     def read(path: Path) -> object:
         own = Rule.read(path)
         events = raw.read(examples.raw / "annotations", own.observers, own.class_of)
-        given = consensus.labels_given(events, consensus.Grid.of_movie(movie, own), own)
+        given = consensus.labels_given(events, consensus.TimeGrid.of_movie(movie, own), own)
         return consensus.vote(given, own)
 
     return read
@@ -144,33 +144,37 @@ def set_option(examples: Examples, folder: Path) -> Callable[[str], object]:
 def sweep_option(examples: Examples, folder: Path) -> Callable[[str], object]:
     """Apply `--sweep`, and plan."""
     from launcher.planning import experiment as reader
+    from launcher.planning import options
 
     plan = _plan(examples)
-    return lambda word: plan(reader.read(shipped("demo"), [], {}, reader.parse_sweeps([word], None, None)))
+    return lambda word: plan(reader.read(shipped("demo"), [], {}, options.parse_sweeps([word], None, None)))
 
 
 def lr_option(examples: Examples, folder: Path) -> Callable[[str], object]:
     """Apply `--lr`, and plan."""
     from launcher.planning import experiment as reader
+    from launcher.planning import options
 
     plan = _plan(examples)
-    return lambda word: plan(reader.read(shipped("demo"), [], {}, reader.parse_sweeps([], None, word)))
+    return lambda word: plan(reader.read(shipped("demo"), [], {}, options.parse_sweeps([], None, word)))
 
 
 def model_option(examples: Examples, folder: Path) -> Callable[[str], object]:
     """Apply `--model`, and plan."""
     from launcher.planning import experiment as reader
+    from launcher.planning import options
 
     plan = _plan(examples)
-    return lambda word: plan(reader.read(shipped("demo"), [], {}, reader.parse_sweeps([], word, None)))
+    return lambda word: plan(reader.read(shipped("demo"), [], {}, options.parse_sweeps([], word, None)))
 
 
 def subjects_option(examples: Examples, folder: Path) -> Callable[[str], object]:
     """Apply `--subjects`, and plan."""
     from launcher.planning import experiment as reader
+    from launcher.planning import options
 
     plan = _plan(examples)
-    return lambda word: plan(reader.read(shipped("demo"), [], reader.parse_plan_subjects(word), {}))
+    return lambda word: plan(reader.read(shipped("demo"), [], options.parse_plan_subjects(word, ("01", "02")), {}))
 
 
 def copy_of_run(examples: Examples, folder: Path) -> Path:

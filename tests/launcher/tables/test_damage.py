@@ -13,7 +13,8 @@ from deepemotion.errors import UserError
 from launcher.evidence.evidence import write_evidence
 from launcher.monitoring import status
 from launcher.tables import stored
-from launcher.tables.trials import are_current, write_tables
+from launcher.tables.freshness import are_current
+from launcher.tables.trials import write_tables
 
 NAMES = ["one", "two"]
 
