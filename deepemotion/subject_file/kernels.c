@@ -83,7 +83,7 @@ void add_volumes(const int16_t *volumes, ptrdiff_t count, ptrdiff_t voxels, cons
     {                                                                                                             \
         for (ptrdiff_t v = 0; v < count; v++) {                                                                   \
             double away = values[v] - intercept[v], step = slope[v], steps = ROUNDED(away / step);                \
-            steps = steps > 32767 ? 32767 : steps < -32767 ? -32767 : steps;                                      \
+            steps = steps > 32767 ? 32767 : steps < -32768 ? -32768 : steps;                                      \
             out[v] = (int16_t)steps;                                                                              \
             double off = steps * step - away;                                                                     \
             off = off < 0 ? -off : off;                                                                           \

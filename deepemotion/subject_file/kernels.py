@@ -78,7 +78,7 @@ def quantise(
 ) -> None:
     """Write the nearest stored values (V,) into `out`, where value = slope * stored + intercept, all of them (V,).
 
-    `values` are float32 or float64; the result is at most 32,767 away from 0. `error` (V,) becomes the largest
+    `values` are float32 or float64; results beyond int16 become its ends. `error` (V,) becomes the largest
     difference so far.
     """
     function = library().quantise_float if values.dtype == np.float32 else library().quantise_double

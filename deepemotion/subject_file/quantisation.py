@@ -60,7 +60,7 @@ class Extremes:
     def scale(self) -> VoxelScale:
         """Return the scale by which each voxel uses the whole range of int16.
 
-        Whole numbers that span at most 65,534 are stored exactly. Elsewhere a value is off by at most half a step, and
+        Whole numbers that span at most 65,535 are stored exactly. Elsewhere a value is off by at most half a step, and
         a step is at most 1 / 65,534 of the voxel's range R over the run (one part in 65,000 more, for the rounding of
         the scale to float32). The voxel reaches both ends of R, so the standard deviation of its n volumes is at least
         R / sqrt(2 n), and the error at most sqrt(2 n) / 131,068 of it: 0.00023 for 451 volumes.
@@ -68,14 +68,14 @@ class Extremes:
         low, high = self._low.astype(np.float64), self._high.astype(np.float64)
         # Halves first: the sum of two large values may exceed the type.
         middle = low / 2 + high / 2
-        if self._whole:
-            middle = np.rint(middle)
+        exact = (high - low <= _LARGEST - _LEAST) & self._whole
+        # Up, since int16 reaches one further below 0 than above.
+        middle = np.where(exact, np.ceil(middle), middle)
         half = np.maximum(high - middle, middle - low)
         slope = np.maximum(half / _LARGEST, _TINY).astype(np.float32)
-        # Rounded up, so that no value falls beyond the range.
+        # Rounded up, so that no value falls outside the range.
         slope[slope.astype(np.float64) * _LARGEST < half] *= np.float32(1 + 2**-23)
-        exact = (half == 0) | ((half <= _LARGEST) & self._whole)
-        slope[exact] = 1
+        slope[exact | (half == 0)] = 1
         return VoxelScale(slope, middle)
 
 

@@ -66,7 +66,7 @@ def test_the_recorded_error_bounds_every_voxel_of_every_type(
     assert error.max() <= record.largest_error + rounding
     # Scales are stored in single precision: a step is never smaller than its smallest number.
     smallest = abs(slope) * float(np.finfo(np.float32).tiny)
-    assert record.largest_error <= np.ptp(expected, axis=1).max() / 131068 * (1 + 1e-6) + rounding + smallest
+    assert record.largest_error <= np.ptp(expected, axis=0).max() / 131068 * (1 + 1e-6) + rounding + smallest
     if kind.kind in "iu" and kind.itemsize <= 2:
         assert record.largest_error == 0
 
