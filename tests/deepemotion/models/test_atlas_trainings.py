@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from atlas_image import slabs, write_atlas
 
 from deepemotion import config_files
@@ -12,14 +11,7 @@ from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Steps this small lose more to the threads' waiting for each other than they win."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_an_atlas_is_cut_as_the_volumes_are(tmp_path, tiny_packed, tiny_labels):

@@ -19,13 +19,7 @@ BATCH = 24
 DECAY = 0.1
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Steps this small lose more to the threads' waiting for each other than they win."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def volumes(count, seed):
