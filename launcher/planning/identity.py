@@ -45,10 +45,19 @@ def checksums(subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None
     return {"labels": data.labels_checksum, **({"atlas": atlas.checksum} if atlas else {}), **own}
 
 
-def digest(trial: Trial, data: DataFacts, atlas: AtlasFacts | None) -> str:
-    """Return a hash of everything that determines the trial's result: of an atlas its content, not its path."""
-    parts = checksums(trial.all_subjects, data, atlas)
-    return digest_of(trial.model_dump(mode="json"), parts, __version__, FORMAT_VERSION)
+def digest(settings: Mapping[str, Any], trial: Trial, checksums: Mapping[str, str]) -> str:
+    """Return a hash of everything that determines the trial's result: of an atlas its content, not its path.
+
+    `settings` are the sections of the trial as plain values. They may be those of another fold and permutation, so that
+    they need not be dumped for each.
+    """
+    own = {
+        "split": {**settings["split"], "fold": trial.split.fold},
+        "data": {**settings["data"], "permutation": trial.data.permutation},
+        "subjects": trial.subjects,
+        "unseen_subjects": trial.unseen_subjects,
+    }
+    return digest_of({**settings, **own}, checksums, __version__, FORMAT_VERSION)
 
 
 def digest_of(settings: Mapping[str, Any], checksums: Mapping[str, str], code: str, format_version: int) -> str:

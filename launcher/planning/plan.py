@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from deepemotion.errors import UserError
@@ -76,6 +76,23 @@ class PlannedTrial:
         return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
 
 
+class _Set:
+    """A training set and what its trials share whatever their settings, found out once for all of them."""
+
+    def __init__(self, training_set: TrainingSet, data: DataFacts) -> None:
+        """Find it out; raise UserError for subjects that cannot be trained on together."""
+        self.name, subjects, unseen = training_set
+        self.members = make_trial(TrialSettings(), list(subjects), list(unseen))
+        facts = [data.subjects[subject] for subject in (*subjects, *unseen)]
+        # The mask that all subjects share is inside the box of each of them.
+        x, y, z = (min(sides) for sides in zip(*(fact.box for fact in facts), strict=True))
+        self.size = memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels)
+        self.films = [fact.volumes for fact in facts]
+        self.film_runs = sum(len(fact.runs) for fact in facts)
+        self.runs = sorted({run for subject in subjects for run in data.subjects[subject].runs})
+        self.checksums = partial(identity.checksums, (*subjects, *unseen), data)
+
+
 def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first, so that only short ones are left at the end.
 
@@ -87,9 +104,10 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
         raise UserError("the plan is empty: it asks for no single-subject, pooled or held-out training")
     sweep = experiment.plan.sweep
     _require_feasible(len(sets) * math.prod(map(len, sweep.values())) * (experiment.plan.permutations + 1))
+    facts = [_Set(training_set, data) for training_set in sets]
     trials: list[PlannedTrial] = []
     for values in itertools.product(*sweep.values()):
-        for trial in _with_settings(experiment, data, sets, dict(zip(sweep, values, strict=True))):
+        for trial in _with_settings(experiment, data, facts, dict(zip(sweep, values, strict=True))):
             trials.append(trial)
             _require_feasible(len(trials))
     if len({trial.name for trial in trials}) != len(trials):
@@ -105,7 +123,7 @@ def _require_feasible(trials: int) -> None:
 
 
 def _with_settings(
-    experiment: Experiment, data: DataFacts, sets: Sequence[TrainingSet], swept: dict[str, Any]
+    experiment: Experiment, data: DataFacts, sets: Sequence[_Set], swept: dict[str, Any]
 ) -> Iterator[PlannedTrial]:
     """Yield the trials with these values of the swept settings: of each training set, fold and permutation."""
     settings = experiment.trial_settings(swept)
@@ -118,23 +136,25 @@ def _with_settings(
         stored = settings.model_copy(update={"model": settings.model.model_copy(update={"atlas": atlas.path})})
     condition = identity.condition(settings, swept)
     permuted = [stored.data.model_copy(update={"permutation": k}) for k in range(experiment.plan.permutations + 1)]
+    sections = {name: getattr(stored, name) for name in TRIAL_SECTIONS}
+    plain = stored.model_dump(mode="json", include=set(TRIAL_SECTIONS))
     for training_set in sets:
-        name, subjects, unseen = training_set
-        everybody = (*subjects, *unseen)
-        digest = data_digest(identity.checksums(everybody, data, atlas))
-        memory_bytes = _memory(settings, everybody, data)
-        whole = make_trial(stored, list(subjects), list(unseen))
+        checksums = training_set.checksums(atlas)
+        digest = data_digest(checksums)
+        memory_bytes = _memory(settings, training_set, data.labelled_share)
+        protocol = Protocol.of(settings.split.protocol, bool(training_set.members.unseen_subjects)).in_tables
         for fold in _folds(settings, training_set, data):
             split = stored.split if fold is None else stored.split.model_copy(update={"fold": fold})
             for labels in permuted:
-                trial = whole.model_copy(update={"split": split, "data": labels})
+                trial = training_set.members.model_copy(update={**sections, "split": split, "data": labels})
+                own = identity.digest(plain, trial, checksums)
                 yield PlannedTrial(
-                    name=identity.name(name, condition, trial, swept, identity.digest(trial, data, atlas)),
-                    training_set=name,
+                    name=identity.name(training_set.name, condition, trial, swept, own),
+                    training_set=training_set.name,
                     condition=condition,
-                    protocol=Protocol.of(settings.split.protocol, bool(unseen)).in_tables,
+                    protocol=protocol,
                     memory_bytes=memory_bytes,
-                    work=settings.train.epochs * len(subjects),
+                    work=settings.train.epochs * len(trial.subjects),
                     trial=trial,
                     data=digest,
                 )
@@ -161,15 +181,14 @@ def replaced(plan: Sequence[PlannedTrial]) -> dict[str, str]:
     return dead
 
 
-def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) -> Sequence[int | None]:
+def _folds(settings: TrialSettings, training_set: _Set, data: DataFacts) -> Sequence[int | None]:
     """Return the folds to train a set for; of runs, those that its subjects have.
 
     Raises UserError for a set or fold that cannot be trained.
     """
-    name, subjects, unseen = training_set
     split = settings.split
-    refuse_alignment(settings, len(subjects) + len(unseen))
-    shape, _ = _packed_size((*subjects, *unseen), data).dense(settings.data)
+    refuse_alignment(settings, len(training_set.films))
+    shape, _ = training_set.size.dense(settings.data)
     registry.require_sides(settings.model, shape)
     only_fold = [split.fold] if split.fold_is is None or split.fold is not None else None
     if only_fold:
@@ -178,7 +197,7 @@ def _folds(settings: TrialSettings, training_set: TrainingSet, data: DataFacts) 
         _require_blocks(split, data.stretches)
     if split.fold_is != "run":
         return only_fold or range(1, split.folds + 1)
-    runs = sorted({run for subject in subjects for run in data.subjects[subject].runs})
+    name, runs = training_set.name, training_set.runs
     if split.fold is not None and split.fold not in runs:
         raise UserError(f"split.fold={split.fold}: {name} has no such run; it has {', '.join(map(str, runs))}")
     if len(runs) == 1:
@@ -201,22 +220,10 @@ def _require_blocks(split: SplitSettings, stretches: Sequence[tuple[float, float
         )
 
 
-def _packed_size(subjects: Sequence[str], data: DataFacts) -> memory.PackedSize:
-    facts = [data.subjects[subject] for subject in subjects]
-    # The mask that all subjects share is inside the box of each of them.
-    x, y, z = (min(sides) for sides in zip(*(fact.box for fact in facts), strict=True))
-    return memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels)
-
-
-def _memory(settings: TrialSettings, subjects: Sequence[str], data: DataFacts) -> int:
-    facts = [data.subjects[subject] for subject in subjects]
-    volumes = round(data.labelled_share * sum(fact.volumes for fact in facts))
+def _memory(settings: TrialSettings, training_set: _Set, labelled_share: float) -> int:
+    volumes = round(labelled_share * sum(training_set.films))
     # No batch holds more volumes than there are.
-    train = settings.train.model_copy(update={"batch_size": min(settings.train.batch_size, max(volumes, 1))})
-    return memory.trial_bytes(
-        settings.model_copy(update={"train": train}),
-        _packed_size(subjects, data),
-        volumes=volumes,
-        films=[fact.volumes for fact in facts],
-        runs=sum(len(fact.runs) for fact in facts),
-    )
+    if settings.train.batch_size > max(volumes, 1):
+        train = settings.train.model_copy(update={"batch_size": max(volumes, 1)})
+        settings = settings.model_copy(update={"train": train})
+    return memory.trial_bytes(settings, training_set.size, volumes, training_set.films, training_set.film_runs)
