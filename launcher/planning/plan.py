@@ -11,7 +11,7 @@ from typing import Any
 
 from deepemotion.errors import UserError
 from deepemotion.models import registry
-from deepemotion.settings.rules import refuse_alignment, refuse_fold
+from deepemotion.settings.rules import refuse_alignment, refuse_control, refuse_fold
 from deepemotion.settings.schema import TRIAL_SECTIONS, SplitSettings, Trial, TrialSettings, make_trial
 from deepemotion.training import memory
 from deepemotion.training.checksums import data_digest
@@ -128,6 +128,7 @@ def _with_settings(
     """Yield the trials with these values of the swept settings: of each training set, fold and permutation."""
     settings = experiment.trial_settings(swept)
     registry.require_fit(settings)
+    refuse_control(settings)
     if settings.data.permutation:
         raise UserError("data.permutation: a launch sets it for each trial; use --permutations N")
     atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
@@ -188,8 +189,8 @@ def _folds(settings: TrialSettings, training_set: _Set, data: DataFacts) -> Sequ
     """
     split = settings.split
     refuse_alignment(settings, len(training_set.films))
-    shape, _ = training_set.size.dense(settings.data)
-    registry.require_sides(settings.model, shape)
+    if settings.data.control is None:
+        registry.require_sides(settings.model, training_set.size.dense(settings.data)[0])
     only_fold = [split.fold] if split.fold_is is None or split.fold is not None else None
     if only_fold:
         refuse_fold(split)
