@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
 from deepemotion.training.data_sources import Sources
-from launcher.planning import data_facts
+from launcher.planning import controls, data_facts
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.plan import PlannedTrial, make_plan
@@ -34,7 +34,11 @@ class Launch:
         data, broken = data_facts.read(packed, labels, experiment)
         for subject, reason in broken.items():
             say(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
-        return cls(run, experiment, data, make_plan(experiment, data), packed, labels)
+        trials = make_plan(experiment, data)
+        missing = controls.missing(experiment, data)
+        if missing:
+            say(f"controls not in the packed data: {', '.join(missing)}")
+        return cls(run, experiment, data, trials, packed, labels)
 
 
 def unfinished(job: Launch) -> list[PlannedTrial]:
@@ -53,7 +57,7 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
             job.run.write_experiment(job.experiment)
             Sources(job.packed, job.labels).write(job.run.path)
             job.run.add_provenance(provenance.collect(job.data))
-            say(f"{job.run.path}: {len(to_run)} trials to run, {len(job.trials) - len(to_run)} already done")
+            say(f"{job.run.path}: {_counted(to_run)} to run, {len(job.trials) - len(to_run)} already done")
         return to_run
 
 
@@ -85,4 +89,10 @@ def trials_table(job: Launch) -> str:
         memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
         state = job.run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
-    return f"{table(rows)}\n{len(job.trials)} trials"
+    return f"{table(rows)}\n{_counted(job.trials)}"
+
+
+def _counted(trials: list[PlannedTrial]) -> str:
+    """Return how many trials these are, and how many of them are of controls."""
+    of_controls = sum(bool(trial.control) for trial in trials)
+    return f"{len(trials)} trials" + (f" ({of_controls} of controls)" if of_controls else "")
