@@ -67,6 +67,7 @@ def p_values(seed: int, signal: float, folder: Path) -> list[dict[str, Any]]:
             result = train(trial, packed, labels, directory, lambda metrics: None)
             place = {"trial": name, "training_set": "sub-01", "condition": kind, "setup": kind, "protocol": protocol}
             place |= {"fold": fold or 0, "seed": 0, "permutation": k, "state": "done", "missing": ""}
+            place |= {"outer": None, "chosen": ""}
             trials.append(place | {key: value for key, value in result.items() if isinstance(value, float)})
             predictions = pd.read_parquet(directory.predictions).assign(trial=name)
             parts.append(predictions[predictions["split"].isin(SPLITS)].assign(permutation=k))

@@ -22,7 +22,8 @@ def split(table: SampleTable, settings: SplitSettings, count: int | None = None)
     `run` validates on the run `fold`, `block` on every `folds`-th block of the movie. Both train on what is more than
     `gap_s` seconds from that, whichever run or subject it was recorded in: adjacent runs share some seconds of the
     movie, and with a gap wider than the haemodynamic response no response reaches from one side to the other. The true
-    time decides what is held out, wherever `data.timing` places the labels.
+    time decides what is held out, wherever `data.timing` places the labels. What belongs to the fold `outer`, or is
+    within `gap_s` seconds of it, is on neither side.
     Raises UserError if a side would be empty.
     """
     if settings.fold_is is None:
@@ -32,6 +33,7 @@ def split(table: SampleTable, settings: SplitSettings, count: int | None = None)
     for side, rows in (("training", training), ("validation", validation)):
         if len(rows) == 0:
             fold = "" if settings.fold is None else f" of fold {settings.fold}"
+            fold += "" if settings.outer is None else f" outside of fold {settings.outer}"
             raise UserError(f"split.protocol={settings.protocol}: no labelled volume on the {side} side{fold}")
     return training, validation
 
@@ -39,17 +41,24 @@ def split(table: SampleTable, settings: SplitSettings, count: int | None = None)
 def moments(table: SampleTable, settings: SplitSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return (N,) which volumes are of training moments and which of validation moments, for any subject's volumes.
 
-    `random` has no folds: all moments are on both sides. Raises UserError
-    for a fold that the protocol does not have.
+    `random` has no folds: all moments are on both sides. Raises UserError for a fold that the protocol does not have.
     """
     refuse_fold(settings)
     if settings.fold is None:
         return np.ones(len(table), bool), np.ones(len(table), bool)
+    time = table.true_time
+    validation = _of_fold(table, settings, settings.fold)
+    if settings.outer is None:
+        return _beyond(time, validation, settings.gap_s), validation
+    outer = _of_fold(table, settings, settings.outer)
+    return _beyond(time, validation | outer, settings.gap_s), validation & _beyond(time, outer, settings.gap_s)
+
+
+def _of_fold(table: SampleTable, settings: SplitSettings, fold: int) -> NDArray[np.bool_]:
+    """Return (N,) which volumes belong to a fold: to a run, or to its blocks of the movie."""
     if settings.protocol == "run":
-        validation = table.run == settings.fold
-    else:
-        validation = (table.true_time // settings.block_s).astype(np.int64) % settings.folds == settings.fold - 1
-    return _beyond(table.true_time, validation, settings.gap_s), validation
+        return np.asarray(table.run == fold)
+    return np.asarray((table.true_time // settings.block_s).astype(np.int64) % settings.folds == fold - 1)
 
 
 def _beyond(time: NDArray[np.float64], held_out: NDArray[np.bool_], gap_s: float) -> NDArray[np.bool_]:

@@ -5,17 +5,22 @@ from deepemotion.settings.schema import SplitSettings, TrialSettings
 
 
 def refuse_fold(split: SplitSettings) -> None:
-    """Raise UserError where `fold` is missing, or is not a fold of the protocol."""
+    """Raise UserError where `fold` is missing, or where it or `outer` is not a fold of the protocol."""
     if split.fold_is is None:
-        if split.fold is not None:
-            raise UserError(
-                f"split.fold={split.fold}: split.protocol={split.protocol} has no folds;"
-                " leave it out, or use block or run"
-            )
+        for name, number in (("fold", split.fold), ("outer", split.outer)):
+            if number is not None:
+                raise UserError(
+                    f"split.{name}={number}: split.protocol={split.protocol} has no folds;"
+                    " leave it out, or use block or run"
+                )
     elif split.fold is None:
         raise UserError(f"split.protocol={split.protocol} needs split.fold, the part to validate on")
     elif split.fold_is == "fold" and split.fold > split.folds:
         raise UserError(f"split.fold={split.fold}: there are {split.folds} folds")
+    elif split.fold_is == "fold" and split.outer is not None and split.outer > split.folds:
+        raise UserError(f"split.outer={split.outer}: there are {split.folds} folds")
+    elif split.outer == split.fold:
+        raise UserError(f"split.outer={split.outer}: the outer fold cannot be split.fold too")
 
 
 def refuse_alignment(settings: TrialSettings, subjects: int) -> None:

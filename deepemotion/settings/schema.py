@@ -1,7 +1,8 @@
 """Everything that determines one training's result, as a schema: data, split, model, training, and its subjects."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 from pydantic import BeforeValidator, Field
@@ -52,12 +53,15 @@ class SplitSettings(Section):
     `random` draws volumes by `seed` and `validation_share`. `run` leaves the run `fold` out. `block` cuts the movie
     into blocks of `block_s` seconds and leaves out every `folds`-th, starting with number `fold`. Both also leave out
     the `gap_s` seconds around it. Subjects that are not trained on are tested at validation moments (`random`: at all).
+    `outer` is a second fold that neither trains nor validates, with the gap around it: `fold` then is the inner fold of
+    a nested cross-validation, which chooses settings for the model that is tested on the outer one.
     """
 
     protocol: Literal["random", "block", "run"] = "random"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     fold: Annotated[int, Field(ge=1)] | None = None
+    outer: Annotated[int, Field(ge=1)] | None = None
     folds: Annotated[int, Field(ge=2, le=10_000)] = 5
     block_s: Annotated[float, Field(gt=0, le=1e6)] = 120.0
     gap_s: Annotated[float, Field(ge=0, le=1e6)] = 20.0
@@ -147,6 +151,17 @@ class Trial(TrialSettings):
 
 
 TRIAL_SECTIONS = tuple(TrialSettings.model_fields)
+# Settings that earlier versions did not have: where they are None, a trial is the one that it was without them.
+_LATER = (("data", "control"), ("split", "outer"))
+
+
+def described(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's sections as plain values for hashing: without the later settings where they are None."""
+    plain = dict(sections)
+    for section, name in _LATER:
+        if section in plain and plain[section].get(name) is None:
+            plain[section] = {key: value for key, value in plain[section].items() if key != name}
+    return plain
 
 
 def make_trial(settings: TrialSettings, subjects: list[str], unseen_subjects: list[str]) -> Trial:

@@ -27,7 +27,7 @@ from deepemotion import files
 from deepemotion.errors import UserError, from_validation
 from deepemotion.files import readable, whole_lines, write_text
 from deepemotion.scoring import audit
-from deepemotion.settings.schema import Trial
+from deepemotion.settings.schema import Trial, described
 from deepemotion.training import integrity
 
 if TYPE_CHECKING:
@@ -252,8 +252,8 @@ def _identity(trial: Trial, checksums: Mapping[str, str]) -> dict[str, Any]:
 
 def _decisive(content: dict[str, Any]) -> dict[str, Any]:
     """Return what decides the result: of an atlas, its checksum and not its path."""
-    model = {**content["trial"]["model"], "atlas": None}
-    return {**content, "trial": {**content["trial"], "model": model}}
+    trial = described(content["trial"])
+    return {**content, "trial": {**trial, "model": {**trial["model"], "atlas": None}}}
 
 
 def _first_difference(one: Any, other: Any, key: str = "") -> str:

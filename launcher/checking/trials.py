@@ -80,8 +80,9 @@ def _check_settings(
         found.add(directory.settings, "its data are not those that the trial was planned for")
     codes = {str(result.get("deepemotion")), *(_code(launch) for launch in launches), __version__}
     assert isinstance(settings, dict)
+    procedure = "" if trial.selection is None else trial.selection.procedure
     hashes = {
-        identity.digest_of(settings, of_data, code, version)
+        identity.digest_of(settings, of_data, code, version, procedure)
         for code in codes
         for version in range(1, FORMAT_VERSION + 1)
     }

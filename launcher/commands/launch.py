@@ -16,6 +16,13 @@ from launcher.planning.protocols import Protocol
 On = StrEnum("On", {name: name for name in BACKENDS})  # type: ignore[misc]
 
 
+class Select(StrEnum):
+    """The values of `--select`."""
+
+    best = "best"
+    nested = "nested"
+
+
 def launch(
     context: typer.Context,
     all_subjects: Annotated[
@@ -55,6 +62,10 @@ def launch(
     held_out_folds: Annotated[
         bool, typer.Option("--held-out-folds", help="Also train the paper's four folds of unseen subjects.")
     ] = False,
+    select: Annotated[
+        Select | None,
+        typer.Option(help="Choose swept settings by validation (best), or by inner folds before the test (nested)."),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change a setting: section.key=value, for instance train.epochs=10."),
@@ -116,6 +127,7 @@ def launch(
     changes |= {} if pooled is None else {"pooled": pooled}
     changes |= {"held_out_folds": True} if held_out_folds else {}
     changes |= {} if permutations is None else {"permutations": permutations}
+    changes |= {} if select is None else {"select": select.value}
     overrides = set_ or []
     if protocol is not None:
         changes |= options.plan_of_protocol(protocol, held_out_folds)

@@ -25,6 +25,7 @@ def status(
     directory = RunDirectory.existing(run)
     from launcher.monitoring import status as reader
     from launcher.monitoring.watch import watch
+    from launcher.run import selections
 
     if follow:
         watch(directory)
@@ -37,6 +38,8 @@ def status(
         answer(f"  try: {one.hint}")
         for line in one.last_lines():
             answer(f"  | {line}")
+    for sentence in selections.notes(directory):
+        answer(sentence)
     say(f"at {time.strftime('%H:%M:%S')}: " + reader.count_states(trials))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 
 from launcher.evidence.paired import single_against_pooled
-from launcher.evidence.statistics import ALL_SINGLE, LEVEL, TOGETHER, score_table
+from launcher.evidence.statistics import ALL_SINGLE, ALTERNATIVES, LEVEL, TOGETHER, score_table
 from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
 from launcher.tables import stored
@@ -45,14 +45,21 @@ def write_findings(run: RunDirectory, findings: Findings) -> None:
 def best_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of each training set's most accurate condition under each protocol and on each split.
 
+    A condition whose settings inner folds chose has a row beside the best of the others.
+
     Single subjects come first, then these together, pooled, others, and others together.
     """
     if table.empty:
         return table
-    best = table.loc[table.groupby(["training_set", "protocol", "split"])["accuracy"].idxmax()]
+    best = table.loc[table.groupby(ALTERNATIVES)["accuracy"].idxmax()]
     rank = {ALL_SINGLE: 1, POOLED: 2} | dict.fromkeys(set(TOGETHER.values()) - {ALL_SINGLE}, 4)
     order = [(0 if name.startswith(SINGLE) else rank.get(name, 3), name) for name in best["training_set"]]
     return best.iloc[sorted(range(len(best)), key=order.__getitem__)]
+
+
+def chosen(row: pd.Series) -> str:
+    """Return how a row's condition was chosen: `inside` by inner folds, `by validation` among others, "" if given."""
+    return "by validation" if row["conditions"] > 1 else "inside" if row["nested"] else ""
 
 
 def marks(row: pd.Series) -> str:
@@ -78,7 +85,15 @@ def notes(table: pd.DataFrame, trials: Trials) -> list[str]:
         where = "where permutations of every fold and seed are missing" if most else "since there are no permutations"
         sentences.append(f"p is empty {where}: launch again with --permutations 19 or more")
     if (table["conditions"] > 1).any():
-        sentences.append("each model's best condition is shown; p counts that it was chosen")
+        sentences.append(
+            "each model's best condition is shown; p counts that it was chosen, its accuracy does not: use accuracies"
+            " chosen by validation for choosing, not for claims"
+        )
+    if (table["nested"] & (table["conditions"] == 1)).any():
+        sentences.append(
+            "chosen inside: inner folds chose the settings and the epoch before the outer folds tested them, so the"
+            " accuracy is a claim"
+        )
     if (table["trials"] < table["planned"]).any():
         sentences.append("some models lack folds that are not done yet: their numbers will change")
     return sentences + _missing(trials)

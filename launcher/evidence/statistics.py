@@ -20,6 +20,8 @@ ALL_SINGLE = "all single-subject"
 # Models that together answer one question about all subjects, by what their names begin with.
 TOGETHER = {SINGLE: ALL_SINGLE, LEFT_OUT: "all left-out subjects", HELD_OUT_FOLD: "all held-out folds"}
 LEVEL = 0.05
+# Rows that are alike in these are conditions to choose from. One whose settings inner folds chose is none of them.
+ALTERNATIVES = ["training_set", "protocol", "split", "nested"]
 
 _WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1")
 _TESTED = {"p": "accuracy", "p_balanced_accuracy": "balanced_accuracy"}
@@ -32,9 +34,10 @@ def score_table(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFrame:
     together: on validation volumes, the others on their unseen subjects. Scores are in [0, 1].
     Columns: training_set, condition, setup, protocol, split; trials of how many planned (folds and seeds); n volumes
     in blocks of the movie; accuracy, balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier; what
-    labels alone score, and beats_labels; permutations (those that have all folds and seeds), p and p_balanced_accuracy
-    by them; p_conditions, p corrected for the choice among so many conditions; p_holm and p_bh, that corrected for
-    the models of a kind, such as the single-subject ones. Without permutations all p are nan.
+    labels alone score, and beats_labels; nested, whether inner folds chose the settings; permutations (those that have
+    all folds and seeds), p and p_balanced_accuracy by them; p_conditions, p corrected for the choice among so many
+    conditions; p_holm and p_bh, that corrected for the models of a kind, such as the single-subject ones. Without
+    permutations all p are nan.
     """
     planned = trials.latest.table
     planned = planned.assign(member=planned["training_set"])
@@ -61,6 +64,7 @@ def score_table(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFrame:
             tested = held_out.true.iloc[np.concatenate([volumes[name, split] for name in scored["trial"]])]
             place = {**dict(zip(KEYS, key, strict=True)), "split": split, "trials": len(true), "planned": wanted.sum()}
             scores = _scores(tested, held_out)
+            place["nested"] = bool((scored["chosen"] != "").all())
             rows.append(place | scores | _audit(scored, tested, split, scores["accuracy"]))
             permuted.append(_permuted_scores(done.table, scored, split, confusions))
     table = pd.DataFrame(rows)
@@ -125,7 +129,7 @@ def _tested(table: pd.DataFrame, permuted: list[pd.DataFrame]) -> pd.DataFrame:
     for column, metric in _TESTED.items():
         pairs = zip(table[metric], permuted, strict=True)
         table[column] = [hypothesis_tests.permutation_p(score, scores[column].to_numpy()) for score, scores in pairs]
-    for _, rows in table.groupby(["training_set", "protocol", "split"], sort=False):
+    for _, rows in table.groupby(ALTERNATIVES, sort=False):
         # The best of several conditions is held against the best of them under each permutation (the maximum
         # statistic of Westfall & Young 1993), so that having chosen costs what it should.
         best = pd.concat([permuted[i]["p"] for i in rows.index], axis=1, join="inner").max(axis=1).to_numpy()

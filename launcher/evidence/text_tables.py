@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepemotion.scoring import audit
-from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, marks
+from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, chosen, marks
 from launcher.evidence.statistics import TOGETHER
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
 from launcher.tables.selection import KEYS, Trials, of_kind
@@ -26,7 +26,7 @@ class TextTable:
     @property
     def words(self) -> set[str]:
         """The columns that are to be aligned at their left."""
-        return {"model", *_PLACE} & set(self.columns)
+        return {"model", "chosen", *_PLACE} & set(self.columns)
 
 
 def tables(findings: Findings) -> list[TextTable]:
@@ -68,7 +68,7 @@ def best_models(scores: pd.DataFrame, trials: Trials) -> TextTable:
     """Return each model's condition of the highest validation accuracy under each protocol, and single subjects' mean.
 
     Unseen subjects are those of the same condition. Validation accuracy flatters the condition that it chose: the table
-    is for choosing, not for claims.
+    is for choosing, not for claims, but for rows that say `inside`: there, inner folds chose.
     """
     rows = []
     best = best_rows(_named(scores))
@@ -82,6 +82,7 @@ def best_models(scores: pd.DataFrame, trials: Trials) -> TextTable:
                 "model": row["training_set"],
                 "condition": row["named"],
                 "protocol": row["protocol"],
+                "chosen": chosen(row),
                 "trials": str(row["trials"]),
                 "train": _percent(train[key]),
                 "validation": _accuracy(row),
@@ -89,8 +90,9 @@ def best_models(scores: pd.DataFrame, trials: Trials) -> TextTable:
                 **_audit(row),
             }
         )
-    for protocol, models in of_kind(best, SINGLE).groupby("protocol"):
-        name = {"model": f"single-subject (n = {len(models)})", "condition": "each its best", "protocol": str(protocol)}
+    for (protocol, nested), models in of_kind(best, SINGLE).groupby(["protocol", "nested"]):
+        name = {"model": f"single-subject (n = {len(models)})", "protocol": str(protocol)}
+        name |= {"condition": "each chosen inside" if nested else "each its best"}
         rows.append({**name, "validation": _mean(models, n=False), **_audit(models[_AUDIT].mean())})
     return _table("Best condition of each model: accuracy in %", rows, several=("protocol",))
 
@@ -102,6 +104,7 @@ def evidence(scores: pd.DataFrame) -> TextTable:
             "model": _model(row),
             "condition": row["named"],
             "protocol": row["protocol"],
+            "chosen": chosen(row),
             "n": str(row["n"]),
             "accuracy": f"{_interval(row, 'accuracy')} {marks(row)}".rstrip(),
             "balanced accuracy": _interval(row, "balanced_accuracy"),

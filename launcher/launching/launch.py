@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
@@ -11,6 +12,7 @@ from launcher.planning import controls, data_facts
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.plan import PlannedTrial, make_plan
+from launcher.run import selections
 from launcher.run.directory import RunDirectory
 
 
@@ -40,37 +42,60 @@ class Launch:
             say(f"controls not in the packed data: {', '.join(missing)}")
         return cls(run, experiment, data, trials, packed, labels)
 
+    @property
+    def nested(self) -> bool:
+        """Say whether inner folds choose the settings of its models."""
+        return self.experiment.plan.select == "nested"
+
+    @cached_property
+    def procedure(self) -> selections.Procedure:
+        """What plans the refits of its inner trials."""
+        return selections.Procedure(self.experiment, self.data)
+
+
+def planned(job: Launch) -> list[PlannedTrial]:
+    """Return all trials of a launch that are planned: its own, and the refits that inner trials have led to."""
+    return [*job.trials, *(one.trial for one in _refits(job) if one.trial is not None)]
+
 
 def unfinished(job: Launch) -> list[PlannedTrial]:
-    """Return the trials that are not done yet."""
-    return [trial for trial in job.trials if not job.run.trial(trial.name).result.exists()]
+    """Return the planned trials that are not done yet."""
+    return [trial for trial in planned(job) if not job.run.trial(trial.name).result.exists()]
 
 
 def plan_run(job: Launch) -> list[PlannedTrial]:
     """Write the plan and everything that sessions need into the run's directory; return the unfinished trials."""
     with job.run.planning():
-        to_run = unfinished(job)
         job.run.add_to_plan(job.trials)
+        selections.record(job.run, job.experiment, job.data)
+        if job.nested:
+            # Those planned already as well: a launch after another one makes its own trials count again.
+            job.run.add_to_plan([*planned(job), *selections.due(job.run, [job.procedure])])
+        to_run = unfinished(job)
         if to_run or not job.run.experiment_file.exists():
             from launcher.run import provenance
 
             job.run.write_experiment(job.experiment)
             Sources(job.packed, job.labels).write(job.run.path)
             job.run.add_provenance(provenance.collect(job.data))
-            say(f"{job.run.path}: {_counted(to_run)} to run, {len(job.trials) - len(to_run)} already done")
+            done = len(planned(job)) - len(to_run)
+            say(f"{job.run.path}: {_counted(to_run)} to run, {done} already done{_costs(job)}")
         return to_run
 
 
 def conclude(job: Launch) -> int:
     """Report how the trials of a launch ended; return the exit code: 0 all done, 1 some failed, 130 unfinished."""
-    states = {trial.name: job.run.state(trial.name, running=()) for trial in job.trials}
+    states = {trial.name: job.run.state(trial.name, running=()) for trial in planned(job)}
     counts = Counter(states.values())
+    counts["pending"] += sum(one.trial is None and not one.failed for one in _refits(job))
     say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished")
     for name, state in states.items():
         if state == "failed":
             directory = job.run.trial(name)
             reason = (directory.read_json(directory.failure) or {}).get("reason", "")
             say(f"  failed {name}: {reason} (log: {directory.log_file})")
+    for sentence in selections.notes(job.run) if job.nested else ():
+        say(sentence)
     say(f"tables:      {job.run.tables}/")
     say(f"tensorboard: tensorboard --logdir {shlex.quote(str(job.run.path))}")
     if counts["pending"]:
@@ -83,13 +108,30 @@ def trials_table(job: Launch) -> str:
     """Return a table of the trials of a launch: what each trains on, what it needs, and its state."""
     running = job.run.running()
     rows = [("trial", "training set", "fold", "learning rate", "epochs", "memory", "state")]
-    for trial in job.trials:
+    for trial in planned(job):
         fold = "" if trial.fold is None else str(trial.fold)
         epochs = str(trial.trial.train.epochs)
         memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
         state = job.run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
-    return f"{table(rows)}\n{_counted(job.trials)}"
+    return f"{table(rows)}\n{_counted(planned(job))}{_costs(job)}"
+
+
+def _refits(job: Launch) -> list[selections.Progress]:
+    """Return how far the refits of a launch are, none where its inner trials are not planned yet."""
+    return list(selections.progress(job.run, [job.procedure])) if job.nested else []
+
+
+def _costs(job: Launch) -> str:
+    """Return what a nested selection costs in all, nothing for other launches."""
+    if not job.nested:
+        return ""
+    inner = sum(trial.outer is not None for trial in job.trials)
+    refits, epochs = len(job.procedure.refits), job.experiment.train.epochs
+    return (
+        f"; nested selection: {inner} inner trials of {epochs} epochs, then {refits} refits of at most {epochs}:"
+        f" at most {(inner + refits) * epochs} epochs"
+    )
 
 
 def _counted(trials: list[PlannedTrial]) -> str:

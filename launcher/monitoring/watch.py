@@ -10,6 +10,7 @@ from rich.live import Live
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from launcher.monitoring import status
+from launcher.run import selections, sessions
 from launcher.run.directory import RunDirectory
 from launcher.slurm import queue, submissions
 
@@ -41,13 +42,18 @@ def watch(run: RunDirectory) -> bool:
                 elif line != shown:
                     console.print(line, highlight=False, soft_wrap=True)
                 shown = line
-                if not any(trial.state in _AT_WORK for trial in trials):
+                if not any(trial.state in _AT_WORK for trial in trials) and not _plans_more(run):
                     return True
                 time.sleep(_LOOK_EVERY_S)
     except KeyboardInterrupt:
         again = f"deepemotion-launch status {shlex.quote(str(run.path))} --follow"
         say(f"stopped watching; the jobs continue. To watch again: {again}")
         return False
+
+
+def _plans_more(run: RunDirectory) -> bool:
+    """Say whether a session is at work that may plan further trials, whose settings those that ended choose."""
+    return bool(selections.read(run)) and any(session.alive for session in sessions.read(run.sessions))
 
 
 def wait_for_tables(run: RunDirectory) -> None:

@@ -17,7 +17,9 @@ from deepemotion.subject_label import SubjectLabel
 class PlanSettings(Section):
     """Which training sets there are, and the swept settings (`section.key: [values]`).
 
-    `permutations` is how many trainings on permuted labels are added to each trial, for its permutation test.
+    `permutations` is how many trainings on permuted labels are added to each trial, for its permutation test. `select`
+    says what the accuracy of a swept setting is for: `best` trains each value on the same folds, to choose by their
+    validation; `nested` chooses values and epoch by inner folds, and tests the model trained with them.
     """
 
     subjects: Literal["all"] | list[SubjectLabel] = "all"
@@ -27,6 +29,7 @@ class PlanSettings(Section):
     leave_one_subject_out: bool = False
     permutations: Annotated[int, Field(ge=0, le=100_000)] = 0
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={})
+    select: Literal["best", "nested"] = "best"
 
 
 class ResourceSettings(Section):

@@ -3,11 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from deepemotion import __version__
-from deepemotion.settings.schema import Trial, TrialSettings
+from deepemotion.settings.schema import Trial, TrialSettings, described
 from deepemotion.subject_file.format import FORMAT_VERSION
 from launcher.planning.facts import AtlasFacts, DataFacts
 
@@ -27,10 +27,17 @@ def condition(settings: TrialSettings, swept: dict[str, Any]) -> str:
     return safe("_".join(parts))
 
 
+def nested_condition(settings: TrialSettings, chosen: Collection[str]) -> str:
+    """Return the condition of the trials whose settings were chosen by inner folds: what their sweep did not choose."""
+    rate = "train.learning_rate"
+    return "nested" if rate in chosen else f"nested_lr-{settings.train.learning_rate:g}"
+
+
 def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any], digest: str) -> str:
     """Return the trial's name, which is also its folder's; `swept` are the swept settings and their values here."""
-    fold, permutation = trial.split.fold, trial.data.permutation
+    fold, outer, permutation = trial.split.fold, trial.split.outer, trial.data.permutation
     parts = [training_set, condition]
+    parts += [] if outer is None else [f"outer-{outer}"]
     parts += [] if fold is None else [f"{trial.split.fold_is}-{fold}"]
     parts += [f"{key.partition('.')[2]}-{swept[key]}" for key in REPLICATED if key in swept]
     parts += [f"perm-{permutation}"] if permutation else []
@@ -58,30 +65,34 @@ def checksums(
     return found
 
 
-def digest(settings: Mapping[str, Any], trial: Trial, checksums: Mapping[str, str]) -> str:
+def digest(settings: Mapping[str, Any], trial: Trial, checksums: Mapping[str, str], procedure: str = "") -> str:
     """Return a hash of everything that determines the trial's result: of an atlas its content, not its path.
 
     `settings` are the sections of the trial as plain values. They may be those of another fold and permutation, so that
-    they need not be dumped for each.
+    they need not be dumped for each. `procedure` is that of `digest_of`.
     """
     own = {
-        "split": {**settings["split"], "fold": trial.split.fold},
+        "split": {**settings["split"], "fold": trial.split.fold, "outer": trial.split.outer},
         "data": {**settings["data"], "permutation": trial.data.permutation},
         "subjects": trial.subjects,
         "unseen_subjects": trial.unseen_subjects,
     }
-    return digest_of({**settings, **own}, checksums, __version__, FORMAT_VERSION)
+    return digest_of({**settings, **own}, checksums, __version__, FORMAT_VERSION, procedure)
 
 
-def digest_of(settings: Mapping[str, Any], checksums: Mapping[str, str], code: str, format_version: int) -> str:
+def digest_of(
+    settings: Mapping[str, Any], checksums: Mapping[str, str], code: str, format_version: int, procedure: str = ""
+) -> str:
     """Return the hash of a trial from its settings as plain values and the `checksums` of all that it reads.
 
-    `code` is the version that planned it, and `format_version` that version's format of packed files.
+    `code` is the version that planned it, and `format_version` that version's format of packed files. `procedure` is
+    that of the `nested.Selection` which chose its settings: trials of two procedures are never one, so that each
+    procedure has all of its folds whatever the other chose.
     """
     if "atlas" in checksums:
         settings = {**settings, "model": {**settings["model"], "atlas": checksums["atlas"]}}
     content = {
-        "trial": {**settings, "data": described_data(settings["data"])},
+        "trial": described(settings),
         "subjects": {name.removeprefix("sub-"): value for name, value in checksums.items() if name.startswith("sub-")},
         "labels": checksums["labels"],
         "format": format_version,
@@ -90,9 +101,6 @@ def digest_of(settings: Mapping[str, Any], checksums: Mapping[str, str], code: s
     controls = {name: value for name, value in checksums.items() if name.startswith(_CONTROLS)}
     if controls:
         content["controls"] = controls
+    if procedure:
+        content["procedure"] = procedure
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def described_data(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the section `data` for hashing: without its control where it has none, as before there were controls."""
-    return {key: value for key, value in data.items() if (key, value) != ("control", None)}

@@ -1,33 +1,35 @@
 """Experiment -> trials: {training set} x {swept values} x {fold} x {permutation}. Pure: no files, Ray or torch.
 
-The controls of these trials are planned in the same way, with the settings that `controls` gives them.
+The controls of these trials are planned in the same way, with the settings that `controls` gives them. Of a nested
+selection these are the inner trials; `refits` plans what follows them.
 """
 
 import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from deepemotion.errors import UserError
 from deepemotion.models import registry
-from deepemotion.settings.rules import refuse_alignment, refuse_fold
-from deepemotion.settings.schema import TRIAL_SECTIONS, SplitSettings, Trial, TrialSettings, make_trial
-from deepemotion.training import memory
+from deepemotion.settings.schema import TRIAL_SECTIONS, Trial, TrialSettings, described
 from deepemotion.training.checksums import data_digest
 from launcher.planning import controls, identity
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
+from launcher.planning.nested import Selection
+from launcher.planning.nested import refuse as refuse_nested
+from launcher.planning.planned_set import PlannedSet, memory_bytes, places
 from launcher.planning.protocols import Protocol
-from launcher.planning.training_sets import TrainingSet, training_sets
+from launcher.planning.training_sets import training_sets
 
 # Far more than anybody trains; planning them takes half a minute.
 _MOST_TRIALS = 250_000
 # The settings in which trials of one setup differ, besides their subjects.
-_OWN = {"split": {"fold"}, "data": {"permutation"}, "train": {"seed"}}
+_OWN = {"split": {"fold", "outer"}, "data": {"permutation"}, "train": {"seed"}}
 _BASIS: dict[str, Any] = {"data": controls.BASIS, "split": True}
 # A control has hundreds of features where a brain has hundreds of thousands of voxels.
 _CONTROL_WORK = 0.01
@@ -38,7 +40,7 @@ class PlannedTrial:
     """One training to be run, and its needs: `memory_bytes`, and `work` in epochs times subjects (controls: 1 % of it).
 
     `condition` and `protocol` are its names for readers; `data` is the `checksums.data_digest` of the data that it was
-    planned for.
+    planned for; `selection` is how inner trials chose its settings, None where they were given.
     """
 
     name: str
@@ -49,11 +51,26 @@ class PlannedTrial:
     work: float
     trial: Trial
     data: str = ""
+    selection: Selection | None = None
 
     @property
     def fold(self) -> int | None:
         """The fold or run that it validates on, None where the protocol has none."""
         return self.trial.split.fold
+
+    @property
+    def outer(self) -> int | None:
+        """The fold that the model is tested on whose settings this inner trial helps to choose, None for others."""
+        return self.trial.split.outer
+
+    @property
+    def chosen(self) -> str:
+        """What inner trials chose, such as `train.learning_rate=0.001, epoch 12`; "" where they chose nothing."""
+        if self.selection is None:
+            return ""
+        parts = [key.partition(".") for key in self.selection.keys]
+        values = [f"{section}.{name}={getattr(getattr(self.trial, section), name)}" for section, _, name in parts]
+        return ", ".join([*values, f"epoch {self.trial.train.epochs}"])
 
     @property
     def permutation(self) -> int:
@@ -82,56 +99,47 @@ class PlannedTrial:
 
     @cached_property
     def setup(self) -> str:
-        """Eight hexadecimal digits for the settings that subjects, folds, permutations and seeds of a model share."""
-        shared = self.trial.model_dump(mode="json", include=set(TRIAL_SECTIONS), exclude=_OWN)
-        return _eight_digits({**shared, "data": identity.described_data(shared["data"])})
+        """Eight hexadecimal digits for the settings that subjects, folds, permutations and seeds of a model share.
+
+        Folds whose settings were chosen share the procedure that chose them.
+        """
+        if self.selection is not None:
+            return self.selection.procedure
+        return _eight_digits(described(self.trial.model_dump(mode="json", include=set(TRIAL_SECTIONS), exclude=_OWN)))
 
     @cached_property
     def basis(self) -> str:
         """Eight hexadecimal digits for what a control shares with the brain's trials: volumes, labels and split."""
-        return _eight_digits(self.trial.model_dump(mode="json", include=_BASIS, exclude={"split": {"fold"}}))
+        return _eight_digits(self.trial.model_dump(mode="json", include=_BASIS, exclude={"split": {"fold", "outer"}}))
 
 
 def _eight_digits(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
-class _Set:
-    """A training set and what its trials share whatever their settings, found out once for all of them."""
-
-    def __init__(self, training_set: TrainingSet, data: DataFacts) -> None:
-        """Find it out; raise UserError for subjects that cannot be trained on together."""
-        self.name, subjects, unseen = training_set
-        self.members = make_trial(TrialSettings(), list(subjects), list(unseen))
-        facts = [data.subjects[subject] for subject in (*subjects, *unseen)]
-        # The mask that all subjects share is inside the box of each of them.
-        x, y, z = (min(sides) for sides in zip(*(fact.box for fact in facts), strict=True))
-        self.size = memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels)
-        self.films = [fact.volumes for fact in facts]
-        self.film_runs = sum(len(fact.runs) for fact in facts)
-        self.runs = sorted({run for subject in subjects for run in data.subjects[subject].runs})
-        self.checksums = partial(identity.checksums, (*subjects, *unseen), data)
-
-
 def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first, so that only short ones are left at the end.
 
-    Those of controls, planned once for all of the brain's that they serve, come after these. Raises UserError for a
+    Those of controls, planned once for all of the brain's that they serve, come after these. Of a nested selection
+    they are the inner trials and the controls of the outer folds. Raises UserError for a
     subject or a control that is not packed, an unknown key, a plan with nothing in it or with far too much, and a trial
     that cannot be trained with its settings and the runs that the data has.
     """
     sets = training_sets(experiment, list(data.subjects))
     if not sets:
         raise UserError("the plan is empty: it asks for no single-subject, pooled or held-out training")
-    sweep = experiment.plan.sweep
-    _require_feasible(len(sets) * math.prod(map(len, sweep.values())) * (experiment.plan.permutations + 1))
+    _require_feasible(
+        len(sets) * math.prod(map(len, experiment.plan.sweep.values())) * (experiment.plan.permutations + 1)
+    )
     wanted = controls.chosen(experiment, data)
-    facts = [_Set(training_set, data) for training_set in sets]
-    combinations = [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
-    of_brain = [(_brain_settings(experiment, swept), swept) for swept in combinations]
+    facts = [PlannedSet(training_set, data) for training_set in sets]
+    of_brain = combinations(experiment)
+    permutations = range(experiment.plan.permutations + 1)
+    nested = experiment.plan.select == "nested"
     trials: list[PlannedTrial] = []
     for settings, swept in itertools.chain(of_brain, controls.settings_of_controls(experiment, wanted, of_brain)):
-        for trial in _with_settings(settings, swept, experiment.plan.permutations, data, facts):
+        inner = nested and settings.data.control is None
+        for trial in trials_with(settings, swept, permutations, data, facts, inner):
             trials.append(trial)
             _require_feasible(len(trials))
     if len({trial.name for trial in trials}) != len(trials):
@@ -146,49 +154,76 @@ def _require_feasible(trials: int) -> None:
         )
 
 
+def combinations(experiment: Experiment) -> list[tuple[TrialSettings, dict[str, Any]]]:
+    """Return the settings of the brain's trials, and the swept ones among them, of each combination of swept values.
+
+    Raises UserError for what a launch cannot plan.
+    """
+    if experiment.plan.select == "nested":
+        refuse_nested(experiment)
+    sweep = experiment.plan.sweep
+    swept = [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
+    return [(_brain_settings(experiment, values), values) for values in swept]
+
+
 def _brain_settings(experiment: Experiment, swept: dict[str, Any]) -> TrialSettings:
     """Return the settings of the brain's trials with these values of the swept ones. Raises UserError."""
     settings = experiment.trial_settings(swept)
     if settings.data.permutation:
         raise UserError("data.permutation: a launch sets it for each trial; use --permutations N")
+    if settings.split.outer is not None:
+        raise UserError("split.outer: a launch sets it for each inner trial; use --select nested")
     if settings.data.control is not None:
         raise UserError(f"data.control: a launch sets it for each trial; use --controls {settings.data.control}")
     registry.require_fit(settings)
     return settings
 
 
-def _with_settings(
-    settings: TrialSettings, swept: dict[str, Any], permutations: int, data: DataFacts, sets: Sequence[_Set]
+def trials_with(
+    settings: TrialSettings,
+    swept: dict[str, Any],
+    permutations: Iterable[int],
+    data: DataFacts,
+    sets: Sequence[PlannedSet],
+    inner: bool = False,
+    selection: Selection | None = None,
 ) -> Iterator[PlannedTrial]:
-    """Yield the trials with these settings, of which `swept` are swept: of each training set, fold and permutation."""
+    """Yield the trials with these settings, of which `swept` are swept: of each training set, fold and permutation.
+
+    They are `inner` ones of each fold, or refits whose settings a `selection` chose, or neither.
+    """
     atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
     stored = settings
     if atlas is not None:
         stored = settings.model_copy(update={"model": settings.model.model_copy(update={"atlas": atlas.path})})
     condition = identity.condition(settings, swept)
-    permuted = [stored.data.model_copy(update={"permutation": k}) for k in range(permutations + 1)]
+    if selection is not None:
+        condition = identity.nested_condition(settings, selection.keys)
+    procedure = "" if selection is None else selection.procedure
+    permuted = [stored.data.model_copy(update={"permutation": k}) for k in permutations]
     sections = {name: getattr(stored, name) for name in TRIAL_SECTIONS}
     plain = stored.model_dump(mode="json", include=set(TRIAL_SECTIONS))
     share = 1.0 if settings.data.control is None else _CONTROL_WORK
-    for training_set in sets:
+    for training_set in (one.inner if inner else one for one in sets):
         checksums = training_set.checksums(atlas, settings.data.control)
         digest = data_digest(checksums)
-        memory_bytes = _memory(settings, training_set, data.labelled_share)
+        needed = memory_bytes(settings, training_set, data.labelled_share)
         protocol = Protocol.of(settings.split.protocol, bool(training_set.members.unseen_subjects)).in_tables
-        for fold in _folds(settings, training_set, data):
-            split = stored.split if fold is None else stored.split.model_copy(update={"fold": fold})
+        for fold, outer in places(settings, training_set, data, inner):
+            split = stored.split.model_copy(update={"fold": fold, "outer": outer})
             for labels in permuted:
                 trial = training_set.members.model_copy(update={**sections, "split": split, "data": labels})
-                own = identity.digest(plain, trial, checksums)
+                own = identity.digest(plain, trial, checksums, procedure)
                 yield PlannedTrial(
                     name=identity.name(training_set.name, condition, trial, swept, own),
                     training_set=training_set.name,
                     condition=condition,
                     protocol=protocol,
-                    memory_bytes=memory_bytes,
+                    memory_bytes=needed,
                     work=settings.train.epochs * len(trial.subjects) * share,
                     trial=trial,
                     data=digest,
+                    selection=selection,
                 )
 
 
@@ -198,7 +233,14 @@ def replaced(plan: Sequence[PlannedTrial]) -> dict[str, str]:
     They had other labels or volumes, or, of trials of several subjects, another pool of subjects: models from different
     pools have no common mean.
     """
-    models = {trial.name: (trial.condition, trial.setup, trial.protocol) for trial in plan}
+    # Inner trials are no models that have a mean, and read the subjects of their own training set only.
+    models = {
+        trial.name: (
+            *(trial.condition, trial.setup, trial.protocol),
+            *(() if trial.outer is None else (trial.training_set, trial.outer)),
+        )
+        for trial in plan
+    }
     places = {
         trial.name: (*models[trial.name], trial.training_set, trial.fold, trial.seed, trial.permutation)
         for trial in plan
@@ -211,51 +253,3 @@ def replaced(plan: Sequence[PlannedTrial]) -> dict[str, str]:
         if latest is not None and len(trial.subjects) > 1 and set(trial.subjects) != set(latest.subjects):
             dead.setdefault(trial.name, latest.name)
     return dead
-
-
-def _folds(settings: TrialSettings, training_set: _Set, data: DataFacts) -> Sequence[int | None]:
-    """Return the folds to train a set for; of runs, those that its subjects have.
-
-    Raises UserError for a set or fold that cannot be trained.
-    """
-    split = settings.split
-    refuse_alignment(settings, len(training_set.films))
-    if settings.data.control is None:
-        registry.require_sides(settings.model, training_set.size.dense(settings.data)[0])
-    only_fold = [split.fold] if split.fold_is is None or split.fold is not None else None
-    if only_fold:
-        refuse_fold(split)
-    if not only_fold and split.fold_is == "fold" and data.stretches:
-        _require_blocks(split, data.stretches)
-    if split.fold_is != "run":
-        return only_fold or range(1, split.folds + 1)
-    name, runs = training_set.name, training_set.runs
-    if split.fold is not None and split.fold not in runs:
-        raise UserError(f"split.fold={split.fold}: {name} has no such run; it has {', '.join(map(str, runs))}")
-    if len(runs) == 1:
-        raise UserError(
-            f"split.protocol={split.protocol}: {name} has run {runs[0]} only, and nothing to train on without it"
-        )
-    return only_fold or runs
-
-
-def _require_blocks(split: SplitSettings, stretches: Sequence[tuple[float, float]]) -> None:
-    """Raise UserError where there are more folds than blocks of the film, so that some would validate on nothing."""
-    blocks, beyond = 0, -math.inf
-    for start, last in sorted((first // split.block_s, last // split.block_s) for first, last in stretches):
-        blocks += max(0, int(last + 1 - max(start, beyond)))
-        beyond = max(beyond, last + 1)
-    if split.folds > blocks:
-        raise UserError(
-            f"split.folds={split.folds}: the film has only {blocks} blocks of split.block_s={split.block_s:g} s;"
-            " use fewer folds or shorter blocks"
-        )
-
-
-def _memory(settings: TrialSettings, training_set: _Set, labelled_share: float) -> int:
-    volumes = round(labelled_share * sum(training_set.films))
-    # No batch holds more volumes than there are.
-    if settings.train.batch_size > max(volumes, 1):
-        train = settings.train.model_copy(update={"batch_size": max(volumes, 1)})
-        settings = settings.model_copy(update={"train": train})
-    return memory.trial_bytes(settings, training_set.size, volumes, training_set.films, training_set.film_runs)

@@ -11,7 +11,8 @@ import pydantic
 
 from deepemotion.errors import UserError, from_validation
 from deepemotion.files import whole_lines, write_text
-from deepemotion.settings.schema import Trial
+from deepemotion.settings.schema import Trial, TrialSettings
+from launcher.planning.nested import Selection
 from launcher.planning.plan import PlannedTrial
 
 # `settings` holds everything of a trial; the columns that repeat parts of it are for people and spreadsheets.
@@ -26,11 +27,13 @@ _COLUMNS: dict[str, Callable[[PlannedTrial], object]] = {
     "seed": lambda planned: planned.seed,
     "memory_bytes": lambda planned: planned.memory_bytes,
     "work": lambda planned: planned.work,
+    "selection": lambda planned: "" if planned.selection is None else " ".join(_words(planned.selection)),
     "settings": lambda planned: json.dumps(planned.trial.model_dump(mode="json")),
     "data": lambda planned: planned.data,
 }
 # The columns that repeat a part of the settings.
 _REPEATED = ("fold", "permutation", "learning_rate", "seed")
+_SETTINGS = {f"{section}.{name}" for section, values in TrialSettings().model_dump().items() for name in values}
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*")
 
 
@@ -101,7 +104,20 @@ def _planned(row: dict[str, str]) -> PlannedTrial:
         work=work,
         trial=Trial.model_validate_json(row["settings"]),
         data=row["data"],
+        selection=_selection(row.get("selection", "")),
     )
+
+
+def _words(selection: Selection) -> tuple[str, ...]:
+    return selection.procedure, *selection.keys
+
+
+def _selection(text: str) -> Selection | None:
+    """Return the selection of a trial from its words, None for the many trials that have none."""
+    procedure, *keys = text.split(" ")
+    if text and not (re.fullmatch("[0-9a-f]{8}", procedure) and set(keys) <= _SETTINGS):
+        raise ValueError(f"{text!r} is no selection of settings")
+    return Selection(procedure, tuple(keys)) if text else None
 
 
 def _not_a_plan(path: Path, why: str) -> UserError:

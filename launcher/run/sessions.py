@@ -91,6 +91,11 @@ class SessionFile:
             self.session.running, self.session.beat = now, time.time()
             self._write()
 
+    def add(self, trials: Iterable[str]) -> None:
+        """Record further trials that the session is going to train."""
+        self.session.trials += trials
+        self._write()
+
     def end(self, how: str) -> None:
         """Record that the session has ended, and how: `done`, `interrupted`, `time limit` ..."""
         self.session.running, self.session.ended = [], how

@@ -53,6 +53,12 @@ class SessionProgress:
         if self._console.is_terminal:
             self._bar.stop()
 
+    def add(self, trials: Sequence[PlannedTrial]) -> None:
+        """Count further trials among those to train."""
+        self._trials |= {trial.name: trial for trial in trials}
+        self._epochs |= dict.fromkeys((trial.name for trial in trials), 0)
+        self._total += len(trials)
+
     def started(self, trial: str) -> None:
         """Count a trial as running."""
         self._running.add(trial)

@@ -1,5 +1,6 @@
 """Runs a session: keeps its record, shows its progress, has its trials trained, and writes the tables at the end."""
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -9,6 +10,7 @@ from pathlib import Path
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from launcher.planning.plan import PlannedTrial
+from launcher.run import selections
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
 from launcher.session.progress import SessionProgress
@@ -37,23 +39,46 @@ class RunningSession:
     ) -> None:
         """Train the trials in a private Ray until all have ended or KeyboardInterrupt, which is not passed on.
 
-        If Ray dies, it is started again with what is left, unless it died twice without an epoch in between. With other
-        nodes (`joined`) it is not, since they belong to the first. `machine`, `address` and `token` are as in
-        `private_ray`. Raises UserError if the run's disk is full.
+        Refits of a nested selection whose inner trials are done then are planned, and trained in the same way. If Ray
+        dies, it is started again with what is left, unless it died twice without an epoch in between. With other nodes
+        (`joined`) it is not, since they belong to the first. `machine`, `address` and `token` are as in `private_ray`.
+        Raises UserError if the run's disk is full, or a file of an inner trial is damaged.
         """
-        number, again = 0, True
+        lost_before = False
         with suppress(KeyboardInterrupt):
-            while again and (waiting := self._waiting()):
-                number += 1
+            waiting = self._waiting() or self._plan_refits()
+            for number in itertools.count(1):
+                if not waiting:
+                    return
                 epochs = self.watcher.epochs
                 failure = self._attempt(waiting, number, machine, address, token, joined)
-                if failure is None or not self._waiting():
-                    return
+                left = self._waiting()
+                if failure is None or not left:
+                    lost_before, waiting = False, self._plan_refits()
+                    continue
                 self.watcher.restarted()
-                again = joined is None and (number == 1 or self.watcher.epochs > epochs)
+                again = joined is None and (not lost_before or self.watcher.epochs > epochs)
                 say(f"Ray stopped working: {failure}; {'starting it again' if again else 'launch again to resume'}")
-            if not again:
-                self.lost, self.stopped_by = True, "Ray stopped working"
+                if not again:
+                    self.lost, self.stopped_by = True, "Ray stopped working"
+                    return
+                lost_before, waiting = True, left
+
+    def _plan_refits(self) -> list[PlannedTrial]:
+        """Plan the refits that the session's trials were the last inner ones of, and take them as its own.
+
+        Sessions that end at the same time plan one after the other, so that each refit is one session's.
+        """
+        with self.run.planning():
+            refits = selections.due(self.run, inner=[trial.name for trial in self.trials])
+            if refits:
+                self.trials = [*self.trials, *refits]
+                # First, so that a job which is killed in between finds them as its own when it is requeued.
+                self.record.add([refit.name for refit in refits])
+                self.run.add_to_plan(refits)
+                self.watcher.add(refits)
+                say(f"inner trials chose the settings of {len(refits)} trials, which are trained now")
+        return refits
 
     def _attempt(
         self,
@@ -78,9 +103,10 @@ class RunningSession:
 
     @property
     def unfinished(self) -> bool:
-        """Whether any of the session's trials has neither a result nor a failure."""
-        states = (self.run.state(trial.name, running=()) for trial in self.trials)
-        return "pending" in states
+        """Whether any of the session's trials has neither a result nor a failure, or leads to a refit yet to come."""
+        names = [trial.name for trial in self.trials]
+        states = (self.run.state(name, running=()) for name in names)
+        return "pending" in states or any(one.due for one in selections.progress(self.run, inner=names))
 
     def _waiting(self) -> list[PlannedTrial]:
         failed = set(self.watcher.failures)

@@ -38,6 +38,7 @@ from typing import IO, cast
 
 from deepemotion.console import say
 from launcher.planning.plan import PlannedTrial, replaced
+from launcher.run import selections, sessions
 from launcher.run.directory import RunDirectory
 from launcher.session.session import RunningSession, open_session, tabulate_what_is_new
 from launcher.slurm import allocation, environment, ray_node, submissions
@@ -55,6 +56,7 @@ def run(run_directory: RunDirectory, submission: int | None, first_task: int) ->
     granted = allocation.current()
     share = _share(run_directory, granted, submission, first_task)
     with run_directory.locked(shared=True):
+        share = _with_refits(run_directory, share, granted.job)
         unfinished = [trial for trial in share if not _has_ended(run_directory, trial, granted.group)]
         say(f"job {granted.job} on {granted.node}: {len(unfinished)} of {len(share)} trials to run")
         if unfinished:
@@ -64,6 +66,7 @@ def run(run_directory: RunDirectory, submission: int | None, first_task: int) ->
     if not unfinished and not run_directory.running():
         # Requeued after its last trial.
         tabulate_what_is_new(run_directory, share)
+    share = _taken(run_directory, share, granted.job)
     states = [run_directory.state(trial.name, running=()) for trial in share]
     return ExitCode.FAILED if "failed" in states else ExitCode.DONE
 
@@ -81,6 +84,26 @@ def _share(
     if granted.group not in record.jobs:
         _adopt(run_directory, submission, granted.group, first_task)
     return [plan[name] for name in record.tasks[first_task + granted.task]]
+
+
+def _with_refits(run_directory: RunDirectory, share: list[PlannedTrial], job: str) -> list[PlannedTrial]:
+    """Return a job's share with the refits that its earlier sessions took, and those whose inner trials are done.
+
+    A job may have been killed between its last inner trial and their refits.
+    """
+    with run_directory.planning():
+        refits = selections.due(run_directory, inner=[trial.name for trial in share])
+        if refits:
+            run_directory.add_to_plan(refits)
+    return [*_taken(run_directory, share, job), *refits]
+
+
+def _taken(run_directory: RunDirectory, share: list[PlannedTrial], job: str) -> list[PlannedTrial]:
+    """Return a job's share with the refits that its sessions took."""
+    plan = {trial.name: trial for trial in run_directory.read_plan()}
+    names = (name for one in sessions.read(run_directory.sessions) if one.job == job for name in one.trials)
+    refits = [plan[name] for name in names if name in plan and plan[name].selection is not None]
+    return list({trial.name: trial for trial in [*share, *refits]}.values())
 
 
 def _adopt(run_directory: RunDirectory, number: int, job: str, first_task: int) -> None:

@@ -19,7 +19,7 @@ _ROWS = 1 << 17
 
 
 def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
-    """Write tables/predictions.parquet of the trials done, each with whether it is permuted, in this order.
+    """Write tables/predictions.parquet of trials that are done, each with whether it is permuted, in this order.
 
     Of permuted trials only the predictions of volumes that test are included: nothing is made of the others, and they
     would be most of the file. A table that was made from the same content, and is as it was written, stays.

@@ -21,9 +21,20 @@ class Trials:
     table: pd.DataFrame
 
     @property
+    def inner(self) -> "Trials":
+        """Those of inner folds, which choose settings."""
+        return Trials(self.table[self.table["outer"].notna()])
+
+    @property
+    def testing(self) -> "Trials":
+        """Those that test a model: all but the inner ones, whose accuracy is for choosing only."""
+        return Trials(self.table[self.table["outer"].isna()])
+
+    @property
     def latest(self) -> "Trials":
-        """Those that count: without trials whose labels or volumes a later launch replaced."""
-        return Trials(self.table.drop_duplicates([*KEYS, "fold", "seed", "permutation"], keep="last"))
+        """Those that count: that test a model, without trials whose labels or volumes a later launch replaced."""
+        table = self.testing.table
+        return Trials(table.drop_duplicates([*KEYS, "fold", "seed", "permutation"], keep="last"))
 
     @property
     def done(self) -> "Trials":

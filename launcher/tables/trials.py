@@ -24,8 +24,9 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     accuracy_validation, label_only_accuracy, majority_accuracy, chance, duration_s, reason (of a failure),
     beats_labels, missing (which classes have no volume on which side), setup (equal for trials that differ in
     subjects, fold, permutation and seed only; a condition names what is swept, and a later launch into the run may
-    have changed other settings), then counts of volumes, further metrics, those on unseen subjects, and
-    accuracy_SPLIT_EMOTION.
+    have changed other settings), outer (the outer fold that this inner trial helps to choose settings for, none for
+    other trials), chosen (what inner trials chose for this one), then counts of volumes, further metrics, those on
+    unseen subjects, and accuracy_SPLIT_EMOTION.
     """
     running = run.running()
     plan = run.read_plan()
@@ -41,11 +42,11 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
         *("trial", "training_set", "protocol", "fold", "permutation", "learning_rate", "seed", "condition", "state"),
         "epochs",
         *("accuracy_train", "accuracy_validation", *audit.COLUMNS, "duration_s", "reason", "beats_labels"),
-        *("missing", "setup"),
+        *("missing", "setup", "outer", "chosen"),
     ]
     rest = sorted(set(table.columns) - set(first))
-    table = table[[*first, *rest]].astype({"fold": "Int64"})
-    return table.sort_values(["training_set", "condition", "fold", "seed", "permutation"], ignore_index=True)
+    table = table[[*first, *rest]].astype({"fold": "Int64", "outer": "Int64"})
+    return table.sort_values(["training_set", "condition", "outer", "fold", "seed", "permutation"], ignore_index=True)
 
 
 def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) -> dict[str, Any]:
@@ -64,6 +65,8 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
         "reason": "",
         "missing": "",
         "setup": trial.setup,
+        "outer": trial.outer,
+        "chosen": trial.chosen,
     }
     if state is State.DONE:
         result = read_result(directory, trial)
@@ -88,7 +91,8 @@ def write_tables(run: RunDirectory) -> Trials:
     # Before the trials' files are read: a result that comes in between makes the tables outdated.
     made_from = content_digest(run)
     trials = trials_table(run)
-    done = Trials(trials).done.table
+    # Of inner trials nothing but their validation accuracy is used.
+    done = Trials(trials).done.testing.table
     write_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
     stored.write_frame(run.tables / "epochs.parquet", epochs_table(run))
     stored.write(run.tables / "trials.csv", lambda file: trials.to_csv(file, index=False))

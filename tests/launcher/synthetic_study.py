@@ -24,6 +24,7 @@ class Study:
         name = f"trial-{len(self.trials)}"
         row = {"trial": name, "training_set": training_set, "protocol": "run", "fold": fold, "permutation": permutation}
         row |= {"condition": "lr-0.001", "setup": "a", "seed": 0, "state": "done", "missing": ""}
+        row |= {"outer": None, "chosen": ""}
         row |= {"label_only_accuracy": 0.4, "majority_accuracy": 0.35, "chance": 1 / 3}
         self.trials.append(row | changes)
         for subject in subjects or [training_set.removeprefix("sub-")]:

@@ -108,6 +108,31 @@ def test_blocks_keep_their_distance_in_every_run_and_subject(starts, folds, bloc
     assert (validated == 1).all()
 
 
+@given(
+    starts=st.lists(st.floats(0, 900), min_size=3, max_size=5),
+    protocol=st.sampled_from(["run", "block"]),
+    places=st.permutations([1, 2, 3]),
+    block_s=st.floats(10, 200),
+    gap_s=st.floats(0, 40),
+)
+def test_an_inner_trial_holds_nothing_of_the_outer_fold_or_near_it(starts, protocol, places, block_s, gap_s):
+    times = np.concatenate([start + 2.0 * np.arange(80) for start in starts])
+    samples = table(np.zeros(len(times)), runs=np.repeat(np.arange(1, len(starts) + 1), 80), times=times)
+    fold, outer, _ = places
+    alone = SplitSettings(protocol=protocol, folds=3, fold=fold, block_s=block_s, gap_s=gap_s)
+    tested = moments(samples, alone.model_copy(update={"fold": outer}))[1]
+    training, validation = moments(samples, alone.model_copy(update={"outer": outer}))
+    for side in (training, validation):
+        assert not (side & tested).any()
+        if side.any() and tested.any():
+            assert np.abs(times[side][:, None] - times[tested][None]).min() > gap_s
+    # Apart from that it is the inner fold's usual trial.
+    usual_training, usual_validation = moments(samples, alone)
+    far = np.array([not tested.any() or np.abs(time - times[tested]).min() > gap_s for time in times])
+    assert (training == (usual_training & far)).all()
+    assert (validation == (usual_validation & far)).all()
+
+
 @pytest.mark.parametrize("timing", ["true", "cumulative"])
 @pytest.mark.parametrize("drop_overlaps", [True, False])
 @pytest.mark.parametrize("protocol", ["run", "block"])
@@ -136,6 +161,14 @@ def test_a_fold_that_is_not_there_is_named():
         split(table([0] * 10), SplitSettings(protocol="block", fold=6))
     with pytest.raises(UserError, match=r"needs split\.fold"):
         split(table([0] * 10), SplitSettings(protocol="block"))
+    with pytest.raises(UserError, match=r"split\.outer=6: there are 5 folds"):
+        split(table([0] * 10), SplitSettings(protocol="block", fold=1, outer=6))
+    with pytest.raises(UserError, match=r"split\.outer=1: the outer fold cannot be split\.fold too"):
+        split(table([0] * 10), SplitSettings(protocol="run", fold=1, outer=1))
+    with pytest.raises(UserError, match=r"split\.outer=1: split\.protocol=random has no folds"):
+        moments(table([0] * 10), SplitSettings(outer=1))
+    with pytest.raises(UserError, match="training side of fold 1 outside of fold 2"):
+        split(table([0] * 10, runs=[1] * 5 + [2] * 5), SplitSettings(protocol="run", fold=1, outer=2, gap_s=0))
 
 
 def test_unseen_subjects_hold_out_moments_too():

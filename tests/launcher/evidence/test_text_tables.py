@@ -10,6 +10,7 @@ from launcher.tables.selection import Trials
 
 def statistic(training_set, accuracy, split="validation", **changes):
     row = {"training_set": training_set, "condition": "lr-0.001", "setup": "a", "protocol": "block", "split": split}
+    row |= {"conditions": 1, "nested": False}
     row |= {"trials": 2, "planned": 2, "n": 100, "accuracy": accuracy, "balanced_accuracy": 0.5, "macro_f1": 0.4}
     row |= {f"{name}_{end}": 0.4 for name in ("accuracy", "balanced_accuracy", "macro_f1") for end in ("low", "high")}
     row |= {"ece": 0.1, "label_only_accuracy": 0.3, "majority_accuracy": 0.25, "chance": 0.2}
@@ -20,7 +21,7 @@ def statistic(training_set, accuracy, split="validation", **changes):
 
 def trial(row, accuracy_train=0.8):
     names = ("training_set", "condition", "setup", "protocol")
-    place = {"fold": 1, "seed": 0, "permutation": 0, "state": "done"}
+    place = {"fold": 1, "outer": None, "seed": 0, "permutation": 0, "state": "done"}
     return {**{name: row[name] for name in names}, **place, "accuracy_train": accuracy_train}
 
 

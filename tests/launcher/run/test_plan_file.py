@@ -55,3 +55,14 @@ def test_a_plan_that_is_none_is_refused_in_one_line(tmp_path, old, new, said):
     assert said in str(error.value)
     assert "move it elsewhere and launch again" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("words", ["1234567", "0123abcd train.rate", "train.learning_rate"])
+def test_a_selection_of_settings_that_there_are_not_is_refused(tmp_path, words):
+    path = tmp_path / "plan.tsv"
+    plan_file.write(path, plan(subjects=["01"]))
+    header, row = path.read_text().splitlines()
+    cells = dict(zip(header.split("\t"), row.split("\t"), strict=True)) | {"selection": words}
+    path.write_text(f"{header}\n" + "\t".join(cells.values()) + "\n")
+    with pytest.raises(UserError, match=f"{words}' is no selection of settings"):
+        plan_file.read(path)
