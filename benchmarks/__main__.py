@@ -12,6 +12,7 @@ from benchmarks.machine import ROOT
 STAGES = (
     *("planning", "tables", "load", "batches", "pack", "pack_subject", "accuracy", "trial_memory"),
     *("streaming", "choices", "epoch", "published_epoch", "makespan", "growth", "explain", "alignment", "null_rate"),
+    "selection",
 )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 from launcher.evidence import text_tables
 from launcher.evidence.findings import Findings, compute_findings, write_findings
 from launcher.evidence.text_tables import TextTable
+from launcher.run import selections
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_held_out
 from launcher.tables.selection import Trials
@@ -34,4 +35,5 @@ def write_evidence(run: RunDirectory) -> Evidence:
     if predictions.exists():
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
-    return Evidence(trials, text_tables.tables(findings), text_tables.pairs(findings.paired), findings.notes)
+    notes = [*findings.notes, *selections.notes(run)]
+    return Evidence(trials, text_tables.tables(findings), text_tables.pairs(findings.paired), notes)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from synthetic_study import FOLDS, VOLUMES
 
-from launcher.evidence.findings import best_rows, marks, notes
+from launcher.evidence.findings import best_rows, chosen, marks, notes
 from launcher.evidence.paired import single_against_pooled
 from launcher.evidence.statistics import ALL_SINGLE, score_table
 from launcher.tables.selection import Trials
@@ -184,3 +184,26 @@ def test_a_fold_without_volumes_of_the_split_changes_nothing(study):
     row = study.statistics("unseen").loc["without-02"]
     assert (row["n"], row["label_only_accuracy"], row["permutations"]) == (VOLUMES, 0.95, 2)
     assert not row["beats_labels"]
+
+
+def test_a_model_whose_settings_were_chosen_inside_is_none_of_the_conditions_to_choose_from(study):
+    study.model("sub-01", 0.5)
+    study.model("sub-01", 0.9, condition="lr-0.01", setup="b", null=0.6)
+    study.model("sub-01", 0.5, condition="nested", setup="n", chosen="train.learning_rate=0.01, epoch 3")
+    # An inner trial tests nothing, however high its accuracy is.
+    study.trial("sub-01", 1.0, outer=2)
+    trials, held_out = study.tables()
+    table = score_table(trials, held_out).set_index("condition")
+    assert table["nested"].to_dict() == {"lr-0.001": False, "lr-0.01": False, "nested": True}
+    assert table["conditions"].to_dict() == {"lr-0.001": 2, "lr-0.01": 2, "nested": 1}
+    assert table["trials"].tolist() == table["planned"].tolist() == [2, 2, 2]
+    assert table.loc["nested", "p_conditions"] == table.loc["nested", "p"]
+    assert table.loc["lr-0.001", "p_conditions"] > table.loc["lr-0.001", "p"]
+    best = best_rows(table.reset_index())
+    assert [(row["condition"], chosen(row)) for _, row in best.iterrows()] == [
+        ("lr-0.01", "by validation"),
+        ("nested", "inside"),
+    ]
+    said = " ".join(notes(table.reset_index(), trials))
+    assert "use accuracies chosen by validation for choosing, not for claims" in said
+    assert "so the accuracy is a claim" in said

@@ -192,6 +192,7 @@ def test_no_refit_follows_an_inner_trial_that_failed_and_it_is_said_why(job, mon
     )
     assert conclude(job) == 1
     assert sentence in capsys.readouterr().err
+    assert sentence in write_evidence(run).notes
 
 
 def test_the_costs_are_shown_before(tiny_packed, tiny_labels, tmp_path):
