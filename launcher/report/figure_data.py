@@ -82,11 +82,11 @@ def read(run: RunDirectory, trials: Trials, choice: Choice) -> list[Material]:
     `trials` is what `trials.write_tables` returned. Raises UserError for a condition, subject or emotion that no
     finished trial has.
     """
-    selected = trials.latest.done.true_labels
+    selected = trials.brain.latest.done.true_labels
     if choice.condition is not None:
         selected = selected.of_condition(choice.condition)
         if not len(selected):
-            known = ", ".join(trials.table["condition"].unique())
+            known = ", ".join(trials.brain.table["condition"].unique())
             raise UserError(f"condition {choice.condition}: no finished trial; the run has {known}")
     done = selected.table
     if done.empty:

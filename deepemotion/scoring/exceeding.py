@@ -1,0 +1,68 @@
+"""Whether one of two decoders answers more of the same volumes rightly than the other: paired tests of the difference.
+
+Both tests are one-sided: their p is of the first being no better than the second.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepemotion.scoring import hypothesis_tests, metrics
+
+Floats = NDArray[np.float64]
+
+# Fewer subjects cannot reach a one-sided p of 0.05 by their signs, whatever their differences.
+LEAST_SUBJECTS = 5
+# Sums of shares that are equal may differ in the last bits.
+_TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference with its interval (95 %), and p; nan where there is but one block."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+def over_blocks(difference: Floats, block: NDArray[np.int64]) -> Difference:
+    """Return the mean of the difference (N,) of N volumes in these blocks (N,), and p over blocks of the film.
+
+    p is the larger one of two. The bootstrap's is the share of resamples, drawn as those of the intervals, in which the
+    first is no better; with few blocks it is too small, as these intervals are too narrow. The other flips the signs of
+    whole blocks: of two equally good decoders it is arbitrary which one gave which answers in a block.
+    """
+    number = np.unique(block, return_inverse=True)[1]
+    blocks = int(number.max(initial=-1)) + 1
+    mean = float(difference.mean()) if len(difference) else float("nan")
+    if blocks < 2:
+        return Difference(mean, float("nan"), float("nan"), float("nan"))
+    sums, volumes = np.bincount(number, difference, blocks), np.bincount(number, minlength=blocks)
+    times = metrics.times_drawn(blocks, metrics.RESAMPLES, 0)
+    drawn = (times @ sums) / (times @ volumes)
+    flipped = _signs(blocks) @ sums
+    by_bootstrap = (1 + int((drawn <= _TIE).sum())) / (1 + len(drawn))
+    by_signs = (1 + int((flipped >= sums.sum() - _TIE).sum())) / (1 + len(flipped))
+    return Difference(mean, *metrics.interval(drawn), max(by_bootstrap, by_signs))
+
+
+def over_subjects(differences: Floats) -> float:
+    """Return p of the mean difference of subjects (S,) by flipping their signs.
+
+    It is nan for fewer than five subjects, with whom it could not reach 0.05.
+    """
+    if len(differences) < LEAST_SUBJECTS:
+        return float("nan")
+    # The null distribution is symmetric, so that half of it is on each side.
+    p = hypothesis_tests.sign_flip_p(differences) / 2
+    return p if differences.sum() > 0 else 1 - p
+
+
+@lru_cache(maxsize=4)
+def _signs(blocks: int) -> Floats:
+    """Return (R, blocks) patterns of signs, the same for all models of a run."""
+    return np.random.default_rng(0).choice([-1.0, 1.0], size=(metrics.RESAMPLES, blocks))
