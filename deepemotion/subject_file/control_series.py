@@ -1,6 +1,7 @@
 """What a control is made of, as packed: series with a row per volume, and events with onsets of their own."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,10 @@ class VolumeSeries:
 
     columns: tuple[str, ...]
     values: NDArray[np.float32]
+
+    def only(self, columns: Sequence[str]) -> "VolumeSeries":
+        """Return some of the columns, in the order given."""
+        return VolumeSeries(tuple(columns), self.values[:, [self.columns.index(name) for name in columns]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +32,17 @@ class EventSeries:
     onset: NDArray[np.float64]
     duration: NDArray[np.float64]
     values: NDArray[np.float32]
+
+    def only(self, columns: Sequence[str]) -> "EventSeries":
+        """Return some of the columns, in their own order."""
+        places = [place for place, name in enumerate(self.columns) if name in columns]
+        numeric = len(self.columns) - self.categorical
+        return replace(
+            self,
+            columns=tuple(self.columns[place] for place in places),
+            categorical=sum(place >= numeric for place in places),
+            values=self.values[:, places],
+        )
 
 
 Series = VolumeSeries | EventSeries
