@@ -10,8 +10,13 @@ import trained_run
 from deepemotion.subject_file.control_file import control_path
 from launcher.checking.run import verify
 from launcher.evidence.evidence import write_evidence
+from launcher.report import figures
+from launcher.report.figure_data import Choice
+from launcher.report.html import write_report
+from launcher.report.run_figure import Drawn
 from launcher.run.directory import RunDirectory
 from launcher.tables import stored
+from launcher.tables.trials import write_tables
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +82,23 @@ def test_controls_that_changed_or_are_damaged_are_named(run, packed):
         assert (found.problems, len(found.notes)) == ([], 1)
     finally:
         path.write_bytes(whole)
+
+
+def test_the_brain_is_drawn_against_its_controls(run):
+    (drawn,) = (made for made in figures.draw(run, write_tables(run), Choice()) if made.name.startswith("controls"))
+    assert isinstance(drawn, Drawn)
+    assert drawn.name == "controls_lr-0.001"
+    (axes,) = drawn.figure.axes
+    accuracy = pd.read_csv(run.tables / "statistics.csv")["accuracy"].iloc[0]
+    of_controls = pd.read_csv(run.tables / "against_controls.csv")["control_accuracy"]
+    drawn_at = {round(float(line.get_xdata()[0]), 6) for line in axes.lines if len(line.get_xdata()) == 1}
+    assert {round(100 * value, 6) for value in (accuracy, *of_controls)} <= drawn_at
+    legend = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
+    assert {"brain", "time", "global-signal"} <= set(legend)
+
+
+def test_the_report_shows_the_controls(run):
+    html = write_report(run).read_text()
+    assert "The brain against controls (lr-0.001)" in html
+    assert "Controls without a brain" in html
+    assert write_evidence(run).controls[0] in html
