@@ -79,8 +79,10 @@ def _recording(runs: ControlRuns, run: int, path: Path) -> tuple[list[str], NDAr
         frequency, start = float(described["SamplingFrequency"]), float(described["StartTime"])
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{sidecar}: needs Columns, SamplingFrequency (Hz) and StartTime (s)") from error
-    if not (np.isfinite([frequency, start]).all() and frequency > 0 and len(set(names)) == len(names) > 0):
-        raise UserError(f"{sidecar}: Columns must differ, SamplingFrequency be above 0 and StartTime finite")
+    if len(set(names)) != len(names) or not names:
+        raise UserError(f"{sidecar}: Columns must have different names")
+    if not (1e-3 <= frequency <= 1e6 and abs(start) <= 1e6):
+        raise UserError(f"{sidecar}: SamplingFrequency {frequency:g} Hz or StartTime {start:g} s cannot be")
     columns = runs.source.columns or names
     for column in columns:
         if column not in names:

@@ -12,6 +12,8 @@ from deepemotion.packing.input_file import CORRUPT, InputFile
 
 # Many times what an hour at a thousand samples a second takes.
 _MOST_BYTES = 2**30
+# The largest number in single precision, in which values are stored.
+_LARGEST = 3.4e38
 _EMPTY = ("", "n/a", "N/A", "nan", "NaN")
 
 
@@ -93,10 +95,10 @@ class Table:
 
 
 def numbers(cells: list[str]) -> NDArray[np.float64] | int:
-    """Return the numbers (n,) in cells, NaN for empty ones, or the index of the first that is not a finite number."""
+    """Return the numbers (n,) in cells, NaN for empty ones, or the index of the first that is none or too large."""
     try:
         values = np.array(cells, dtype=np.float64)
-        if not np.isinf(values).any():
+        if not (np.abs(values) > _LARGEST).any():
             return values
     except ValueError:
         pass
@@ -108,7 +110,7 @@ def numbers(cells: list[str]) -> NDArray[np.float64] | int:
             values[i] = float(cell)
         except ValueError:
             return i
-        if not np.isfinite(values[i]):
+        if abs(values[i]) > _LARGEST:
             return i
     return values
 

@@ -4,6 +4,7 @@ Files are read, and wrong ones rejected, before anything of the subject is writt
 existing file of controls is taken from there.
 """
 
+import glob
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -124,7 +125,7 @@ def _find(
 ) -> ControlRuns | None:
     """Return the files of a source, or add the first one that is missing to `left_out`."""
     files = {run: root / described.file.format(subject=subject, run=run) for run in volumes}
-    missing = next((path for path in files.values() if not path.is_file() or is_pointer(path)), None)
+    missing = next((path for path in files.values() if not _is_here(path)), None)
     if missing is not None:
         why = "was not downloaded" if missing.is_symlink() or missing.exists() else "not found"
         left_out.setdefault(described.control, f"{missing} {why}")
@@ -141,6 +142,14 @@ def _find(
     return ControlRuns(described, dataset.tr, files, sidecars, volumes, seconds)
 
 
+def _is_here(path: Path) -> bool:
+    """Return whether a file is there with its content."""
+    try:
+        return path.is_file() and not is_pointer(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
 def _sidecar(path: Path, root: Path) -> Path | None:
     """Return the JSON file that describes a recording, the nearest by BIDS's rule of inheritance.
 
@@ -151,7 +160,7 @@ def _sidecar(path: Path, root: Path) -> Path | None:
     while True:
         able = [
             candidate
-            for candidate in folder.glob(f"*{suffix}.json")
+            for candidate in folder.glob(f"*{glob.escape(suffix)}.json")
             if candidate.stem.split("_")[-1] == suffix and {*candidate.stem.split("_")[:-1]} <= {*entities}
         ]
         if able:

@@ -19,6 +19,8 @@ def global_signal(file: SubjectFile) -> VolumeSeries:
     slices = np.flatnonzero(per_slice)
     size = per_slice[slices]
     starts = np.cumsum(size) - size
+    # Half the time of int64, where no sum can exceed it.
+    kind = np.int32 if size.max() < 2**16 else np.int64
     sums = np.empty((file.total, len(slices)))
     slope, intercept = file.voxel_scale() if file.has_voxel_scale else (None, None)
     stored = np.empty((_BLOCK, file.voxels), np.int16)
@@ -29,11 +31,11 @@ def global_signal(file: SubjectFile) -> VolumeSeries:
         for block in (rows[i : i + _BLOCK] for i in range(0, count, _BLOCK)):
             values = file.read(block, out=stored[: len(block)])
             if slope is None or intercept is None:
-                summed = np.add.reduceat(values, starts, axis=1, dtype=np.int64)
+                summed = np.add.reduceat(values, starts, axis=1, dtype=kind)
                 sums[block] = file.scale[block, :1] * summed + file.scale[block, 1:] * size
             else:
                 sums[block] = np.add.reduceat(values * slope[row], starts, axis=1) + np.add.reduceat(
                     intercept[row], starts
                 )
-    whole = sums.sum(axis=1, keepdims=True) / size.sum()
-    return VolumeSeries(("mean", *(f"slice_{z}" for z in slices)), np.hstack([whole, sums / size]).astype(np.float32))
+    mean = sums.sum(axis=1, keepdims=True) / size.sum()
+    return VolumeSeries(("mean", *(f"slice_{z}" for z in slices)), np.hstack([mean, sums / size]).astype(np.float32))

@@ -154,5 +154,6 @@ def _report(packed: Packed) -> None:
     controls = packed.controls
     if controls.written:
         say(f"{controls.path}: {', '.join(controls.names)}")
-    for control, missing in controls.left_out.items():
-        say(f"{controls.path}: control {control}: not packed, {missing}")
+    if controls.left_out:
+        left_out = (f"control {name}: not packed, {missing}" for name, missing in controls.left_out.items())
+        say(f"{controls.path}: {'; '.join(left_out)}")

@@ -166,6 +166,15 @@ class ControlFile:
         return UserError(f"{self.path}: {problem}: damaged; pack the subject again")
 
 
+def is_control_file(path: Path) -> bool:
+    """Return whether a file says that it holds controls, whatever it is called."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return bool(file.attrs.get("format") == _FORMAT)
+    except HDF5_ERRORS:
+        return False
+
+
 def control_path(folder: Path, subject: str) -> Path:
     """Return the path of the controls of `subject` in `folder`."""
     return folder / f"controls_sub-{subject}.h5"

@@ -1,6 +1,7 @@
 """The controls that are packed beside a subject: what they hold, and when they are packed again."""
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from deepemotion.errors import UserError
 from deepemotion.subject_file.control_file import ControlFile
 from deepemotion.subject_file.control_series import EventSeries, VolumeSeries
 from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.verify import problems
 
 
 def volumes_of(small: SmallDataset, control: str) -> list[VolumeSeries]:
@@ -119,8 +121,20 @@ def test_a_damaged_file_of_controls_is_named_with_what_to_do_and_packed_again(tm
     small.controls.write_bytes(intact[:place] + bytes([intact[place] ^ 1]) + intact[place + 1 :])
     with pytest.raises(UserError, match=r"controls_sub-01\.h5: /motion/0/values is not what was packed: damaged; pack"):
         volumes_of(small, "motion")
+    assert problems(small.controls) == ["/motion/0/values is not what was packed: damaged; pack the subject again"]
     assert small.pack().controls.written
     assert small.controls.read_bytes() == intact
+    assert problems(small.controls) == []
+
+
+def test_inspect_shows_what_a_file_of_controls_holds(tmp_path: Path, command: Callable[..., object]) -> None:
+    small = with_controls(tmp_path)
+    small.pack()
+    shown = command("deepemotion", "inspect", small.controls).stdout.splitlines()
+    assert shown[0].startswith(f"{small.controls}: controls of sub-01 of small")
+    assert shown[2].startswith("  motion: motion1, motion2, motion3, motion4, motion5, motion6, fd; sha256:")
+    assert shown[-1] == "  note: phantom: means of 6 x 6 x 3 blocks of its 7 x 8 x 3 voxels"
+    assert command("deepemotion", "verify", small.controls, small.packed).returncode == 0
 
 
 def test_a_file_of_another_packing_is_not_used(tmp_path: Path) -> None:
