@@ -65,7 +65,8 @@ def conclude(job: Launch) -> int:
     """Report how the trials of a launch ended; return the exit code: 0 all done, 1 some failed, 130 unfinished."""
     states = {trial.name: job.run.state(trial.name, running=()) for trial in job.trials}
     counts = Counter(states.values())
-    say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished")
+    ended = f"{counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished"
+    say(f"{job.run.path}: {ended}{_of_controls(job.trials)}")
     for name, state in states.items():
         if state == "failed":
             directory = job.run.trial(name)
@@ -93,6 +94,10 @@ def trials_table(job: Launch) -> str:
 
 
 def _counted(trials: list[PlannedTrial]) -> str:
-    """Return how many trials these are, and how many of them are of controls."""
-    of_controls = sum(bool(trial.control) for trial in trials)
-    return f"{len(trials)} trials" + (f" ({of_controls} of controls)" if of_controls else "")
+    return f"{len(trials)} trials{_of_controls(trials)}"
+
+
+def _of_controls(trials: list[PlannedTrial]) -> str:
+    """Return how many of the trials are of controls, in brackets; nothing for none."""
+    number = sum(bool(trial.control) for trial in trials)
+    return f" ({number} of controls)" if number else ""
