@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deepemotion.controls import time
+from deepemotion.controls import from_files, time
 from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.load import load_opened
@@ -24,7 +24,9 @@ def load_control(files: Mapping[str, SubjectFile], labels: Labels | None, settin
     does, and where a subject lacks what the control is made of.
     """
     brain = load_opened(files, labels, settings.model_copy(update={"normalisation": "none"}), most_bytes=0)
-    return _with_features(brain, time.features(brain.table, files))
+    if settings.control == "time":
+        return _with_features(brain, time.features(brain.table, files))
+    return _with_features(brain, from_files.features(str(settings.control), brain.table, files, settings.lag_s))
 
 
 def _with_features(brain: Samples, features_NF: NDArray[np.float32]) -> Samples:

@@ -10,10 +10,11 @@ from deepemotion.settings.schema import (
     TrialSettings,
 )
 
-# By model. The decay of the linear model is that of scikit-learn's C = 1 on about 1,400 training volumes.
+# By model, chosen on the audio description's loudness and the real observers' labels, with one run left out: the linear
+# model is where scikit-learn's regression is, the perceptron stops before it fits the training volumes much better.
 CONTROL_TRAINING = {
-    "linear": TrainSettings(epochs=60, learning_rate=0.02, batch_size=64, weight_decay=7e-4, precision="float32"),
-    "mlp": TrainSettings(epochs=30, learning_rate=2e-3, batch_size=64, weight_decay=0.1, precision="float32"),
+    "linear": TrainSettings(epochs=30, learning_rate=0.05, batch_size=64, weight_decay=7e-4, precision="float32"),
+    "mlp": TrainSettings(epochs=15, learning_rate=2e-3, batch_size=64, weight_decay=1.0, precision="float32"),
 }
 
 

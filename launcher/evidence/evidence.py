@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import pandas as pd
-
 from launcher.evidence import text_tables
 from launcher.evidence.findings import Findings, compute_findings, write_findings
 from launcher.evidence.text_tables import TextTable
@@ -16,10 +14,11 @@ from launcher.tables.trials import write_tables
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's trials, its tables as text, and the sentences below them: comparisons of models, then notes."""
+    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes."""
 
     trials: Trials
     tables: list[TextTable]
+    controls: list[str]
     pairs: list[str]
     notes: list[str]
 
@@ -30,10 +29,10 @@ def write_evidence(run: RunDirectory) -> Evidence:
     Raises UserError for a trial's file that cannot be read.
     """
     trials = write_tables(run)
-    findings = Findings(trials, pd.DataFrame(), pd.DataFrame())
+    findings = Findings(trials)
     predictions = run.tables / "predictions.parquet"
     if predictions.exists():
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
-    notes = [*findings.notes, *selections.notes(run)]
-    return Evidence(trials, text_tables.tables(findings), text_tables.pairs(findings.paired), notes)
+    pairs, notes = text_tables.pairs(findings.paired), [*findings.notes, *selections.notes(run)]
+    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes)

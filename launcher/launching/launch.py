@@ -88,7 +88,8 @@ def conclude(job: Launch) -> int:
     states = {trial.name: job.run.state(trial.name, running=()) for trial in planned(job)}
     counts = Counter(states.values())
     counts["pending"] += sum(one.trial is None and not one.failed for one in _refits(job))
-    say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished")
+    ended = f"{counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished"
+    say(f"{job.run.path}: {ended}{_of_controls(job.trials)}")
     for name, state in states.items():
         if state == "failed":
             directory = job.run.trial(name)
@@ -135,6 +136,10 @@ def _costs(job: Launch) -> str:
 
 
 def _counted(trials: list[PlannedTrial]) -> str:
-    """Return how many trials these are, and how many of them are of controls."""
-    of_controls = sum(bool(trial.control) for trial in trials)
-    return f"{len(trials)} trials" + (f" ({of_controls} of controls)" if of_controls else "")
+    return f"{len(trials)} trials{_of_controls(trials)}"
+
+
+def _of_controls(trials: list[PlannedTrial]) -> str:
+    """Return how many of the trials are of controls, in brackets; nothing for none."""
+    number = sum(bool(trial.control) for trial in trials)
+    return f" ({number} of controls)" if number else ""

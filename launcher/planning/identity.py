@@ -12,7 +12,7 @@ from deepemotion.subject_file.format import FORMAT_VERSION
 from launcher.planning.facts import AtlasFacts, DataFacts
 
 # The beginning of the checksums' keys that are of a subject's control.
-_CONTROLS = "controls-"
+CONTROLS = "controls-"
 # Replicates differ in these settings; aggregates average over them.
 REPLICATED = ("train.seed",)
 
@@ -61,7 +61,7 @@ def checksums(
         found[f"sub-{subject}"] = facts.checksum
         # The control `time` needs no packed values.
         if control is not None and control in facts.controls:
-            found[f"{_CONTROLS}{subject}"] = facts.controls[control]
+            found[f"{CONTROLS}{subject}"] = facts.controls[control]
     return found
 
 
@@ -98,7 +98,7 @@ def digest_of(
         "format": format_version,
         "code": code,
     }
-    controls = {name: value for name, value in checksums.items() if name.startswith(_CONTROLS)}
+    controls = {name: value for name, value in checksums.items() if name.startswith(CONTROLS)}
     if controls:
         content["controls"] = controls
     if procedure:

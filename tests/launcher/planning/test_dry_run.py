@@ -25,10 +25,12 @@ def test_it_shows_every_trial_and_writes_nothing(command, tiny_packed, tiny_labe
 
 
 def test_controls_are_counted_apart_and_missing_ones_are_named(command, tiny_packed, tiny_labels, tmp_path):
-    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path / "runs"), "--lr", "1e-3,1e-4", "--controls", "all")
-    done = command("deepemotion-launch", *words, "--dry-run")
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path / "runs"), "--lr", "1e-3,1e-4", "--dry-run")
+    done = command("deepemotion-launch", *words, "--controls", "time,global-signal")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "16 trials (8 of controls)"
+    done = command("deepemotion-launch", *words, "--controls", "all")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "12 trials (4 of controls)"
     (line,) = done.stderr.splitlines()
     assert line.startswith("controls not in the packed data: ")
     assert line.endswith("phantom")
