@@ -14,6 +14,7 @@ from typing import Any
 import pydantic
 
 from deepemotion.files import read_json, readable, write_text
+from deepemotion.training import integrity
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.nested import InnerResult, choose, selection_of
@@ -71,8 +72,9 @@ def record(run: RunDirectory, experiment: Experiment, data: DataFacts) -> None:
     new = Procedure(experiment, data)
     if experiment.plan.select != "nested" or new in (known := read(run)):
         return
-    content = _PROCEDURES.dump_python([*known, new], mode="json")
-    write_text(_path(run), json.dumps({"procedures": content}) + "\n")
+    content: dict[str, Any] = {"procedures": _PROCEDURES.dump_python([*known, new], mode="json")}
+    content[integrity.CHECKSUM] = integrity.checksum(content)
+    write_text(_path(run), json.dumps(content) + "\n")
 
 
 def read(run: RunDirectory) -> list[Procedure]:
@@ -81,6 +83,9 @@ def read(run: RunDirectory) -> list[Procedure]:
     if content is None:
         return []
     with readable(_path(run), _REMEDY):
+        # Trials are planned from it, so it must be what a launch wrote.
+        if content[integrity.CHECKSUM] != integrity.checksum(content):
+            raise ValueError("its content does not match its checksum")
         return _PROCEDURES.validate_python(content["procedures"])
 
 

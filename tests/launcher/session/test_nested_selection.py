@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from deepemotion import config_files
+from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
 from deepemotion.training.loop import train
 from launcher.checking.run import verify
@@ -193,6 +194,17 @@ def test_no_refit_follows_an_inner_trial_that_failed_and_it_is_said_why(job, mon
     assert conclude(job) == 1
     assert sentence in capsys.readouterr().err
     assert sentence in write_evidence(run).notes
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("1e-05", "1e-04"), ('"procedures"', '"procedure"'), ('"checksum": "', '"c": "')]
+)
+def test_a_record_that_is_not_as_a_launch_wrote_it_is_named(job, old, new):
+    path = job.run.path / "selections.json"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(UserError, match=r"selections\.json: cannot be read .*; delete it and launch again"):
+        plan_run(job)
 
 
 def test_the_costs_are_shown_before(tiny_packed, tiny_labels, tmp_path):
