@@ -9,6 +9,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
+from deepemotion import files
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from deepemotion.packing.progress import PackProgress
@@ -23,8 +24,11 @@ def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
     """Pack the subjects, `jobs` at a time; return the reason for each subject that failed. The others are packed.
 
     If a worker dies (killed for its memory, say), only its subject fails. An interruption stops all workers, and each
-    removes the file it was writing.
+    removes the file it was writing. Raises UserError if the folder of the packed files cannot be created.
     """
+    # Reported once, instead of for each subject.
+    for folder in {request.out for request in requests}:
+        files.make_folder(folder)
     failed: dict[str, str] = {}
     done: Counter[Connection] = Counter()
     waiting = list(reversed(requests))

@@ -138,6 +138,16 @@ def test_wrong_use(tmp_path: Path, arguments: list[str], message: str) -> None:
     assert not small.out.exists()
 
 
+@pytest.mark.parametrize("name", ["file/below", "x" * 300])
+def test_a_folder_that_cannot_be_created_is_one_line(tmp_path: Path, name: str) -> None:
+    SmallDataset(tmp_path, subjects=["01", "02"])
+    (tmp_path / "file").touch()
+    packed = run("pack", tmp_path, "--out", tmp_path / name)
+    assert packed.returncode == 2
+    (line,) = packed.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path / name}: cannot create this folder: ")
+
+
 @pytest.mark.parametrize("compression", ["none", "bitshuffle"])
 def test_a_file_size_limit_leaves_nothing(tmp_path: Path, compression: str) -> None:
     small = SmallDataset(tmp_path, runs=1, mask=False)
