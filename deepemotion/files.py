@@ -45,14 +45,6 @@ def atomic_path(target: Path) -> Iterator[Path]:
         raise UserError(f"{target}: cannot write: {error.strerror or error}{culprit}") from error
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents where they are missing. Raises UserError where that is impossible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot create this folder: {error.strerror}") from error
-
-
 def remove_abandoned(folder: Path, age_s: float = _ABANDONED_S) -> None:
     """Remove temporaries that killed processes left in a folder; not recent ones, which may still be in use.
 

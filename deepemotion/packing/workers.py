@@ -9,12 +9,12 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-from deepemotion import files
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from deepemotion.packing.progress import PackProgress
 from deepemotion.packing.subject import Packed, PackRequest, pack_subject
 from deepemotion.subject_file import summary
+from deepemotion.subject_file.folder import make_folder
 
 # Volumes between two messages of a worker: frequent enough for a smooth bar and a quick stop.
 _REPORT_EVERY = 8
@@ -28,7 +28,7 @@ def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
     """
     # Reported once, instead of for each subject.
     for folder in {request.out for request in requests}:
-        files.make_folder(folder)
+        make_folder(folder)
     failed: dict[str, str] = {}
     done: Counter[Connection] = Counter()
     waiting = list(reversed(requests))
