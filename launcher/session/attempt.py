@@ -120,7 +120,7 @@ class _Watch:
     def _handle(self, event: Event) -> None:
         kind, *words = event
         if kind == "driver":
-            self._lifelines.add(*words, "the driver process")
+            self._lifelines.add(words[0], "the driver process")
         elif kind == "started":
             self._lifelines.find()
             self._started = True
