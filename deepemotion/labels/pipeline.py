@@ -50,6 +50,7 @@ class MadeLabels:
             votes=self.consensus.votes,
             observers=len(self.observers),
             soft=self.consensus.soft,
+            observer_scores=self.consensus.observer_scores,
             film=self.film,
         )
 
