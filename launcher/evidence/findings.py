@@ -5,6 +5,7 @@ from functools import partial
 
 import pandas as pd
 
+from launcher.evidence.ceiling import ceiling_note
 from launcher.evidence.paired import single_against_pooled
 from launcher.evidence.statistics import ALL_SINGLE, LEVEL, TOGETHER, score_table
 from launcher.planning.training_sets import POOLED, SINGLE
@@ -81,7 +82,7 @@ def notes(table: pd.DataFrame, trials: Trials) -> list[str]:
         sentences.append("each model's best condition is shown; p counts that it was chosen")
     if (table["trials"] < table["planned"]).any():
         sentences.append("some models lack folds that are not done yet: their numbers will change")
-    return sentences + _missing(trials)
+    return [*sentences, ceiling_note(table), *_missing(trials)]
 
 
 def _missing(trials: Trials) -> list[str]:

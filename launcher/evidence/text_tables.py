@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepemotion.scoring import audit
+from launcher.evidence.ceiling import CEILING, SHARE
 from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, marks
 from launcher.evidence.statistics import TOGETHER
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
@@ -108,6 +109,8 @@ def evidence(scores: pd.DataFrame) -> TextTable:
             "macro F1": _interval(row, "macro_f1"),
             "ECE": _percent(row["ece"]),
             "labels alone": _percent(row["label_only_accuracy"]),
+            "observers": _interval(row, CEILING),
+            "of observers": _interval(row, SHARE),
             **{title: _p(row[name]) for title, name in (("p", "p_conditions"), ("Holm", "p_holm"), ("q", "p_bh"))},
         }
         for _, row in best_rows(_named(scores)).iterrows()
