@@ -25,6 +25,7 @@ _KEYS = {
     "predictions.parquet": ["trial", *PLACE],
     "statistics.csv": [*KEYS, "split"],
     "paired.csv": KEYS[1:],
+    "comparisons.csv": ["first_condition", "second_condition", "models", "protocol"],
 }
 _REMEDY = "delete it; deepemotion-launch results writes it anew"
 # Another machine may round the last digits of a score otherwise.

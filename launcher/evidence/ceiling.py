@@ -45,7 +45,7 @@ def ceiling_note(scores: pd.DataFrame) -> str:
     known = scores[scores[CEILING].notna()]
     if known.empty:
         return "no observers' ceiling: the labels do not say how well observers agree (deepemotion label writes it now)"
-    row = known.loc[known["n"].idxmax()]
+    row = known.iloc[int(known["n"].to_numpy().argmax())]
     columns = [str(name) for name in scores]
     suffixes = [name.removeprefix(_of_class("")) for name in columns if name.startswith(_of_class(""))]
     # Names of classes are in upper case, which tells them from the limits of the interval.

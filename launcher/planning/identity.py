@@ -12,16 +12,20 @@ from deepemotion.subject_file.format import FORMAT_VERSION
 from launcher.planning.facts import AtlasFacts, DataFacts
 
 # Replicates differ in these settings; aggregates average over them.
-_REPLICATED = ("train.seed",)
+REPLICATED = ("train.seed",)
+_LEARNING_RATE = "train.learning_rate"
 
 
 def condition(settings: TrialSettings, swept: dict[str, Any]) -> str:
     """Return the readable part that trials share when they differ only in training set, fold and seed."""
-    parts = [f"lr-{settings.train.learning_rate:g}"]
-    parts += [
-        f"{key}-{value}" for key, value in swept.items() if key != "train.learning_rate" and key not in _REPLICATED
-    ]
+    parts = [part(_LEARNING_RATE, settings.train.learning_rate)]
+    parts += [part(key, value) for key, value in swept.items() if key != _LEARNING_RATE and key not in REPLICATED]
     return safe("_".join(parts))
+
+
+def part(key: str, value: Any) -> str:
+    """Return what the value of a swept setting adds to a condition's name."""
+    return f"lr-{value:g}" if key == _LEARNING_RATE else f"{key}-{value}"
 
 
 def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any], digest: str) -> str:
@@ -29,7 +33,7 @@ def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any],
     fold, permutation = trial.split.fold, trial.data.permutation
     parts = [training_set, condition]
     parts += [] if fold is None else [f"{trial.split.fold_is}-{fold}"]
-    parts += [f"{key.partition('.')[2]}-{swept[key]}" for key in _REPLICATED if key in swept]
+    parts += [f"{key.partition('.')[2]}-{swept[key]}" for key in REPLICATED if key in swept]
     parts += [f"perm-{permutation}"] if permutation else []
     return f"{safe('_'.join(parts))}_{digest}"
 

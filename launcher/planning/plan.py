@@ -15,7 +15,7 @@ from deepemotion.settings.rules import refuse_alignment, refuse_fold
 from deepemotion.settings.schema import TRIAL_SECTIONS, SplitSettings, Trial, TrialSettings, make_trial
 from deepemotion.training import memory
 from deepemotion.training.checksums import data_digest
-from launcher.planning import identity
+from launcher.planning import comparisons, identity
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.protocols import Protocol
@@ -97,13 +97,16 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first, so that only short ones are left at the end.
 
     Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it or with far too much,
-    and a trial that cannot be trained with its settings and the runs that the data has.
+    a comparison of what the plan does not have, and a trial that cannot be trained with its settings and the runs that
+    the data has.
     """
     sets = training_sets(experiment, list(data.subjects))
     if not sets:
         raise UserError("the plan is empty: it asks for no single-subject, pooled or held-out training")
     sweep = experiment.plan.sweep
     _require_feasible(len(sets) * math.prod(map(len, sweep.values())) * (experiment.plan.permutations + 1))
+    # A comparison that cannot be made is found before anything is trained.
+    comparisons.declared(experiment)
     facts = [_Set(training_set, data) for training_set in sets]
     trials: list[PlannedTrial] = []
     for values in itertools.product(*sweep.values()):
