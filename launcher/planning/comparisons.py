@@ -84,10 +84,11 @@ def _swept(name: str, conditions: Mapping[str, dict[str, Any]]) -> tuple[str, An
 
 
 def _names(name: str, key: str, value: Any) -> bool:
-    number = _number(name)
+    bare = name.removeprefix(identity.prefix(key))
+    number = _number(bare)
     if number is not None and number == _number(value):
         return True
-    return name == _in_condition(key, value) or name.lower() == str(value).lower()
+    return name == _in_condition(key, value) or bare.lower() == str(value).lower()
 
 
 def _number(value: object) -> float | None:

@@ -25,7 +25,12 @@ def condition(settings: TrialSettings, swept: dict[str, Any]) -> str:
 
 def part(key: str, value: Any) -> str:
     """Return what the value of a swept setting adds to a condition's name."""
-    return f"lr-{value:g}" if key == _LEARNING_RATE else f"{key}-{value}"
+    return f"{prefix(key)}{value:g}" if key == _LEARNING_RATE else f"{prefix(key)}{value}"
+
+
+def prefix(key: str) -> str:
+    """Return what stands before the value of a swept setting in a condition's name."""
+    return "lr-" if key == _LEARNING_RATE else f"{key}-"
 
 
 def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any], digest: str) -> str:

@@ -31,9 +31,7 @@ def test_models_are_compared_at_each_learning_rate(pair):
     )
 
 
-@pytest.mark.parametrize(
-    "pair", [["lr-0.001", "lr-0.0001"], [0.001, 0.0001], ["1e-3", "1e-4"], ["0.0010", "lr-0.0001"]]
-)
+@pytest.mark.parametrize("pair", [["lr-0.001", "lr-0.0001"], [0.001, 0.0001], ["1e-3", "1e-4"], ["0.0010", "lr-1e-4"]])
 def test_learning_rates_are_named_as_numbers_or_as_conditions_name_them(pair):
     assert conditions([pair], **RATES) == (("lr-0.001", "lr-0.0001"),)
 
