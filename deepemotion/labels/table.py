@@ -163,7 +163,7 @@ def _take_observer_scores(lines: list[str], path: Path) -> tuple[ObserverScores,
         except ValueError as error:
             raise UserError(f"{path}:{number}: {' and '.join(COLUMNS)} must be numbers") from error
         # Sums of fractions are rounded.
-        if not 0 <= right[-1] <= compared[-1] + 1e-4 < 2**31:
+        if not 0 <= compared[-1] < 2**31 or not 0 <= right[-1] <= compared[-1] + 1e-4:
             raise UserError(f"{path}:{number}: {fields[-1]} of {fields[-2]} observers are right")
     scores = ObserverScores(np.array(compared, np.int64), np.array(right, np.float64))
     return scores, [fields[0] for fields in split]
