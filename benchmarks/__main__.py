@@ -11,7 +11,8 @@ from benchmarks.machine import ROOT
 # The quick ones first, so that much is known if somebody stops the rest.
 STAGES = (
     *("planning", "tables", "load", "batches", "pack", "pack_subject", "accuracy", "trial_memory"),
-    *("streaming", "choices", "epoch", "published_epoch", "makespan", "growth", "explain", "alignment", "null_rate"),
+    *("streaming", "choices", "epoch", "published_epoch", "makespan", "growth", "explain", "alignment"),
+    *("null_controls", "null_rate"),
 )
 
 

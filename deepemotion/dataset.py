@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from deepemotion import config_files
 from deepemotion.config_files import Section
+from deepemotion.control_sources import ControlSource, require_fillable
 from deepemotion.errors import UserError, from_validation
 from deepemotion.subject_label import SubjectLabel
 
@@ -59,14 +60,8 @@ class FilePatterns(Section):
     @classmethod
     def _can_be_filled(cls, pattern: str | None, info: pydantic.ValidationInfo) -> str | None:
         if pattern is not None:
-            values = {"subject": "01"} if info.field_name == "mask" else {"subject": "01", "run": 1}
-            try:
-                pattern.format(**values)
-            except (LookupError, ValueError, AttributeError) as error:
-                names = " and ".join(f"{{{name}}}" for name in values)
-                raise ValueError(
-                    f"{pattern!r} cannot be filled in: use {names}; whatever else varies is written out"
-                ) from error
+            values: dict[str, object] = {"subject": "01"} if info.field_name == "mask" else {"subject": "01", "run": 1}
+            require_fillable(pattern, values)
         return pattern
 
 
@@ -84,6 +79,7 @@ class Dataset(Section):
     subjects: Annotated[list[SubjectLabel], Field(min_length=1)]
     segments: Annotated[list[Segment], Field(min_length=1)]
     files: FilePatterns
+    controls: list[ControlSource] = Field(default=[])
 
     @pydantic.model_validator(mode="after")
     def _runs_in_order(self) -> Self:
@@ -101,6 +97,9 @@ class Dataset(Section):
             raise ValueError(
                 f"files.bold {self.files.bold!r}: names one file for several runs; use {{subject}} and {{run}}"
             )
+        for source in self.controls:
+            if len({source.file.format(subject=self.subjects[0], run=run) for run in runs}) != len(runs):
+                raise ValueError(f"controls {source.file!r}: names one file for several runs; use {{run}}")
         return self
 
     @classmethod

@@ -11,13 +11,36 @@ if TYPE_CHECKING:
     from deepemotion.subject_file.reader import SubjectFile
 
 
-def inspect(files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5.")]) -> None:
+# A line has room for these columns.
+_MOST_NAMED = 8
+
+
+def inspect(
+    files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5 or controls_sub-XX.h5.")],
+) -> None:
     """Show the subject, voxels, runs, data quality and sources of packed files, without reading volumes."""
+    from deepemotion.subject_file.control_file import is_control_file
     from deepemotion.subject_file.reader import SubjectFile
 
     for path in files:
+        if is_control_file(path):
+            answer(_describe_controls(path))
+            continue
         with SubjectFile(path) as file:
             answer(_describe(file))
+
+
+def _describe_controls(path: Path) -> str:
+    from deepemotion.subject_file.control_file import ControlFile
+
+    with ControlFile(path) as file:
+        header = file.header
+        lines = [f"{path}: controls of sub-{header.subject} of {header.dataset}, {path.stat().st_size / 1e6:.1f} MB"]
+        for control, parts in header.controls.items():
+            columns = [name for part in parts for name in part.columns]
+            more = f" and {len(columns) - _MOST_NAMED} more" if len(columns) > _MOST_NAMED else ""
+            lines.append(f"  {control}: {', '.join(columns[:_MOST_NAMED])}{more}; {file.checksum(control)}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in header.notes)])
 
 
 def _describe(file: "SubjectFile") -> str:

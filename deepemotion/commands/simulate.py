@@ -21,6 +21,13 @@ def simulate(
     idiosyncrasy: Annotated[
         float, typer.Option(help="How far subjects differ in where they respond: 0 (not at all) to 1.")
     ] = 0.5,
+    loudness: Annotated[
+        float, typer.Option(help="How far apart emotions are in the film's loudness, in SDs; 0: not at all.")
+    ] = 0.0,
+    motion: Annotated[
+        float, typer.Option(help="How far apart emotions are in the head's position, in SDs; 0: not at all.")
+    ] = 0.0,
+    phantom: Annotated[bool, typer.Option("--phantom", help="Add scans of a phantom: drift and noise.")] = False,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same dataset.")] = 0,
     jobs: Annotated[int | None, typer.Option(help="Number of processes to use.", show_default="all CPUs")] = None,
 ) -> None:
@@ -36,6 +43,9 @@ def simulate(
         signal=signal,
         idiosyncrasy=idiosyncrasy,
         seed=seed,
+        loudness=loudness,
+        motion=motion,
+        phantom=phantom,
     )
     simulate_folder(out, parameters, jobs=jobs if jobs is not None else len(os.sched_getaffinity(0)))
 

@@ -63,11 +63,12 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     from deepemotion.labels.table import Labels
     from deepemotion.models.registry import entry
     from deepemotion.samples.agreement import require_agreement
-    from deepemotion.settings.rules import refuse_alignment, refuse_fold
+    from deepemotion.settings.rules import refuse_alignment, refuse_control, refuse_fold
     from deepemotion.subject_file.folder import open_subjects
 
     entry(trial.model)
     refuse_fold(trial.split)
+    refuse_control(trial)
     subjects = (*trial.subjects, *trial.unseen_subjects)
     refuse_alignment(trial, len(subjects))
     own = Labels.read(labels)

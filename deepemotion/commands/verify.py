@@ -9,7 +9,9 @@ from deepemotion.console import EXIT_BAD_INPUT, EXIT_FAILED, answer, say
 from deepemotion.errors import UserError
 
 
-def verify(files: Annotated[list[Path], typer.Argument(help="Packed files to verify, sub-XX.h5.")]) -> None:
+def verify(
+    files: Annotated[list[Path], typer.Argument(help="Packed files to verify, sub-XX.h5 or controls_sub-XX.h5.")],
+) -> None:
     """Read packed files completely and check every checksum; exit code 1 for a damaged file, 2 for any other file."""
     from deepemotion.subject_file import kernels
     from deepemotion.subject_file.opening import NotASubjectFileError

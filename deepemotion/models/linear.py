@@ -1,7 +1,6 @@
 """Multinomial logistic regression, on voxels or on the means of an atlas's regions."""
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,79 +9,31 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from deepemotion.errors import UserError
+from deepemotion.models.standardised import StandardisedModel
 from deepemotion.samples import atlas
 from deepemotion.samples.grid import Grid
 
-# A feature with a smaller ratio of SD to mean does not vary: the rest is rounding in single precision.
-_LEAST_VARIATION = 1e-5
 # A line has room for these.
 _MOST_NAMED = 20
 
 
-class LinearModel(nn.Module):
+class LinearModel(StandardisedModel):
     """Logits W z + b of standardised features z, with W and b initially zero; subclasses define the features.
 
-    z is (feature - mean) / (SD * sqrt(F)), F the number of features that vary over the training volumes; the others
-    are left out. Dividing by sqrt(F) makes a step of Adam, which moves all weights by the same amount, about as large
-    for a million features as for a hundred, and the meaning of a weight decay independent of their number: a
-    decay of d is scikit-learn's `C = 1 / (d * n)` on z with n training volumes. Call `standardise` with the training
-    volumes before training.
+    z is divided by sqrt(F), F the number of features that vary. That makes a step of Adam, which moves all weights by
+    the same amount, about as large for a million features as for a hundred, and the meaning of a weight decay
+    independent of their number: a decay of d is scikit-learn's `C = 1 / (d * n)` on z with n training volumes.
     """
 
     def __init__(self, features: int, classes: int) -> None:
-        super().__init__()
-        self.mean_F: Tensor
-        self.gain_F: Tensor
-        self.register_buffer("mean_F", torch.zeros(features))
-        self.register_buffer("gain_F", torch.full((features,), features**-0.5))
-        self.logits = nn.Linear(features, classes)
-        nn.init.zeros_(self.logits.weight)
-        nn.init.zeros_(self.logits.bias)
+        logits = nn.Linear(features, classes)
+        nn.init.zeros_(logits.weight)
+        nn.init.zeros_(logits.bias)
+        super().__init__(features, logits)
 
-    def features(self, x_B1ZYX: Tensor) -> Tensor:
-        """Return the features (B, F) of dense volumes."""
-        raise NotImplementedError
-
-    def forward(self, x_B1ZYX: Tensor) -> Tensor:
-        """Return logits (B, classes)."""
-        logits: Tensor = self.logits((self.features(x_B1ZYX) - self.mean_F).mul_(self.gain_F))
-        return logits
-
-    @torch.no_grad()
-    def standardise(self, batches_B1ZYX: Iterable[Tensor]) -> str:
-        """Set mean and SD to those of the volumes in all batches; return in a sentence which features vary.
-
-        Raises UserError if none does.
-        """
-        count = 0
-        origin_F = sum_F = squares_F = torch.zeros(0)
-        for x_B1ZYX in batches_B1ZYX:
-            x_BF = self.features(x_B1ZYX)
-            if count == 0:
-                # Sums of differences from one of the volumes keep digits that sums of raw intensities would lose.
-                origin_F = x_BF[0].clone()
-                sum_F = torch.zeros_like(origin_F, dtype=torch.float64)
-                squares_F = torch.zeros_like(sum_F)
-            difference_BF = x_BF - origin_F
-            sum_F += difference_BF.sum(dim=0, dtype=torch.float64)
-            squares_F += difference_BF.square_().sum(dim=0, dtype=torch.float64)
-            count += len(x_BF)
-        shift_F = sum_F / count
-        mean_F = origin_F + shift_F
-        sd_F = (squares_F / count - shift_F**2).clamp_(min=0).sqrt_()
-        varies_F = sd_F > _LEAST_VARIATION * mean_F.abs()
-        total = int(varies_F.sum())
-        if not total:
-            raise UserError(
-                f"none of the {len(varies_F)} features varies over the training volumes: nothing to train on"
-            )
-        self.mean_F.copy_(mean_F)
-        self.gain_F.copy_(torch.where(varies_F, 1 / (sd_F * total**0.5), 0))
-        return self.describe(varies_F.cpu().numpy())
-
-    def describe(self, varies_F: NDArray[np.bool_]) -> str:
-        """Return a sentence that says which features vary, and are therefore used."""
-        raise NotImplementedError
+    def spread(self, varying: int) -> float:
+        """Return the square root of the number of features."""
+        return float(varying**0.5)
 
 
 class VoxelRegression(LinearModel):

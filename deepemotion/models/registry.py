@@ -20,7 +20,8 @@ class Entry:
 
     Costs are the values held per sample at a step's peak, per voxel of the dense input volume, and parameters: some
     per voxel, and `parameters` at any shape. The class takes shape and classes and, if it `needs_atlas`, the atlas's
-    path and the grid. Each side of a volume must have at least `least_side` voxels.
+    path and the grid. Each side of a volume must have at least `least_side` voxels. Those that are `for_controls` need
+    no neighbours of a voxel, so they can take the features of a control as well.
     """
 
     target: str
@@ -29,6 +30,7 @@ class Entry:
     parameters: int = 0
     needs_atlas: bool = False
     least_side: int = 1
+    for_controls: bool = False
 
 
 REGISTRY = {
@@ -51,7 +53,16 @@ REGISTRY = {
     ),
     "c3d": Entry("deepemotion.models.c3d:C3D", activations_per_voxel=140.0, parameters=4_100_000, least_side=8),
     # One weight per voxel and class, of five; one per region and class is negligible.
-    "linear": Entry("deepemotion.models.linear:VoxelRegression", activations_per_voxel=3.0, parameters_per_voxel=5.0),
+    "linear": Entry(
+        "deepemotion.models.linear:VoxelRegression",
+        activations_per_voxel=3.0,
+        parameters_per_voxel=5.0,
+        for_controls=True,
+    ),
+    # 32 hidden units.
+    "mlp": Entry(
+        "deepemotion.models.mlp:VoxelMLP", activations_per_voxel=3.0, parameters_per_voxel=32.0, for_controls=True
+    ),
     "roi-linear": Entry("deepemotion.models.linear:RegionRegression", activations_per_voxel=2.5, needs_atlas=True),
 }
 
@@ -68,7 +79,14 @@ def entry(model: ModelSettings) -> Entry:
 
 def require_fit(settings: TrialSettings) -> None:
     """Raise UserError for an unknown model, and for one that cannot use volumes with these settings."""
-    if entry(settings.model).needs_atlas and settings.data.downsample > 1:
+    registered = entry(settings.model)
+    if settings.data.control is not None and not registered.for_controls:
+        able = ", ".join(name for name, other in REGISTRY.items() if other.for_controls)
+        raise UserError(
+            f"model.name={settings.model.name}: the features of data.control={settings.data.control} are no volume; use"
+            f" one of {able}"
+        )
+    if registered.needs_atlas and settings.data.downsample > 1:
         raise UserError(
             f"data.downsample={settings.data.downsample}: the borders of {settings.model.name}'s regions run through"
             " blocks of voxels; leave data.downsample at 1"

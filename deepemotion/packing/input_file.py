@@ -117,6 +117,12 @@ def skip(source: io.BufferedIOBase | io.RawIOBase, size: float = float("inf")) -
         size -= count
 
 
+def is_pointer(path: Path) -> bool:
+    """Return whether a file only points to its content, which git-annex or Git LFS stores elsewhere."""
+    with path.open("rb") as file:
+        return file.read(32).startswith(tuple(_POINTERS))
+
+
 def _require_readable(path: Path, start: bytes) -> None:
     for magic, (name, command) in _UNSUPPORTED.items():
         if start.startswith(magic):

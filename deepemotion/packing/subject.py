@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
+from deepemotion.packing.controls import PackedControls, ReadControls, read_controls
 from deepemotion.packing.inputs import Space, check_length, common_space, is_unchanged, source
 from deepemotion.packing.nifti import NiftiHeader, read_header
 from deepemotion.packing.run import copy_run, read_run
@@ -40,7 +42,7 @@ class PackRequest:
 class Packed:
     """What packing did: the runs `read` from NIfTI, and those `kept`; none of either if the file is up to date.
 
-    `voxels` are those inside the mask, `shape` is that of a whole volume.
+    `voxels` are those inside the mask, `shape` is that of a whole volume. `controls` are beside it.
     """
 
     path: Path
@@ -49,52 +51,74 @@ class Packed:
     shape: tuple[int, ...]
     read: list[int]
     kept: list[int]
+    controls: PackedControls
 
 
 def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: None) -> Packed:
     """Pack a subject's runs, or only those that changed since the existing file; `on_volume` is called for progress.
 
-    Raises UserError, and leaves an existing file as it is, if a source is missing, damaged, in another space than the
-    mask, has too few or too many volumes or voxels that are not finite (unless they are to become zero), if the file
-    cannot be written, and if the existing file is not a packed subject.
+    The controls that the description names are packed into a file beside it. Raises UserError, and leaves existing
+    files as they are, if a source is missing, damaged, in another space than the mask, has too few or too many volumes
+    or voxels that are not finite (unless they are to become zero), if a control's file does not fit its run, if a file
+    cannot be written, and if an existing one is not a packed subject.
     """
     dataset, path = request.dataset, subject_path(request.out, request.subject)
     runs = {segment.run: dataset.bold(request.root, request.subject, segment.run) for segment in dataset.segments}
     masks = dataset.masks(request.root, request.subject)
-    existing = _open_existing(path)
-    try:
+    with ExitStack() as opened:
+        existing = _open_existing(path)
+        if existing is not None:
+            opened.enter_context(existing)
         unchanged = _unchanged_runs(existing, request, runs) if existing else {}
         if existing and list(unchanged) == list(runs) and _is_as_requested(existing.header, request, masks):
-            return Packed(path, existing.header, existing.voxels, existing.shape, [], [])
+            with _controls(request, existing.volumes_per_run) as controls:
+                done = controls.write(path)
+            return Packed(path, existing.header, existing.voxels, existing.shape, [], [], done)
         headers = {run: read_header(source) for run, source in runs.items()}
         space = common_space([read_header(mask) for mask in masks], list(headers.values()))
         for segment in dataset.segments:
             check_length(headers[segment.run], segment, dataset)
+        controls = opened.enter_context(_controls(request, {run: header.volumes for run, header in headers.items()}))
         if existing and not (
             np.array_equal(existing.mask, space.mask) and np.array_equal(existing.affine, space.affine)
         ):
             unchanged = {}
-        layout = _layout(request, headers, space, masks)
         inside = Segments.of(space.mask)
-        _check_space(request, sum(layout.runs.values()), inside.voxels)
-        with new_subject_file(path, layout) as writer:
+        written = _write(request, headers, space, masks, inside, existing, unchanged, on_volume)
+        read = [run for run in runs if run not in unchanged]
+        return Packed(path, written, inside.voxels, space.mask.shape, read, list(unchanged), controls.write(path))
 
-            def write(run: int, tick: Callable[[], None]) -> None:
-                header = headers[run]
-                tr = header_seconds(header.time_step, header.time_unit, dataset.tr)
-                if existing and run in unchanged:
-                    record = unchanged[run].model_copy(update={"header_tr": tr})
-                    copy_run(existing, record, writer.run(run), tick)
-                else:
-                    read_run(run, header, tr, inside, request.nan, request.out, writer.run(run), tick)
 
-            for_each_run(list(runs), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
-            written = writer.finish()
-    finally:
-        if existing:
-            existing.close()
-    read = [run for run in runs if run not in unchanged]
-    return Packed(path, written, inside.voxels, space.mask.shape, read, list(unchanged))
+def _controls(request: PackRequest, volumes: dict[int, int]) -> ReadControls:
+    return read_controls(request.dataset, request.root, request.subject, request.out, volumes)
+
+
+def _write(
+    request: PackRequest,
+    headers: dict[int, NiftiHeader],
+    space: Space,
+    masks: list[Path],
+    inside: Segments,
+    existing: SubjectFile | None,
+    unchanged: dict[int, RunRecord],
+    on_volume: Callable[[], None],
+) -> Header:
+    """Write the subject file: runs that are `unchanged` from the existing one, the others from NIfTI."""
+    layout = _layout(request, headers, space, masks)
+    _check_space(request, sum(layout.runs.values()), inside.voxels)
+    with new_subject_file(subject_path(request.out, request.subject), layout) as writer:
+
+        def write(run: int, tick: Callable[[], None]) -> None:
+            header = headers[run]
+            tr = header_seconds(header.time_step, header.time_unit, request.dataset.tr)
+            if existing and run in unchanged:
+                record = unchanged[run].model_copy(update={"header_tr": tr})
+                copy_run(existing, record, writer.run(run), tick)
+            else:
+                read_run(run, header, tr, inside, request.nan, request.out, writer.run(run), tick)
+
+        for_each_run(list(headers), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
+        return writer.finish()
 
 
 def _layout(request: PackRequest, headers: dict[int, NiftiHeader], space: Space, masks: list[Path]) -> Layout:

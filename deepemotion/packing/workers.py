@@ -155,3 +155,9 @@ def _report(packed: Packed) -> None:
         kept = f", {len(packed.kept)} kept" if packed.kept else ""
         block = "".join(f"\n  {line}" for line in summary.lines(packed.header, packed.voxels, packed.shape))
         say(f"{packed.path}: {len(packed.read)} runs packed{kept}{block}")
+    controls = packed.controls
+    if controls.written:
+        say(f"{controls.path}: {', '.join(controls.names)}")
+    if controls.left_out:
+        left_out = (f"control {name}: not packed, {missing}" for name, missing in controls.left_out.items())
+        say(f"{controls.path}: {'; '.join(left_out)}")

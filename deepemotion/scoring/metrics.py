@@ -120,7 +120,7 @@ def sums_drawer(block: Rows, resamples: int = RESAMPLES, seed: int = 0) -> Calla
     """
     number = np.unique(block, return_inverse=True)[1]
     blocks = int(number.max(initial=-1)) + 1
-    times = _times_drawn(blocks, resamples, seed) if blocks > 1 else np.full((resamples, blocks), np.nan)
+    times = times_drawn(blocks, resamples, seed) if blocks > 1 else np.full((resamples, blocks), np.nan)
 
     def drawn(values: Floats) -> Floats:
         flat = values.reshape(len(values), math.prod(values.shape[1:]))
@@ -131,7 +131,7 @@ def sums_drawer(block: Rows, resamples: int = RESAMPLES, seed: int = 0) -> Calla
 
 
 @lru_cache(maxsize=4)
-def _times_drawn(blocks: int, resamples: int, seed: int) -> Floats:
+def times_drawn(blocks: int, resamples: int, seed: int) -> Floats:
     """Return (R, blocks) how often each block is drawn: the same for all models of a run, and slow to compute."""
     draws = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples)
     return draws.astype(np.float64)

@@ -37,6 +37,17 @@ def refuse_alignment(settings: TrialSettings, subjects: int) -> None:
         )
 
 
+def refuse_control(settings: TrialSettings) -> None:
+    """Raise UserError for what can only be done with volumes, where a control takes their place."""
+    where = f"data.control={settings.data.control}"
+    if settings.data.control is None:
+        return
+    if settings.align.method != "none":
+        raise UserError(f"{where}: align.method={settings.align.method} aligns brains; use none")
+    if settings.augment.shift_voxels:
+        raise UserError(f"{where}: augment.shift_voxels shifts volumes; use 0")
+
+
 def refuse_device(device: str, gpus: int) -> None:
     """Raise UserError where `train.device` asks for a GPU and this machine has none."""
     if device == "cuda" and gpus == 0:

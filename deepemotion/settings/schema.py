@@ -1,7 +1,7 @@
 """Everything that determines one training's result, as a schema: data, split, model, training, and its subjects."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import pydantic
 from pydantic import BeforeValidator, Field
@@ -12,6 +12,11 @@ from deepemotion.errors import from_validation
 from deepemotion.settings.overrides import apply_overrides
 from deepemotion.subject_label import SubjectLabel
 
+# What a control's features are made of: the position in run and film, means of the packed volumes over the mask and
+# its slices, head motion, the stimulus, heart beat and breathing, and volumes of a phantom.
+ControlName = Literal["time", "global-signal", "motion", "stimulus", "physio", "phantom"]
+CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
+
 
 class DataSettings(Section):
     """Which label each volume gets, and how volumes are normalised.
@@ -19,7 +24,8 @@ class DataSettings(Section):
     `permutation` 0 keeps the labels. A number from 1 on is the seed of a permutation that unties them from the
     brain: `shift` moves the labels of each run circularly, `block` shuffles its blocks of equal labels.
     `crop` cuts dense volumes to the bounding box of the mask. `downsample` 2 averages the voxels of the mask in each
-    block of 2 x 2 x 2 when volumes are loaded, before anything is normalised.
+    block of 2 x 2 x 2 when volumes are loaded, before anything is normalised. With a `control`, a volume is not its
+    voxels but features that hold no brain, of the same volumes with the same labels.
     """
 
     # YAML reads an unquoted `true` as a boolean.
@@ -31,6 +37,7 @@ class DataSettings(Section):
     downsample: Literal[1, 2] = 1
     permutation: Annotated[int, Field(ge=0, lt=2**31)] = 0
     permute: Literal["shift", "block"] = "shift"
+    control: ControlName | None = None
 
 
 # The largest number in single precision, in which networks are trained.

@@ -13,12 +13,14 @@ from deepemotion import files
 from deepemotion.console import say
 from deepemotion.dataset import Dataset
 from deepemotion.errors import UserError
-from deepemotion.simulation import brain, nifti, observers, scan, story
+from deepemotion.simulation import brain, controls, nifti, observers, scan, story
 from deepemotion.simulation.parameters import Parameters, Stream
 
 # Increased whenever the same parameters give different data.
 VERSION = 1
 MARKER = "simulation.json"
+# Parameters that folders of earlier versions do not record, and which they have: they lack files of controls alone.
+_ADDED: dict[str, object] = {"loudness": 0.0, "motion": 0.0, "phantom": False}
 
 
 def simulate(out: Path, parameters: Parameters, jobs: int) -> None:
@@ -36,6 +38,9 @@ def simulate(out: Path, parameters: Parameters, jobs: int) -> None:
     blocks = story.tell(parameters.generator(Stream.STORY), dataset)
     _write_texts(out, parameters, dataset, blocks)
     _write_template(out, parameters, dataset)
+    controls.write_stimulus(out, parameters, dataset, blocks)
+    for segment in dataset.segments if parameters.phantom else ():
+        controls.write_phantom(out, parameters, dataset, segment)
     responses = [story.responses(blocks, segment, dataset.tr) for segment in dataset.segments]
     # A generator, so that an error or Ctrl-C in the middle stops the processes at once.
     finished = joblib.Parallel(n_jobs=min(jobs, parameters.subjects), return_as="generator_unordered")(
@@ -58,7 +63,7 @@ def _claim(out: Path, parameters: Parameters) -> bool:
         return False
     try:
         recorded = json.loads(marker.read_text(encoding="utf-8"))
-        ours, theirs = _identity(parameters), {"version": recorded["version"], **recorded["parameters"]}
+        ours, theirs = _identity(parameters), {"version": recorded["version"], **_ADDED, **recorded["parameters"]}
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise UserError(f"{marker}: not readable as a simulation's parameters; give a new folder") from error
     for key, value in ours.items():
@@ -85,7 +90,7 @@ def _mark(out: Path, parameters: Parameters, *, finished: bool) -> None:
 
 
 def _write_texts(out: Path, parameters: Parameters, dataset: Dataset, blocks: list[story.Block]) -> None:
-    files.write_text(out / "dataset.yaml", yaml.safe_dump(dataset.model_dump(), sort_keys=False))
+    files.write_text(out / "dataset.yaml", yaml.safe_dump(dataset.model_dump(exclude_none=True), sort_keys=False))
     for name, content in observers.annotate(parameters, blocks, dataset.segments[-1].end).items():
         files.write_text(out / "annotations" / f"{name}.csv", content)
     lines = [f"{time:g}\t{emotion}\n" for time, emotion in story.timeline(blocks, dataset)]
@@ -107,6 +112,8 @@ def _write_subject(
     networks = brain.networks(parameters, number)
     limits = brain.mask_limits(parameters, number)
     _write_networks(out, f"sub-{subject}_", networks)
+    controls.write_motion(out, parameters, dataset, subject, responses)
+    controls.write_physio(out, parameters, dataset, subject)
     for segment, response, limit in zip(dataset.segments, responses, limits, strict=True):
         if dataset.files.run_mask is not None:
             mask = (brain.radius(parameters.shape) < limit).astype(np.uint8)

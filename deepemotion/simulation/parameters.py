@@ -29,8 +29,10 @@ class Parameters:
 
     `shape` is (X, Y, Z) in voxels; `volumes_per_run` one number for all eight runs or eight numbers; `signal` the
     percent signal change at the centre of an active region under a sustained emotion (0: no signal at all);
-    `idiosyncrasy` in [0, 1] how far each subject's regions lie from the template's. Raises UserError if a value
-    is outside its limits.
+    `idiosyncrasy` in [0, 1] how far each subject's regions lie from the template's. `loudness` and `motion` are how far
+    apart emotions are in the film's loudness and in the position of the head, in standard deviations of these (0: they
+    have nothing to do with emotions); `phantom` adds the scans of one. None of the three changes the brain. Raises
+    UserError if a value is outside its limits.
     """
 
     subjects: int = 19
@@ -39,6 +41,9 @@ class Parameters:
     signal: float = 1.0
     idiosyncrasy: float = 0.5
     seed: int = 0
+    loudness: float = 0.0
+    motion: float = 0.0
+    phantom: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.subjects <= MOST_SUBJECTS:
@@ -59,6 +64,10 @@ class Parameters:
             raise UserError(f"signal: {self.signal:g} is not between 0 and 100 percent")
         if not 0 <= self.idiosyncrasy <= 1:
             raise UserError(f"idiosyncrasy: {self.idiosyncrasy:g} is not between 0 and 1")
+        for name in ("loudness", "motion"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and 0 <= value <= 100):
+                raise UserError(f"{name}: {value:g} is not between 0 and 100 standard deviations")
         if self.seed < 0:
             raise UserError(f"seed: {self.seed} is negative")
 
@@ -84,6 +93,7 @@ class Parameters:
             subjects=list(itertools.islice(labels, self.subjects)),
             segments=segments,
             files=real.files,
+            controls=[source for source in real.controls if source.control != "phantom" or self.phantom],
         )
 
     def generator(self, stream: "Stream", *keys: int) -> np.random.Generator:
@@ -99,6 +109,7 @@ class Stream(IntEnum):
     TEMPLATE = 2
     SUBJECT = 3
     RUN = 4
+    CONTROL = 5
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

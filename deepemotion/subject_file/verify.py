@@ -1,4 +1,4 @@
-"""Re-reads packed subject files and checks every checksum."""
+"""Re-reads packed subject files and their controls, and checks every checksum."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 from isal import isal_zlib
 
 from deepemotion.errors import UserError
+from deepemotion.subject_file.control_file import ControlFile, is_control_file
 from deepemotion.subject_file.format import STATISTICS
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.subject_file.run_statistics import BLOCK, UNSCALED, RunStatistics
@@ -15,15 +16,27 @@ _TOLERANCE = 1e-4
 
 
 def problems(path: Path) -> list[str]:
-    """Return what is wrong with a packed subject file; the list is empty if nothing is.
+    """Return what is wrong with a packed subject file, or with one of controls; the list is empty if nothing is.
 
-    Raises UserError if the file is missing, truncated or not a subject file.
+    Raises UserError if the file is missing, truncated or neither of them.
     """
+    if is_control_file(path):
+        return _wrong_controls(path)
     with SubjectFile(path) as file:
         try:
             return _wrong_arrays(file) or _wrong_volumes(file) or _wrong_statistics(file)
         except UserError as error:
             return [str(error).removeprefix(f"{path}: ")]
+
+
+def _wrong_controls(path: Path) -> list[str]:
+    with ControlFile(path) as file:
+        try:
+            for control in file.header.controls:
+                file.series(control)
+        except UserError as error:
+            return [str(error).removeprefix(f"{path}: ")]
+    return []
 
 
 def _wrong_volumes(file: SubjectFile) -> list[str]:

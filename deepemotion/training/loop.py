@@ -17,7 +17,7 @@ from torch import nn
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.models import registry
-from deepemotion.models.linear import LinearModel
+from deepemotion.models.standardised import StandardisedModel
 from deepemotion.samples.agreement import require_agreement
 from deepemotion.scoring import score
 from deepemotion.settings.schema import TRIAL_SECTIONS, TrainSettings, Trial
@@ -126,7 +126,7 @@ def _train_epochs(
     history = _resume(directory, model, optimiser, settings.epochs, training)
     _log_start(directory, history, device)
     events = EventFile(directory.path, _hyperparameters(trial))
-    if not history and isinstance(model, LinearModel):
+    if not history and isinstance(model, StandardisedModel):
         batches = (x_B1ZYX for _, x_B1ZYX in data.samples.batches(torch.from_numpy(data.training), settings.batch_size))
         directory.log(f"{trial.model.name}: {model.standardise(batches)}")
     if history:

@@ -15,6 +15,8 @@ PROCESS_BYTES = 600 * 2**20
 # Alignment: a block of a film with its normalised copies; matrices in addition to the subjects' own; bytes per value of
 # a map.
 _ALIGNMENT_BLOCK_BYTES, _FURTHER_GRAMS, _MAP_BYTES = 300 * 10**6, 3, 28
+# The features of a control: hundreds of numbers a volume, whatever the brain's size.
+_CONTROL_BYTES = 128 * 2**20
 _STATISTICS = {"none": 0, "psc": 2, "zscore": 2, "zscore+detrend": 3}
 
 
@@ -45,8 +47,10 @@ def trial_bytes(settings: TrialSettings, size: PackedSize, volumes: int, films: 
 
     `volumes` are the labelled ones of all its subjects, `films` the number of volumes of each subject, labelled
     or not, and `runs` the number of runs of all subjects together. Parameters count four times (values, gradients,
-    Adam's two moments).
+    Adam's two moments). A control's features take the same whatever the volumes.
     """
+    if settings.data.control is not None:
+        return PROCESS_BYTES + _CONTROL_BYTES
     shape, voxels = size.dense(settings.data)
     besides = besides_volumes(settings, math.prod(shape), voxels, runs)
     if settings.align.method != "none" and len(films) > 1:

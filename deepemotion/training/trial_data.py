@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.alignment.align import align
+from deepemotion.controls.load import load_control
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
 from deepemotion.samples.load import load_opened
@@ -85,15 +86,18 @@ def load_samples(
     log: Callable[[str], None],
     memory_bytes: int | None = None,
 ) -> Samples:
-    """Load a trial's samples, aligned and with permuted labels if its settings say so, with batches on `device`.
+    """Load a trial's samples, with batches on `device`: of the brain or of its control, labels permuted if it says so.
 
     `files` are those of all its subjects. Where volumes are kept does not change them: those that do not fit into the
     host's `memory_bytes` beside everything else stay in their files, which must then stay open, and those that do not
     fit into the device's memory stay in the host's. Both are logged. Raises UserError if the data does not fit the
     trial.
     """
-    samples = load_opened(files, labels, trial.data, most_bytes=most_bytes(trial, files, memory_bytes))
-    samples = align(samples, files, trial, device, log)
+    if trial.data.control is None:
+        samples = load_opened(files, labels, trial.data, most_bytes=most_bytes(trial, files, memory_bytes))
+        samples = align(samples, files, trial, device, log)
+    else:
+        samples = load_control(files, labels, trial.data)
     samples = replace(samples, table=permuted(samples.table, trial.data))
     resident = fits_device(samples, trial, device)
     size = f"{samples.volume_bytes / 1e9:.2f} GB of volumes"

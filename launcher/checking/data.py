@@ -8,9 +8,11 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import atlas
 from deepemotion.subject_file import verify as subject_verify
+from deepemotion.subject_file.control_file import ControlFile, control_path
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 from deepemotion.training.data_sources import Sources
 from launcher.checking.problems import Problems, listed
+from launcher.planning.identity import CONTROLS
 from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 
@@ -24,34 +26,41 @@ def check_data(
 ) -> None:
     """Check labels, atlases and packed subjects by their checksums, and with `volumes` every volume of the latter.
 
-    `trained` has the checksums of the data of each trial, by part (`labels`, `atlas`, `sub-01`): the trials of a run
-    that a later launch replaced are to be left out.
+    `trained` has the checksums of the data of each trial, by part (`labels`, `atlas`, `sub-01`, `controls-01`): the
+    trials of a run that a later launch replaced are to be left out.
     """
     sources = None
     with found.collecting():
         sources = Sources.read(run.path)
     if sources is None:
         return
-    recorded: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    atlases = {trial.name: trial.trial.model.atlas for trial in plan}
+    recorded: defaultdict[tuple[str, str, str], dict[str, str]] = defaultdict(dict)
+    planned = {trial.name: trial for trial in plan}
     for name, parts in trained.items():
+        trial = planned[name]
         for part, checksum in parts.items():
-            place = str(atlases[name]) if part == "atlas" else str(_place(sources, part))
-            recorded[part, place][name] = checksum
-    for (part, place), of_trials in sorted(recorded.items()):
-        _check_part(part, Path(place), of_trials, volumes, found)
+            place = str(trial.trial.model.atlas) if part == "atlas" else str(_place(sources, part))
+            # One file has all controls of a subject.
+            control = trial.control if part.startswith(CONTROLS) else ""
+            recorded[part, place, control][name] = checksum
+    for (part, place, control), of_trials in sorted(recorded.items()):
+        _check_part(part, Path(place), control, of_trials, volumes, found)
 
 
 def _place(sources: Sources, part: str) -> Path:
+    if part.startswith(CONTROLS):
+        return control_path(sources.packed, part.removeprefix(CONTROLS))
     return sources.labels if part == "labels" else subject_path(sources.packed, part.removeprefix("sub-"))
 
 
-def _check_part(part: str, path: Path, recorded: Mapping[str, str], volumes: bool, found: Problems) -> None:
+def _check_part(
+    part: str, path: Path, control: str, recorded: Mapping[str, str], volumes: bool, found: Problems
+) -> None:
     if not path.exists():
         found.note(path, "cannot be reached from here, and was not checked")
         return
     try:
-        present = _checksum(part, path)
+        present = _checksum(part, path, control)
     except UserError as error:
         found.problems.append(str(error))
         return
@@ -61,12 +70,18 @@ def _check_part(part: str, path: Path, recorded: Mapping[str, str], volumes: boo
     elif volumes and part.startswith("sub-"):
         for problem in subject_verify.problems(path):
             found.add(path, problem)
+    elif volumes and control:
+        with found.collecting(), ControlFile(path) as controls:
+            controls.series(control)
 
 
-def _checksum(part: str, path: Path) -> str:
+def _checksum(part: str, path: Path, control: str) -> str:
     if part == "labels":
         return Labels.read(path).checksum
     if part == "atlas":
         return atlas.checksum(path)
+    if control:
+        with ControlFile(path) as controls:
+            return controls.checksum(control)
     with SubjectFile(path) as file:
         return file.checksum

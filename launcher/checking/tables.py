@@ -12,6 +12,7 @@ from deepemotion.errors import UserError
 from deepemotion.files import readable
 from launcher.checking.predictions import PLACE, plain
 from launcher.checking.problems import Problems, listed
+from launcher.evidence.controls import COMPARED
 from launcher.evidence.evidence import write_evidence
 from launcher.run.directory import RunDirectory
 from launcher.tables import stored
@@ -26,6 +27,8 @@ _KEYS = {
     "statistics.csv": [*KEYS, "split"],
     "paired.csv": KEYS[1:],
     "comparisons.csv": ["first_condition", "second_condition", "models", "protocol"],
+    "controls.csv": [*KEYS, "split"],
+    "against_controls.csv": COMPARED,
 }
 _REMEDY = "delete it; deepemotion-launch results writes it anew"
 # Another machine may round the last digits of a score otherwise.

@@ -41,7 +41,7 @@ def figures(
     from launcher.tables.trials import write_tables
 
     trials = write_tables(directory)
-    if not len(trials.done.true_labels):
+    if not len(trials.brain.done.true_labels):
         raise UserError(f"{run}: no trial is done yet; deepemotion-launch status {run} shows their states")
     for made in draw(directory, trials, Choice(condition, subjects[0], emotion, annotations)):
         if isinstance(made, Drawn):

@@ -50,6 +50,12 @@ def launch(
             min=0, max=100_000, help="Number of trainings on permuted labels per trial, for permutation tests."
         ),
     ] = None,
+    controls: Annotated[
+        str | None,
+        typer.Option(
+            help="Also train controls without a brain, to be exceeded: time,motion, all (that there are) or none."
+        ),
+    ] = None,
     held_out_folds: Annotated[
         bool, typer.Option("--held-out-folds", help="Also train the paper's four folds of unseen subjects.")
     ] = False,
@@ -120,7 +126,8 @@ def launch(
         changes |= options.plan_of_protocol(protocol, held_out_folds)
         overrides = [*overrides, f"split.protocol={protocol.movie_split}"]
     sweeps = options.parse_sweeps(sweep or [], model, lr)
-    job = Launch.of(run, experiment.read(path, overrides, changes, sweeps), data, labels)
+    wanted = experiment.read(path, overrides, changes, sweeps, options.parse_controls(controls))
+    job = Launch.of(run, wanted, data, labels)
     if plan_only and not dry_run:
         plan_run(job)
         return

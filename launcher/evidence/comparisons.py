@@ -52,7 +52,7 @@ def comparison_table(trials: Trials, wanted: Sequence[Comparison]) -> pd.DataFra
     small. The ratio is that of validation to training volumes, also for models that leave subjects out, whose folds
     overlap in the movie as those of other models do.
     """
-    done = trials.latest.done.true_labels.table
+    done = trials.brain.latest.done.true_labels.table
     rows: list[dict[str, Any]] = []
     for comparison in wanted:
         for first, second in comparison.conditions:

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import pandas as pd
-
 from launcher.evidence import text_tables
 from launcher.evidence.comparisons import write_comparisons
 from launcher.evidence.findings import Findings, compute_findings, write_findings
@@ -16,10 +14,11 @@ from launcher.tables.trials import write_tables
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's trials, its tables as text, and the sentences below them: comparisons of models, then notes."""
+    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes."""
 
     trials: Trials
     tables: list[TextTable]
+    controls: list[str]
     pairs: list[str]
     notes: list[str]
 
@@ -30,7 +29,7 @@ def write_evidence(run: RunDirectory) -> Evidence:
     Raises UserError for a trial's file, or an experiment, that cannot be read.
     """
     trials = write_tables(run)
-    findings = Findings(trials, pd.DataFrame(), pd.DataFrame())
+    findings = Findings(trials)
     compared: list[str] = []
     predictions = run.tables / "predictions.parquet"
     if predictions.exists():
@@ -38,4 +37,4 @@ def write_evidence(run: RunDirectory) -> Evidence:
         write_findings(run, findings)
         compared = write_comparisons(run, trials)
     pairs = [*compared, *text_tables.pairs(findings.paired)]
-    return Evidence(trials, text_tables.tables(findings), pairs, findings.notes)
+    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, findings.notes)

@@ -1,13 +1,15 @@
 """What a run's trials show: their scores and comparisons, which rows to report, their marks, and notes on them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import pandas as pd
 
 from launcher.evidence.ceiling import ceiling_note
+from launcher.evidence.controls import against_controls, sentences, with_controls
+from launcher.evidence.models import ALL_SINGLE, TOGETHER
 from launcher.evidence.paired import single_against_pooled
-from launcher.evidence.statistics import ALL_SINGLE, LEVEL, TOGETHER, score_table
+from launcher.evidence.statistics import LEVEL, score_table
 from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
 from launcher.tables import stored
@@ -16,30 +18,56 @@ from launcher.tables.selection import Trials
 
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"
+NOT_BEATING = "§"
 
 
 @dataclass(frozen=True)
 class Findings:
-    """A run's trials, their scores (`score_table`), and single-subject models against the pooled one."""
+    """What the trials of a run show.
+
+    `scores` are the brain's (`score_table`, `with_controls`), `paired` compares single-subject models with the pooled
+    one. `controls` has the scores of controls, and `compared` the brain against each of them (`against_controls`).
+    """
 
     trials: Trials
-    scores: pd.DataFrame
-    paired: pd.DataFrame
+    scores: pd.DataFrame = field(default_factory=pd.DataFrame)
+    paired: pd.DataFrame = field(default_factory=pd.DataFrame)
+    controls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    compared: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def on_controls(self) -> list[str]:
+        """How the best condition of each model, or of models of a kind together, compares with the controls."""
+        best = best_rows(self.scores)
+        if best.empty:
+            return []
+        together = tuple(kind for kind, name in TOGETHER.items() if name in set(best["training_set"]))
+        return sentences(best[~best["training_set"].str.startswith(together)])
 
     @property
     def notes(self) -> list[str]:
         """The sentences that belong to the scores."""
-        return notes(self.scores, self.trials)
+        return notes(self.scores, self.trials.brain)
 
 
 def compute_findings(trials: Trials, held_out: HeldOutPredictions) -> Findings:
     """Return what a run's trials and their predictions show."""
-    return Findings(trials, score_table(trials, held_out), single_against_pooled(trials, held_out))
+    compared = against_controls(trials, held_out)
+    return Findings(
+        trials,
+        with_controls(score_table(trials.brain, held_out), compared),
+        single_against_pooled(trials.brain, held_out),
+        score_table(trials.controls, held_out),
+        compared,
+    )
 
 
 def write_findings(run: RunDirectory, findings: Findings) -> None:
-    """Write tables/statistics.csv and paired.csv, for use by other programs."""
-    for name, content in (("statistics", findings.scores), ("paired", findings.paired)):
+    """Write tables/statistics.csv and paired.csv, and those of controls if there are any, for other programs."""
+    tables = {"statistics": findings.scores, "paired": findings.paired}
+    if len(findings.trials.controls):
+        tables |= {"controls": findings.controls, "against_controls": findings.compared}
+    for name, content in tables.items():
         stored.write(run.tables / f"{name}.csv", partial(content.to_csv, index=False))
 
 
@@ -57,10 +85,16 @@ def best_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def marks(row: pd.Series) -> str:
-    """Return † for what does not exceed the scores of labels alone, ‡ for what permutations reach as well."""
+    """Return † for what does not exceed labels alone, ‡ for what permutations reach as well, § for what controls do."""
     # A q of 6 x 0.05 / 6 is a rounding error above 0.05.
     significant = not row["p_bh"] > LEVEL + 1e-9
-    return ("" if row["beats_labels"] else NOT_ABOVE) + ("" if significant else NOT_SIGNIFICANT)
+    return ("" if row["beats_labels"] else NOT_ABOVE) + ("" if significant else NOT_SIGNIFICANT) + control_mark(row)
+
+
+def control_mark(row: pd.Series) -> str:
+    """Return § for what is not shown to exceed every control, nothing where that is unknown."""
+    beats = row["beats_controls"]
+    return "" if pd.isna(beats) or beats else NOT_BEATING
 
 
 def notes(table: pd.DataFrame, trials: Trials) -> list[str]:
@@ -78,11 +112,26 @@ def notes(table: pd.DataFrame, trials: Trials) -> list[str]:
     if not least:
         where = "where permutations of every fold and seed are missing" if most else "since there are no permutations"
         sentences.append(f"p is empty {where}: launch again with --permutations 19 or more")
+    sentences += _on_controls(table)
     if (table["conditions"] > 1).any():
         sentences.append("each model's best condition is shown; p counts that it was chosen")
     if (table["trials"] < table["planned"]).any():
         sentences.append("some models lack folds that are not done yet: their numbers will change")
     return [*sentences, ceiling_note(table), *_missing(trials)]
+
+
+def _on_controls(table: pd.DataFrame) -> list[str]:
+    """Return the sentences on what the scores were compared with that holds no brain."""
+    compared = table["best_control"] != ""
+    sentences = []
+    if compared.any():
+        sentences.append(
+            f"{NOT_BEATING} not shown to exceed every control without a brain: p > {LEVEL:g} against at least one, over"
+            " blocks of the movie or, for five or more subjects together, over subjects"
+        )
+    if (compared & table["beats_controls"].isna()).any():
+        sentences.append("some controls lack folds that are not done yet, so their comparison is open")
+    return sentences
 
 
 def _missing(trials: Trials) -> list[str]:

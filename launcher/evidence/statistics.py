@@ -1,7 +1,4 @@
-"""What a run shows: each model's scores with intervals, permutation p-values and their correction, from the two tables.
-
-Folds and seeds of a model are pooled before anything is averaged over classes, because a fold may lack some.
-"""
+"""Each model's scores with their intervals, permutation p-values and corrections, from the two tables of a run."""
 
 from typing import Any
 
@@ -13,13 +10,10 @@ from deepemotion.samples.movie_blocks import label_blocks
 from deepemotion.scoring import audit, hypothesis_tests, metrics
 from deepemotion.scoring.metrics import Tally
 from launcher.evidence.ceiling import ceiling_columns
-from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, SINGLE
-from launcher.tables.held_out import SPLITS, HeldOutPredictions
+from launcher.evidence.models import tested_models, volumes_of
+from launcher.tables.held_out import HeldOutPredictions
 from launcher.tables.selection import KEYS, Trials
 
-ALL_SINGLE = "all single-subject"
-# Models that together answer one question about all subjects, by what their names begin with.
-TOGETHER = {SINGLE: ALL_SINGLE, LEFT_OUT: "all left-out subjects", HELD_OUT_FOLD: "all held-out folds"}
 LEVEL = 0.05
 
 _WITH_INTERVAL = ("accuracy", "balanced_accuracy", "macro_f1")
@@ -27,44 +21,26 @@ _TESTED = {"p": "accuracy", "p_balanced_accuracy": "balanced_accuracy"}
 
 
 def score_table(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFrame:
-    """Return a row for each training set, condition and split that has predictions on true labels.
+    """Return a row for each of the trials' `tested_models`: all of the brain, or all of controls.
 
-    Training sets `all single-subject`, `all left-out subjects` and `all held-out folds` stand for these models
-    together: on validation volumes, the others on their unseen subjects. Scores are in [0, 1].
-    Columns: training_set, condition, setup, protocol, split; trials of how many planned (folds and seeds); n volumes
-    in blocks of the movie; accuracy, balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier;
-    those of `ceiling.ceiling_columns`; what labels alone score, and beats_labels; permutations (those that have all
-    folds and seeds), p and p_balanced_accuracy by them; p_conditions, p corrected for the choice among so many
-    conditions; p_holm and p_bh, that corrected for the models of a kind, such as the single-subject ones. Without
-    permutations all p are nan.
+    Columns (scores are in [0, 1]): training_set, condition, setup, protocol, split; trials of how many planned (folds
+    and seeds); n volumes in blocks of the movie; accuracy, balanced_accuracy, macro_f1, each with _low and _high
+    (95 %); ece; brier; those of `ceiling.ceiling_columns`; what labels alone score, and beats_labels; permutations
+    (those that have all folds and seeds), p and p_balanced_accuracy by them; p_conditions, p corrected for the choice
+    among so many conditions; p_holm and p_bh, that corrected for the models of a kind, such as the single-subject ones.
+    Without permutations all p are nan.
     """
-    planned = trials.latest.table
-    planned = planned.assign(member=planned["training_set"])
-    for prefix, together in TOGETHER.items():
-        models = planned[planned["member"].str.startswith(prefix)]
-        if models["member"].nunique() > 1:
-            planned = pd.concat([planned, models.assign(training_set=together)], ignore_index=True)
-    only = {name: "validation" if name == ALL_SINGLE else "unseen" for name in TOGETHER.values()}
-    volumes = held_out.true.groupby(["trial", "split"], observed=True).indices
+    if not len(trials):
+        return pd.DataFrame()
     confusions = held_out.confusions()
     rows: list[dict[str, Any]] = []
     permuted: list[pd.DataFrame] = []
-    for key, group in planned.groupby(KEYS, sort=False):
-        wanted = group["permutation"] == 0
-        done = Trials(group).done
-        true = done.true_labels.table
-        for split in SPLITS:
-            if only.get(str(key[0]), split) != split:
-                continue
-            # A fold may have no volume of this split: one whose unseen subject lacks that run.
-            scored = true[[(name, split) in volumes for name in true["trial"]]]
-            if scored.empty:
-                continue
-            tested = held_out.true.iloc[np.concatenate([volumes[name, split] for name in scored["trial"]])]
-            place = {**dict(zip(KEYS, key, strict=True)), "split": split, "trials": len(true), "planned": wanted.sum()}
-            scores = _scores(tested, held_out)
-            rows.append(place | scores | _audit(scored, tested, split, scores["accuracy"]))
-            permuted.append(_permuted_scores(done.table, scored, split, confusions))
+    for model in tested_models(trials, volumes_of(held_out)):
+        done, tested = Trials(model.trials).done, held_out.true.iloc[model.rows]
+        counts = {"trials": len(done.true_labels), "planned": len(Trials(model.trials).true_labels)}
+        scores = _scores(tested, held_out)
+        rows.append(model.place | counts | scores | _audit(model.scored, tested, model.split, scores["accuracy"]))
+        permuted.append(_permuted_scores(done.table, model.scored, model.split, confusions))
     table = pd.DataFrame(rows)
     return table if table.empty else _tested(table, permuted)
 

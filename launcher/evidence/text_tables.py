@@ -7,8 +7,9 @@ import pandas as pd
 
 from deepemotion.scoring import audit
 from launcher.evidence.ceiling import CEILING, SHARE
-from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, marks
-from launcher.evidence.statistics import TOGETHER
+from launcher.evidence.controls import with_controls
+from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, control_mark, marks
+from launcher.evidence.models import TOGETHER
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
 from launcher.tables.selection import KEYS, Trials, of_kind
 
@@ -27,22 +28,35 @@ class TextTable:
     @property
     def words(self) -> set[str]:
         """The columns that are to be aligned at their left."""
-        return {"model", *_PLACE} & set(self.columns)
+        return {"model", "control", *_PLACE} & set(self.columns)
 
 
 def tables(findings: Findings) -> list[TextTable]:
     """Return all tables of a run, none where no trial is done."""
     if findings.scores.empty:
         return []
-    return [conditions(findings.scores), best_models(findings.scores, findings.trials), evidence(findings.scores)]
+    shown = [conditions(findings.scores), best_models(findings.scores, findings.trials), evidence(findings.scores)]
+    return [*shown, controls(findings.controls)] if len(findings.controls) else shown
 
 
 def conditions(scores: pd.DataFrame) -> TextTable:
     """Return a row for each condition under each protocol, which shows models, rates and settings side by side.
 
-    Accuracies are means over models ± SD (n - 1). p is that of the single-subject models together, or of the pooled
-    model where there are none; unseen subjects have their own, and what labels alone score on them.
+    Accuracies are means over models ± SD (n - 1). p and the best control are those of the single-subject models
+    together, or of the pooled model where there are none; unseen subjects have their own, and what labels alone score
+    on them.
     """
+    return _table("Conditions: accuracy in %, mean ± SD over models", _condition_rows(scores))
+
+
+def controls(scores: pd.DataFrame) -> TextTable:
+    """Return a row for each control under each protocol, from the scores of controls, as in `conditions`."""
+    rows = _condition_rows(with_controls(scores, pd.DataFrame()))
+    title = "Controls without a brain: accuracy in %, mean ± SD over models"
+    return _table(title, [{"control": row.pop("condition").removeprefix("control-"), **row} for row in rows])
+
+
+def _condition_rows(scores: pd.DataFrame) -> list[dict[str, str]]:
     rows = []
     for (protocol, condition, _), group in _named(scores).groupby(["protocol", "named", "setup"]):
         seen, unseen = (group[group["split"] == split] for split in ("validation", "unseen"))
@@ -53,16 +67,18 @@ def conditions(scores: pd.DataFrame) -> TextTable:
             {
                 "condition": str(condition),
                 "protocol": str(protocol),
-                "single-subject": _mean(of_kind(seen, SINGLE)),
-                "pooled": _mean(of_kind(seen, POOLED)),
+                "single-subject": _mean(of_kind(seen, SINGLE), _all_of(seen, SINGLE)),
+                "pooled": _mean(of_kind(seen, POOLED), _all_of(seen, POOLED)),
                 "labels alone": _percent(of_kind(seen, first)["label_only_accuracy"].mean()),
-                "p": _p_of(seen, first),
-                "unseen subjects": _mean(left_out),
+                "best control": "".join(map(_best_control, _all_of(seen, first))),
+                "p": "".join(_p(row["p_conditions"]) for row in _all_of(seen, first)),
+                "unseen subjects": _mean(left_out, _all_of(unseen, last)),
                 "labels alone, unseen": _percent(left_out["label_only_accuracy"].mean()),
-                "p, unseen": _p_of(unseen, last),
+                "best control, unseen": "".join(map(_best_control, _all_of(unseen, last))),
+                "p, unseen": "".join(_p(row["p_conditions"]) for row in _all_of(unseen, last)),
             }
         )
-    return _table("Conditions: accuracy in %, mean ± SD over models", rows)
+    return rows
 
 
 def best_models(scores: pd.DataFrame, trials: Trials) -> TextTable:
@@ -92,7 +108,7 @@ def best_models(scores: pd.DataFrame, trials: Trials) -> TextTable:
         )
     for protocol, models in of_kind(best, SINGLE).groupby("protocol"):
         name = {"model": f"single-subject (n = {len(models)})", "condition": "each its best", "protocol": str(protocol)}
-        rows.append({**name, "validation": _mean(models, n=False), **_audit(models[_AUDIT].mean())})
+        rows.append({**name, "validation": _mean(models, [], n=False), **_audit(models[_AUDIT].mean())})
     return _table("Best condition of each model: accuracy in %", rows, several=("protocol",))
 
 
@@ -109,6 +125,7 @@ def evidence(scores: pd.DataFrame) -> TextTable:
             "macro F1": _interval(row, "macro_f1"),
             "ECE": _percent(row["ece"]),
             "labels alone": _percent(row["label_only_accuracy"]),
+            "best control": _best_control(row),
             "observers": _interval(row, CEILING),
             "of observers": _interval(row, SHARE),
             **{title: _p(row[name]) for title, name in (("p", "p_conditions"), ("Holm", "p_holm"), ("q", "p_bh"))},
@@ -143,26 +160,36 @@ def _named(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(named=rows["condition"].where(setups == 1, both))
 
 
-def _p_of(rows: pd.DataFrame, kind: str) -> str:
-    """Return p of the models whose training sets begin so: of all of them together where there are several."""
+def _all_of(rows: pd.DataFrame, kind: str) -> list[pd.Series]:
+    """Return the row of the models whose training sets begin so: of all together where there are several."""
     models = of_kind(rows, kind)
     together = rows[rows["training_set"] == TOGETHER[kind]] if len(models) > 1 else models
-    return _p(together["p_conditions"].iloc[0]) if len(together) else ""
+    return [row for _, row in together.iterrows()]
 
 
-def _mean(models: pd.DataFrame, n: bool = True) -> str:
-    """Return the mean over models ± SD, with † where it does not exceed the means of what needs no brain data."""
+def _best_control(row: pd.Series) -> str:
+    name = row["best_control"]
+    return f"{name} {_percent(row['best_control_accuracy'])}" if name else ""
+
+
+def _mean(models: pd.DataFrame, together: Sequence[pd.Series], n: bool = True) -> str:
+    """Return the mean over models ± SD, with † where it does not exceed the means of what needs no brain data.
+
+    `together`, the row of all these models, says whether they exceed the controls.
+    """
     if models.empty:
         return ""
     mean = models["accuracy"].mean()
     several = len(models) > 1
     spread = f" ± {_percent(models['accuracy'].std())}" if several else ""
-    mark = "" if audit.beats(mean, models[_AUDIT].mean()) else f" {NOT_ABOVE}"
-    return f"{_percent(mean)}{spread}{f' (n = {len(models)})' if n and several else ''}{mark}"
+    mark = "" if audit.beats(mean, models[_AUDIT].mean()) else NOT_ABOVE
+    mark += "".join(map(control_mark, together))
+    return f"{_percent(mean)}{spread}{f' (n = {len(models)})' if n and several else ''} {mark}".rstrip()
 
 
 def _accuracy(row: pd.Series) -> str:
-    return _percent(row["accuracy"]) + ("" if row["beats_labels"] else f" {NOT_ABOVE}")
+    mark = ("" if row["beats_labels"] else NOT_ABOVE) + control_mark(row)
+    return f"{_percent(row['accuracy'])} {mark}".rstrip()
 
 
 def _audit(row: pd.Series) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
 from deepemotion.training.data_sources import Sources
-from launcher.planning import data_facts
+from launcher.planning import controls, data_facts
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.plan import PlannedTrial, make_plan
@@ -34,7 +34,11 @@ class Launch:
         data, broken = data_facts.read(packed, labels, experiment)
         for subject, reason in broken.items():
             say(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
-        return cls(run, experiment, data, make_plan(experiment, data), packed, labels)
+        trials = make_plan(experiment, data)
+        missing = controls.missing(experiment, data)
+        if missing:
+            say(f"controls not in the packed data: {', '.join(missing)}")
+        return cls(run, experiment, data, trials, packed, labels)
 
 
 def unfinished(job: Launch) -> list[PlannedTrial]:
@@ -53,7 +57,7 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
             job.run.write_experiment(job.experiment)
             Sources(job.packed, job.labels).write(job.run.path)
             job.run.add_provenance(provenance.collect(job.data))
-            say(f"{job.run.path}: {len(to_run)} trials to run, {len(job.trials) - len(to_run)} already done")
+            say(f"{job.run.path}: {_counted(to_run)} to run, {len(job.trials) - len(to_run)} already done")
         return to_run
 
 
@@ -61,7 +65,8 @@ def conclude(job: Launch) -> int:
     """Report how the trials of a launch ended; return the exit code: 0 all done, 1 some failed, 130 unfinished."""
     states = {trial.name: job.run.state(trial.name, running=()) for trial in job.trials}
     counts = Counter(states.values())
-    say(f"{job.run.path}: {counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished")
+    ended = f"{counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished"
+    say(f"{job.run.path}: {ended}{_of_controls(job.trials)}")
     for name, state in states.items():
         if state == "failed":
             directory = job.run.trial(name)
@@ -85,4 +90,14 @@ def trials_table(job: Launch) -> str:
         memory = f"{trial.memory_bytes / 2**30:.1f} GiB"
         state = job.run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
-    return f"{table(rows)}\n{len(job.trials)} trials"
+    return f"{table(rows)}\n{_counted(job.trials)}"
+
+
+def _counted(trials: list[PlannedTrial]) -> str:
+    return f"{len(trials)} trials{_of_controls(trials)}"
+
+
+def _of_controls(trials: list[PlannedTrial]) -> str:
+    """Return how many of the trials are of controls, in brackets; nothing for none."""
+    number = sum(bool(trial.control) for trial in trials)
+    return f" ({number} of controls)" if number else ""

@@ -11,6 +11,7 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples.agreement import Origin, Space, require_labels_of, require_one_film, require_one_space
 from deepemotion.samples.grid import bounding_box
+from deepemotion.subject_file.control_file import ControlFile, control_path
 from deepemotion.subject_file.folder import find_subjects
 from deepemotion.subject_file.reader import SubjectFile
 from launcher.planning.experiment import Experiment
@@ -24,7 +25,8 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
     With `plan.subjects` "all" such a subject is planned nevertheless: its trials fail with that reason, and the others
     need not wait for a repair. Raises UserError where there are no files, no readable one, no labels, an atlas that is
     missing or does not fit, where a subject that `plan.subjects` names cannot be read, and where the subjects of the
-    plan or the labels are of different films, or the subjects of one trial on different grids of voxels.
+    plan or the labels are of different films, or the subjects of one trial on different grids of voxels. If the
+    experiment has controls, the same goes for those of a subject that cannot be read.
     """
     labels = Labels.read(labels_file)
     named = [] if experiment.plan.subjects == "all" else experiment.plan.subjects
@@ -48,10 +50,12 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
         broken = {}
     # Those that are named and not packed are missed later, where the training sets are made.
     used = [subject for subject in known if not named or subject in named] or list(known)
+    if experiment.controls:
+        subjects |= {subject: replace(subjects[subject], controls=_controls(packed, subject)) for subject in used}
     for subject in broken:
         size = paths[subject].lstat()
         unread = f"unreadable-{size.st_size}-{size.st_mtime_ns}"
-        subjects[subject] = replace(known[used[0]].facts, checksum=unread)
+        subjects[subject] = replace(subjects[used[0]], checksum=unread)
     sets = training_sets(experiment, sorted(subjects))
     require_one_film([known[subject].origin for subject in used])
     require_labels_of(known[used[0]].origin, labels, labels_file)
@@ -109,6 +113,14 @@ class _SharedMask:
         """Raise UserError where there is no such voxel."""
         if self._mask is not None and not self._mask.any():
             raise UserError(f"{packed}: the masks of subjects {', '.join(self._subjects)} share no voxel")
+
+
+def _controls(packed: Path, subject: str) -> dict[str, str]:
+    """Return the checksum of each control that is packed beside a subject."""
+    if not control_path(packed, subject).exists():
+        return {}
+    with SubjectFile.of(packed, subject) as file, ControlFile.of(file) as controls:
+        return {name: controls.checksum(name) for name in controls.header.controls}
 
 
 def _box(file: SubjectFile) -> tuple[int, int, int]:

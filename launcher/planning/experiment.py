@@ -10,7 +10,7 @@ from deepemotion import config_files
 from deepemotion.config_files import Section
 from deepemotion.errors import UserError, from_validation
 from deepemotion.settings.overrides import apply_overrides
-from deepemotion.settings.schema import TrialSettings
+from deepemotion.settings.schema import ControlName, TrialSettings
 from deepemotion.subject_label import SubjectLabel
 
 
@@ -57,11 +57,17 @@ class ResourceSettings(Section):
 
 
 class Experiment(TrialSettings):
-    """An experiment: its YAML file with the changes of the command line applied."""
+    """An experiment: its YAML file with the changes of the command line applied.
+
+    `controls` are those that the brain is compared with (`all`: those that the data has), each trained as a
+    `control_model`.
+    """
 
     description: str = ""
     plan: PlanSettings = PlanSettings()
     resources: ResourceSettings = ResourceSettings()
+    controls: Literal["all"] | list[ControlName] = Field(default=[])
+    control_model: Literal["linear", "mlp"] = "linear"
 
     def trial_settings(self, values: dict[str, Any]) -> TrialSettings:
         """Return the trial's sections with `section.key: value` replaced. Raises UserError naming an unknown key."""
@@ -79,14 +85,22 @@ class Experiment(TrialSettings):
             raise from_validation(error, f"sweep ({swept})", TrialSettings) from error
 
 
-def read(config: Path, overrides: list[str], plan_changes: dict[str, Any], sweeps: dict[str, list[Any]]) -> Experiment:
-    """Read an experiment's YAML, apply `--set` overrides, changes of its plan, and further sweeps.
+def read(
+    config: Path,
+    overrides: list[str],
+    plan_changes: dict[str, Any],
+    sweeps: dict[str, list[Any]],
+    controls: Literal["all"] | list[ControlName] | None = None,
+) -> Experiment:
+    """Read an experiment's YAML, apply `--set` overrides, changes of its plan, further sweeps, and other controls.
 
     Raises UserError naming the file and key.
     """
     content = apply_overrides(config_files.read_yaml(config), overrides, config)
     plan = {**_mapping(content, "plan", config), **plan_changes}
     plan["sweep"] = {**_mapping(plan, "sweep", config), **sweeps}
+    if controls is not None:
+        content["controls"] = controls
     try:
         return Experiment.model_validate({**content, "plan": plan})
     except pydantic.ValidationError as error:

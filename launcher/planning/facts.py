@@ -1,11 +1,15 @@
 """What planning needs to know of the data: the packed subjects, the labels and the atlases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class SubjectFacts:
-    """What planning needs to know of a packed subject; `checksum` identifies its content."""
+    """What planning needs to know of a packed subject; `checksum` identifies its content.
+
+    `controls` has the same of each control that is packed beside it, by the control's name.
+    """
 
     checksum: str
     shape: tuple[int, int, int]
@@ -13,6 +17,7 @@ class SubjectFacts:
     voxels: int
     volumes: int
     runs: tuple[int, ...]
+    controls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

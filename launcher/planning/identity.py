@@ -11,6 +11,8 @@ from deepemotion.settings.schema import Trial, TrialSettings
 from deepemotion.subject_file.format import FORMAT_VERSION
 from launcher.planning.facts import AtlasFacts, DataFacts
 
+# The beginning of the checksums' keys that are of a subject's control.
+CONTROLS = "controls-"
 # Replicates differ in these settings; aggregates average over them.
 REPLICATED = ("train.seed",)
 _LEARNING_RATE = "train.learning_rate"
@@ -18,7 +20,8 @@ _LEARNING_RATE = "train.learning_rate"
 
 def condition(settings: TrialSettings, swept: dict[str, Any]) -> str:
     """Return the readable part that trials share when they differ only in training set, fold and seed."""
-    parts = [part(_LEARNING_RATE, settings.train.learning_rate)]
+    control = settings.data.control
+    parts = [part(_LEARNING_RATE, settings.train.learning_rate) if control is None else f"control-{control}"]
     parts += [part(key, value) for key, value in swept.items() if key != _LEARNING_RATE and key not in REPLICATED]
     return safe("_".join(parts))
 
@@ -48,10 +51,20 @@ def safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name)
 
 
-def checksums(subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None) -> dict[str, str]:
-    """Return what `trial_data.data_checksums` will find when the trial runs."""
-    own = {f"sub-{subject}": data.subjects[subject].checksum for subject in subjects}
-    return {"labels": data.labels_checksum, **({"atlas": atlas.checksum} if atlas else {}), **own}
+def checksums(
+    subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None, control: str | None
+) -> dict[str, str]:
+    """Return what `checksums.data_checksums` will find when the trial runs."""
+    found = {"labels": data.labels_checksum}
+    if atlas is not None:
+        found["atlas"] = atlas.checksum
+    for subject in subjects:
+        facts = data.subjects[subject]
+        found[f"sub-{subject}"] = facts.checksum
+        # The control `time` needs no packed values.
+        if control is not None and control in facts.controls:
+            found[f"{CONTROLS}{subject}"] = facts.controls[control]
+    return found
 
 
 def digest(settings: Mapping[str, Any], trial: Trial, checksums: Mapping[str, str]) -> str:
@@ -77,10 +90,18 @@ def digest_of(settings: Mapping[str, Any], checksums: Mapping[str, str], code: s
     if "atlas" in checksums:
         settings = {**settings, "model": {**settings["model"], "atlas": checksums["atlas"]}}
     content = {
-        "trial": settings,
+        "trial": {**settings, "data": described_data(settings["data"])},
         "subjects": {name.removeprefix("sub-"): value for name, value in checksums.items() if name.startswith("sub-")},
         "labels": checksums["labels"],
         "format": format_version,
         "code": code,
     }
+    controls = {name: value for name, value in checksums.items() if name.startswith(CONTROLS)}
+    if controls:
+        content["controls"] = controls
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def described_data(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the section `data` for hashing: without its control where it has none, as before there were controls."""
+    return {key: value for key, value in data.items() if (key, value) != ("control", None)}

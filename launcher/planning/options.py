@@ -1,10 +1,11 @@
 """The grammar of a launch's options: sweeps, learning rates, subjects and the protocol, as changes of an experiment."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Literal
 
 from deepemotion.errors import UserError
 from deepemotion.settings.overrides import parse_value
+from deepemotion.settings.schema import CONTROLS, ControlName
 from deepemotion.settings.subjects import parse_subjects
 from launcher.planning.protocols import Protocol
 
@@ -60,6 +61,24 @@ def plan_of_protocol(protocol: Protocol, held_out_folds: bool) -> dict[str, Any]
     if not protocol.held_out_subjects:
         return {}
     return {"single_subject": False, "pooled": False, "leave_one_subject_out": not held_out_folds}
+
+
+def parse_controls(text: str | None) -> Literal["all"] | list[ControlName] | None:
+    """Return the controls that `--controls` names, in a fixed order: `time,motion`, `all` or `none`.
+
+    None leaves the experiment's as they are. Raises UserError for a name that is no control's.
+    """
+    if text is None:
+        return None
+    if text == "all":
+        return "all"
+    names = [] if text == "none" else text.split(",")
+    unknown = next((name for name in names if name not in CONTROLS), None)
+    if unknown is not None:
+        raise UserError(
+            f"--controls {text}: {unknown!r} is no control; choose all, none, or from {', '.join(CONTROLS)}"
+        )
+    return [name for name in CONTROLS if name in names]
 
 
 def parse_plan_subjects(text: str | None, packed: Collection[str]) -> dict[str, Any]:

@@ -1,10 +1,13 @@
-"""Experiment -> trials: {training set} x {swept values} x {fold} x {permutation}. Pure: no files, Ray or torch."""
+"""Experiment -> trials: {training set} x {swept values} x {fold} x {permutation}. Pure: no files, Ray or torch.
+
+The controls of these trials are planned in the same way, with the settings that `controls` gives them.
+"""
 
 import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -15,7 +18,7 @@ from deepemotion.settings.rules import refuse_alignment, refuse_fold
 from deepemotion.settings.schema import TRIAL_SECTIONS, SplitSettings, Trial, TrialSettings, make_trial
 from deepemotion.training import memory
 from deepemotion.training.checksums import data_digest
-from launcher.planning import comparisons, identity
+from launcher.planning import comparisons, controls, identity
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.protocols import Protocol
@@ -25,11 +28,14 @@ from launcher.planning.training_sets import TrainingSet, training_sets
 _MOST_TRIALS = 250_000
 # The settings in which trials of one setup differ, besides their subjects.
 _OWN = {"split": {"fold"}, "data": {"permutation"}, "train": {"seed"}}
+_BASIS: dict[str, Any] = {"data": controls.BASIS, "split": True}
+# A control has hundreds of features where a brain has hundreds of thousands of voxels.
+_CONTROL_WORK = 0.01
 
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One training to be run, and its needs: `memory_bytes`, and `work` in epochs times subjects.
+    """One training to be run, and its needs: `memory_bytes`, and `work` in epochs times subjects (controls: 1 % of it).
 
     `condition` and `protocol` are its names for readers; `data` is the `checksums.data_digest` of the data that it was
     planned for.
@@ -69,11 +75,25 @@ class PlannedTrial:
         """All subjects that the trial reads: those it trains on, and those it leaves out."""
         return (*self.trial.subjects, *self.trial.unseen_subjects)
 
+    @property
+    def control(self) -> str:
+        """The name of the control that it trains on, "" for the brain."""
+        return self.trial.data.control or ""
+
     @cached_property
     def setup(self) -> str:
         """Eight hexadecimal digits for the settings that subjects, folds, permutations and seeds of a model share."""
         shared = self.trial.model_dump(mode="json", include=set(TRIAL_SECTIONS), exclude=_OWN)
-        return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
+        return _eight_digits({**shared, "data": identity.described_data(shared["data"])})
+
+    @cached_property
+    def basis(self) -> str:
+        """Eight hexadecimal digits for what a control shares with the brain's trials: volumes, labels and split."""
+        return _eight_digits(self.trial.model_dump(mode="json", include=_BASIS, exclude={"split": {"fold"}}))
+
+
+def _eight_digits(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
 
 
 class _Set:
@@ -96,8 +116,9 @@ class _Set:
 def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first, so that only short ones are left at the end.
 
-    Raises UserError for a subject that is not packed, an unknown key, a plan with nothing in it or with far too much,
-    a comparison of what the plan does not have, and a trial that cannot be trained with its settings and the runs that
+    Those of controls, planned once for all of the brain's that they serve, come after these. Raises UserError for a
+    subject or a control that is not packed, an unknown key, a plan with nothing in it or with far too much, a
+    comparison of what the plan does not have, and a trial that cannot be trained with its settings and the runs that
     the data has.
     """
     sets = training_sets(experiment, list(data.subjects))
@@ -107,15 +128,18 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     _require_feasible(len(sets) * math.prod(map(len, sweep.values())) * (experiment.plan.permutations + 1))
     # A comparison that cannot be made is found before anything is trained.
     comparisons.declared(experiment)
+    wanted = controls.chosen(experiment, data)
     facts = [_Set(training_set, data) for training_set in sets]
+    combinations = [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
+    of_brain = [(_brain_settings(experiment, swept), swept) for swept in combinations]
     trials: list[PlannedTrial] = []
-    for values in itertools.product(*sweep.values()):
-        for trial in _with_settings(experiment, data, facts, dict(zip(sweep, values, strict=True))):
+    for settings, swept in itertools.chain(of_brain, controls.settings_of_controls(experiment, wanted, of_brain)):
+        for trial in _with_settings(settings, swept, experiment.plan.permutations, data, facts):
             trials.append(trial)
             _require_feasible(len(trials))
     if len({trial.name for trial in trials}) != len(trials):
         raise UserError("the sweep repeats a value: two trials would be the same")
-    return sorted(trials, key=lambda trial: -trial.work)
+    return sorted(trials, key=lambda trial: (bool(trial.control), -trial.work))
 
 
 def _require_feasible(trials: int) -> None:
@@ -125,24 +149,32 @@ def _require_feasible(trials: int) -> None:
         )
 
 
-def _with_settings(
-    experiment: Experiment, data: DataFacts, sets: Sequence[_Set], swept: dict[str, Any]
-) -> Iterator[PlannedTrial]:
-    """Yield the trials with these values of the swept settings: of each training set, fold and permutation."""
+def _brain_settings(experiment: Experiment, swept: dict[str, Any]) -> TrialSettings:
+    """Return the settings of the brain's trials with these values of the swept ones. Raises UserError."""
     settings = experiment.trial_settings(swept)
-    registry.require_fit(settings)
     if settings.data.permutation:
         raise UserError("data.permutation: a launch sets it for each trial; use --permutations N")
+    if settings.data.control is not None:
+        raise UserError(f"data.control: a launch sets it for each trial; use --controls {settings.data.control}")
+    registry.require_fit(settings)
+    return settings
+
+
+def _with_settings(
+    settings: TrialSettings, swept: dict[str, Any], permutations: int, data: DataFacts, sets: Sequence[_Set]
+) -> Iterator[PlannedTrial]:
+    """Yield the trials with these settings, of which `swept` are swept: of each training set, fold and permutation."""
     atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
     stored = settings
     if atlas is not None:
         stored = settings.model_copy(update={"model": settings.model.model_copy(update={"atlas": atlas.path})})
     condition = identity.condition(settings, swept)
-    permuted = [stored.data.model_copy(update={"permutation": k}) for k in range(experiment.plan.permutations + 1)]
+    permuted = [stored.data.model_copy(update={"permutation": k}) for k in range(permutations + 1)]
     sections = {name: getattr(stored, name) for name in TRIAL_SECTIONS}
     plain = stored.model_dump(mode="json", include=set(TRIAL_SECTIONS))
+    share = 1.0 if settings.data.control is None else _CONTROL_WORK
     for training_set in sets:
-        checksums = training_set.checksums(atlas)
+        checksums = training_set.checksums(atlas, settings.data.control)
         digest = data_digest(checksums)
         memory_bytes = _memory(settings, training_set, data.labelled_share)
         protocol = Protocol.of(settings.split.protocol, bool(training_set.members.unseen_subjects)).in_tables
@@ -157,7 +189,7 @@ def _with_settings(
                     condition=condition,
                     protocol=protocol,
                     memory_bytes=memory_bytes,
-                    work=settings.train.epochs * len(trial.subjects),
+                    work=settings.train.epochs * len(trial.subjects) * share,
                     trial=trial,
                     data=digest,
                 )
@@ -191,8 +223,8 @@ def _folds(settings: TrialSettings, training_set: _Set, data: DataFacts) -> Sequ
     """
     split = settings.split
     refuse_alignment(settings, len(training_set.films))
-    shape, _ = training_set.size.dense(settings.data)
-    registry.require_sides(settings.model, shape)
+    if settings.data.control is None:
+        registry.require_sides(settings.model, training_set.size.dense(settings.data)[0])
     only_fold = [split.fold] if split.fold_is is None or split.fold is not None else None
     if only_fold:
         refuse_fold(split)

@@ -3,11 +3,14 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepemotion.figures import calibration, confusion, emotions, held_out, label_audit, learning
+from deepemotion.figures import calibration, confusion, controls, emotions, held_out, label_audit, learning
+from launcher.evidence.findings import best_rows, compute_findings
+from launcher.evidence.models import TOGETHER
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
-from launcher.report.figure_data import Material
+from launcher.report.figure_data import Material, read_predictions
 from launcher.report.run_figure import FigureOfCondition
 from launcher.tables.epochs import epochs_table
+from launcher.tables.held_out import SPLITS, HeldOutPredictions
 from launcher.tables.selection import Trials
 from launcher.tables.tensorboard import aggregate
 
@@ -60,6 +63,27 @@ def _label_audit(material: Material) -> Figure:
     return label_audit.against_labels(material.trials, f"Accuracy beside what needs no brain data ({models} models)")
 
 
+def _controls(material: Material) -> Figure | str:
+    done = material.controls.done.table
+    if done.empty:
+        return "needs finished trials of controls: launch with --controls all"
+    predictions = pd.concat([material.predictions, read_predictions(material.run, done)], ignore_index=True)
+    tested = predictions[predictions["split"].isin(SPLITS)].reset_index(drop=True)
+    trials = Trials(pd.concat([material.trials, material.controls.table], ignore_index=True))
+    found = compute_findings(trials, HeldOutPredictions(tested, pd.DataFrame()))
+    columns = {"accuracy_low": "low", "accuracy_high": "high", "beats_controls": "beats"}
+    models = best_rows(found.scores).rename(columns=columns).assign(model=_model_and_split)
+    scores = found.controls.rename(columns=columns).assign(model=_model_and_split)
+    scores = scores.assign(control=scores["condition"].map(dict(zip(done["condition"], done["control"], strict=True))))
+    note = "Points: accuracy over folds and seeds, with 95 % over blocks of the movie. All are of the same volumes."
+    return controls.against_controls(models, scores, f"The brain against controls ({material.condition})", note)
+
+
+def _model_and_split(rows: pd.DataFrame) -> pd.Series:
+    unseen = (rows["split"] == "unseen") & ~rows["training_set"].isin(TOGETHER.values())
+    return rows["training_set"] + unseen.map({True: " on unseen", False: ""})
+
+
 def _calibration(material: Material) -> Figure:
     models = material.sets(SINGLE, POOLED)
     single = [material.rows(name, "validation") for name in material.sets(SINGLE)]
@@ -85,6 +109,13 @@ LABEL_AUDIT = FigureOfCondition(
     "labels-alone",
     "Accuracy beside what needs no brain data",
     _label_audit,
+    (*_MODELS, HELD_OUT_FOLD, LEFT_OUT),
+    "needs a finished model",
+)
+CONTROLS = FigureOfCondition(
+    "controls",
+    "The brain against controls",
+    _controls,
     (*_MODELS, HELD_OUT_FOLD, LEFT_OUT),
     "needs a finished model",
 )

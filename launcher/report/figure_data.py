@@ -30,7 +30,8 @@ class Material:
     """The finished trials of one condition and setup, on true labels, and what they predicted.
 
     `predictions` are those of tables/predictions.parquet, all folds and seeds, with a column
-    training_set. `name` is the condition, and which setup where the run has several of that condition.
+    training_set. `name` is the condition, and which setup where the run has several of that condition. `controls` are
+    the trials, finished or not, of controls that these trials are compared with.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Material:
     trials: pd.DataFrame
     predictions: pd.DataFrame
     run: RunDirectory
+    controls: Trials
 
     @property
     def classes(self) -> list[str]:
@@ -82,18 +84,18 @@ def read(run: RunDirectory, trials: Trials, choice: Choice) -> list[Material]:
     `trials` is what `trials.write_tables` returned. Raises UserError for a condition, subject or emotion that no
     finished trial has.
     """
-    selected = trials.latest.done.true_labels
+    selected = trials.brain.latest.done.true_labels
     if choice.condition is not None:
         selected = selected.of_condition(choice.condition)
         if not len(selected):
-            known = ", ".join(trials.table["condition"].unique())
+            known = ", ".join(trials.brain.table["condition"].unique())
             raise UserError(f"condition {choice.condition}: no finished trial; the run has {known}")
     done = selected.table
     if done.empty:
         return []
-    predictions = _predictions(run, done)
+    predictions = read_predictions(run, done)
     _check(choice, predictions)
-    return list(_by_setup(run, done, predictions))
+    return list(_by_setup(run, done, predictions, trials.controls.latest.true_labels))
 
 
 def classes(predictions: pd.DataFrame) -> list[str]:
@@ -110,13 +112,15 @@ def tested(predictions: pd.DataFrame) -> list[str]:
     return sorted(str(subject) for subject in held_out["subject"].unique())
 
 
-def _by_setup(run: RunDirectory, done: pd.DataFrame, predictions: pd.DataFrame) -> Iterator[Material]:
+def _by_setup(run: RunDirectory, done: pd.DataFrame, predictions: pd.DataFrame, controls: Trials) -> Iterator[Material]:
     for name, rows in done.groupby(conditions.names(done), sort=False):
         own = predictions[predictions["trial"].isin(rows["trial"])]
-        yield Material(str(name), str(rows["condition"].iloc[0]), rows, own, run)
+        of_basis = Trials(controls.table[controls.table["basis"].isin(rows["basis"])])
+        yield Material(str(name), str(rows["condition"].iloc[0]), rows, own, run, of_basis)
 
 
-def _predictions(run: RunDirectory, trials: pd.DataFrame) -> pd.DataFrame:
+def read_predictions(run: RunDirectory, trials: pd.DataFrame) -> pd.DataFrame:
+    """Return what these trials predicted, with the training set of each."""
     path = run.tables / "predictions.parquet"
     table: pd.DataFrame = pq.read_table(
         path, filters=[("trial", "in", trials["trial"].tolist())], page_checksum_verification=True

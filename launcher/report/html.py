@@ -37,7 +37,7 @@ def write_report(run: RunDirectory) -> Path:
         experiment=experiment,
         states=evidence.trials.states,
         tables=evidence.tables,
-        pairs=evidence.pairs,
+        pairs=[*evidence.controls, *evidence.pairs],
         data=input_data.read(run),
         notes=evidence.notes,
         trials=evidence.trials.table.to_dict("records"),

@@ -46,11 +46,14 @@ class FigureOfInputs:
 
 @dataclass(frozen=True)
 class FigureOfCondition:
-    """A figure of each condition with any of the `kinds` of training sets; for others `needs` says what is missing."""
+    """A figure of each condition with any of the `kinds` of training sets; for others `needs` says what is missing.
+
+    `draw` returns it, or the reason why there is none.
+    """
 
     name: str
     title: str
-    draw: Callable[[Material], Figure]
+    draw: Callable[[Material], Figure | str]
     kinds: tuple[str, ...]
     needs: str
 

@@ -32,6 +32,7 @@ def collect(data: DataFacts) -> dict[str, Any]:
         "git_diff": _git(source, "diff", "HEAD"),
         "labels_checksum": data.labels_checksum,
         "subject_checksums": {subject: facts.checksum for subject, facts in data.subjects.items()},
+        "control_checksums": {subject: dict(facts.controls) for subject, facts in data.subjects.items()},
     }
 
 

@@ -1,4 +1,4 @@
-"""Selections of a run's trials: the latest, those that are done, on true or permuted labels, of one kind of model."""
+"""Selections of a run's trials: the latest, those that are done, those on permuted labels, those of controls, ..."""
 
 from dataclasses import dataclass
 
@@ -44,6 +44,16 @@ class Trials:
     def permuted(self) -> "Trials":
         """Those on permuted labels."""
         return Trials(self.table[self.table["permutation"] > 0])
+
+    @property
+    def brain(self) -> "Trials":
+        """Those of the brain. Numbers of the brain are made of these alone."""
+        return Trials(self.table[self.table["control"] == ""])
+
+    @property
+    def controls(self) -> "Trials":
+        """Those of controls without a brain."""
+        return Trials(self.table[self.table["control"] != ""])
 
     @property
     def single(self) -> "Trials":

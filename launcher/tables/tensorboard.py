@@ -29,7 +29,7 @@ def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
     """Return condition, epoch, tag, value: accuracies over epochs of the single-subject models together and of pooled.
 
     `condition` is that of `conditions.names`: trials under different protocols or settings are not averaged, and of
-    trials whose labels or volumes a later launch replaced only the last count. Permuted ones never count.
+    trials whose labels or volumes a later launch replaced only the last count. Permuted ones and controls never count.
 
     `single_subject/accuracy/SIDE/{mean,minus_sd,plus_sd}` is over the models that have reached the epoch, folds and
     seeds of a model averaged first, by their volumes; SD is the sample's (n - 1), 0 for one model.
@@ -37,7 +37,7 @@ def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
     single-subject trials that are done (over all trials where there is none).
     """
     parts = []
-    counted = trials.true_labels.latest.table
+    counted = trials.brain.true_labels.latest.table
     counted = counted.assign(condition=conditions.names(counted))
     sizes = [f"n_{side}" for side in _SIDES if f"n_{side}" in counted]
     epochs = epochs.drop(columns="condition").merge(counted[["trial", "condition", *sizes]], on="trial")

@@ -24,8 +24,9 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     accuracy_validation, label_only_accuracy, majority_accuracy, chance, duration_s, reason (of a failure),
     beats_labels, missing (which classes have no volume on which side), setup (equal for trials that differ in
     subjects, fold, permutation and seed only; a condition names what is swept, and a later launch into the run may
-    have changed other settings), then counts of volumes, further metrics, those on unseen subjects, and
-    accuracy_SPLIT_EMOTION.
+    have changed other settings), control (its name, empty for the brain), basis (equal for trials with the same
+    volumes, labels and split, by which controls are compared with the brain), then counts of volumes, further metrics,
+    those on unseen subjects, and accuracy_SPLIT_EMOTION.
     """
     running = run.running()
     plan = run.read_plan()
@@ -41,7 +42,7 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
         *("trial", "training_set", "protocol", "fold", "permutation", "learning_rate", "seed", "condition", "state"),
         "epochs",
         *("accuracy_train", "accuracy_validation", *audit.COLUMNS, "duration_s", "reason", "beats_labels"),
-        *("missing", "setup"),
+        *("missing", "setup", "control", "basis"),
     ]
     rest = sorted(set(table.columns) - set(first))
     table = table[[*first, *rest]].astype({"fold": "Int64"})
@@ -64,6 +65,8 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
         "reason": "",
         "missing": "",
         "setup": trial.setup,
+        "control": trial.control,
+        "basis": trial.basis,
     }
     if state is State.DONE:
         result = read_result(directory, trial)

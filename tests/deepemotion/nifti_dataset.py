@@ -107,6 +107,10 @@ class SmallDataset:
     def packed(self) -> Path:
         return self.out / "sub-01.h5"
 
+    @property
+    def controls(self) -> Path:
+        return self.out / "controls_sub-01.h5"
+
     def pack(
         self,
         subject: str = "01",

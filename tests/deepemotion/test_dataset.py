@@ -43,6 +43,7 @@ def test_studyforrest_is_the_real_dataset() -> None:
     assert [dataset.volumes(segment) for segment in dataset.segments] == [451, 441, 438, 488, 462, 439, 542, 338]
     # Masks and warps end alike: the whole rec- entity is what selects the BOLD files.
     assert "_rec-dico7Tad2grpbold7TadNL_run-" in dataset.files.bold
+    assert [source.control for source in dataset.controls] == ["motion", "physio", "stimulus", "phantom"]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,34 @@ def test_studyforrest_is_the_real_dataset() -> None:
         ("files.bold", "run-{run}.nii", "names one file for several runs"),
         ("files.bold", "sub-{subject}.nii", "names one file for several runs"),
         ("files.mask", "mask-{subject}-{run}.nii", "files.mask: 'mask-{subject}-{run}.nii' cannot be filled in"),
+        ("controls", [{"control": "time", "kind": "motion", "file": "{run}"}], "controls.0.control: "),
+        ("controls", [{"control": "motion", "kind": "dance", "file": "{run}"}], "controls.0.kind: "),
+        (
+            "controls",
+            [{"control": "motion", "kind": "motion", "file": "{run}", "color": 1}],
+            "controls.0.color: no such",
+        ),
+        ("controls", [{"control": "motion", "kind": "motion", "file": "{sub}"}], "'{sub}' cannot be filled in: use {"),
+        (
+            "controls",
+            [{"control": "motion", "kind": "motion", "file": "a.txt"}],
+            "names one file for several runs; use",
+        ),
+        (
+            "controls",
+            [{"control": "motion", "kind": "events", "file": "{run}"}],
+            "motion is made of motion or timeseri",
+        ),
+        (
+            "controls",
+            [{"control": "motion", "kind": "motion", "file": "{run}", "columns": ["x"]}],
+            "files of kind motion name none",
+        ),
+        (
+            "controls",
+            [{"control": "physio", "kind": "physio", "file": "{run}", "columns": ["x", "x"]}],
+            "columns: each column once",
+        ),
         ("subjects", [1], "subjects.0: 1 is a number: put the subject's label in quotes"),
         ("subjects", ["x/../../../name"], "subjects.0: 'x/../../../name' is not a subject's label"),
         ("subjects", ["a\tb"], "subjects.0: 'a\\tb' is not a subject's label"),

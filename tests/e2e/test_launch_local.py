@@ -183,16 +183,26 @@ def test_the_run_directory_says_what_was_run(finished):
     assert {"command", "host", "versions", "git_commit", "labels_checksum", "subject_checksums"} <= set(launched)
 
 
-def test_more_learning_rates_and_subjects_train_only_what_is_new(launch, tmp_path):
+def test_more_learning_rates_subjects_and_controls_train_only_what_is_new(launch, command, tmp_path):
     first = launch("--subjects", "1,2", "--no-pooled", *QUICK, "--name", "r")
     assert first.returncode == 0, first.stderr
     run = tmp_path / "runs" / "r"
     before = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/result.json")}
     assert len(before) == 2
-    more = launch("--subjects", "1-3", "--no-pooled", *QUICK, "--name", "r", "--lr", "1e-3,3e-3")
+    words = ("--subjects", "1-3", "--no-pooled", *QUICK, "--name", "r", "--lr", "1e-3,3e-3", "--controls", "time")
+    more = launch(*words)
     assert more.returncode == 0, more.stderr
-    assert "4 trials to run, 2 already done" in more.stderr
+    assert "7 trials (3 of controls) to run, 2 already done" in more.stderr
     after = {path: path.stat().st_mtime_ns for path in run.glob("trials/*/result.json")}
-    assert len(after) == 6
+    assert len(after) == 9
     assert {path: after[path] for path in before} == before
-    assert len(table(run)) == 6
+    trials = table(run)
+    assert trials["control"].value_counts().to_dict() == {"": 6, "time": 3}
+    assert trials.loc[trials["control"] == "time", "training_set"].tolist() == ["sub-01", "sub-02", "sub-03"]
+    results = command("deepemotion-launch", "results", run)
+    assert results.returncode == 0, results.stderr
+    assert "best control" in results.stdout
+    assert "Controls without a brain" in results.stdout
+    assert any("time alone" in line or "beats every control" in line for line in results.stdout.splitlines())
+    verified = command("deepemotion-launch", "verify", run)
+    assert verified.returncode == 0, verified.stdout + verified.stderr

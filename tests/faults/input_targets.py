@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import binary_inputs
+import control_inputs
 import input_shapes as shapes
 import text_inputs
 from hypothesis import strategies as st
@@ -106,9 +107,19 @@ TARGETS: list[Target] = [
     # What scanners and other programs write.
     Target("NIfTI header", binary_inputs.nifti_fields, 2),
     Target("NIfTI bytes", binary_inputs.nifti_bytes),
+    Target(
+        "motion parameters", _file(_table, control_inputs.example("motion"), control_inputs.source("motion", "motion"))
+    ),
+    Target("events", _file(_table, control_inputs.example("stimulus"), control_inputs.source("stimulus", "events"))),
+    Target(
+        "recording", _file(_json, control_inputs.example("physio", ".json"), control_inputs.source("physio", "physio"))
+    ),
     # What this program wrote.
     Target("subject file, structure", binary_inputs.subject_structure, 1.5),
     Target("subject file, bytes", binary_inputs.subject_bytes, 1.5),
+    Target(
+        "control file, bytes", _file(_bytes, lambda e: e.finished.packed / "controls_sub-01.h5", control_inputs.packed)
+    ),
     Target("checkpoint, structure", binary_inputs.checkpoint_structure, 0.7),
     Target("checkpoint, bytes", binary_inputs.checkpoint_bytes, 0.7),
     Target("plan.tsv", _of_run(_table, "plan.tsv", text_inputs.look_at)),

@@ -8,6 +8,7 @@ COUNT = 25
 SEED = 1
 # Those whose inputs all pass. `make faults` generates more, and for the others too.
 CHOSEN = ["labels.tsv", "annotations", "dataset description", "experiment", "cluster profile", "--model", "NIfTI bytes"]
+CHOSEN += ["motion parameters", "events", "recording"]
 CHOSEN += ["plan.tsv", "experiment.yaml of a run", "sources.json"]
 
 

@@ -19,8 +19,10 @@ def facts(subjects=SUBJECTS, **changes):
     return dataclasses.replace(DataFacts(one, "labels", 0.4, 5), **changes)
 
 
-def plan(config="paper", data=None, overrides=(), sweeps=None, **changes):
-    wanted = experiment.read(config_files.find(config), list(overrides), changes, sweeps or {})
+def plan(config="paper", data=None, overrides=(), sweeps=None, controls=(), **changes):
+    """Return the planned trials, those of the brain alone unless `controls` are named, or are "all"."""
+    named = controls if isinstance(controls, str) else list(controls)
+    wanted = experiment.read(config_files.find(config), list(overrides), changes, sweeps or {}, named)
     return make_plan(wanted, data or facts())
 
 

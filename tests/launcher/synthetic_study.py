@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from launcher.evidence.statistics import score_table
+from launcher.evidence.findings import compute_findings
 from launcher.tables.held_out import read_held_out
 from launcher.tables.selection import Trials
 
@@ -25,6 +25,7 @@ class Study:
         name = f"trial-{len(self.trials)}"
         row = {"trial": name, "training_set": training_set, "protocol": "run", "fold": fold, "permutation": permutation}
         row |= {"condition": "lr-0.001", "setup": "a", "seed": 0, "state": "done", "missing": ""}
+        row |= {"control": "", "basis": "b", "accuracy_train": 1.0}
         row |= {"label_only_accuracy": 0.4, "majority_accuracy": 0.35, "chance": 1 / 3}
         self.trials.append(row | changes)
         for subject in subjects or [training_set.removeprefix("sub-")]:
@@ -41,6 +42,11 @@ class Study:
     def with_observers(self, compared, right):
         """Let the labels of later trials say how well observers agree at each volume."""
         self.observers = {"observers_compared": np.float32(compared), "observers_right": np.float32(right)}
+
+    def control(self, control, training_set, skill, folds=FOLDS, **changes):
+        """Add a control's folds, on true labels."""
+        own = {"control": control, "condition": f"control-{control}", "setup": f"of-{control}"}
+        return [self.trial(training_set, skill, fold, **own | changes) for fold in folds]
 
     def _answer(self, name, subject, fold, skill, split):
         label = np.repeat(np.arange(VOLUMES // 5) % 3, 5)
@@ -62,6 +68,9 @@ class Study:
         predictions.astype(dict.fromkeys(texts, "category")).to_parquet(self.path)
         return trials, read_held_out(self.path, trials)
 
+    def findings(self):
+        return compute_findings(*self.tables())
+
     def statistics(self, split="validation"):
-        table = score_table(*self.tables())
+        table = self.findings().scores
         return table[table["split"] == split].set_index("training_set")

@@ -112,7 +112,7 @@ def test_bad_source(tmp_path: Path, spoil: Callable[[SmallDataset], None], messa
     assert re.search(message, str(raised.value))
     assert "\n" not in str(raised.value)
     left = sorted(small.out.iterdir()) if small.out.exists() else []
-    assert left == ([small.packed] if packed_before else [])
+    assert left == ([small.controls, small.packed] if packed_before else [])
     assert not packed_before or small.packed.read_bytes() == before
 
 
@@ -178,4 +178,4 @@ def test_abandoned_temporaries_go_and_held_ones_stay(tmp_path: Path) -> None:
     with held.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         small.pack(nan=NanRule.ZERO)
-    assert sorted(small.out.iterdir()) == sorted([held, other, small.packed])
+    assert sorted(small.out.iterdir()) == sorted([held, other, small.controls, small.packed])

@@ -61,8 +61,10 @@ def test_pack_inspect_verify(tmp_path: Path) -> None:
     assert f"sub-01.h5: 2 runs packed\n  mask: {half_mask().sum()} of 60 voxels" in packed.stderr
     assert "sub-02 run 2: 13 of 20 volumes" in packed.stderr
     assert "volumes/s" in packed.stderr
-    files = sorted(small.out.iterdir())
+    *controls, first, second = sorted(small.out.iterdir())
+    files = [first, second]
     assert [path.name for path in files] == ["sub-01.h5", "sub-02.h5"]
+    assert [path.name for path in controls] == ["controls_sub-01.h5", "controls_sub-02.h5"]
 
     again = run("pack", tmp_path, "--out", small.out, "--subjects", "1,2")
     assert again.stderr.count("up to date") == 2
@@ -118,7 +120,8 @@ def test_one_bad_subject_does_not_stop_the_others(tmp_path: Path) -> None:
     assert f"sub-02: not packed: {path}: truncated" in packed.stderr
     assert packed.stderr.splitlines()[-1] == "error: 1 of 3 subjects not packed: sub-02"
     assert "Traceback" not in packed.stderr
-    assert [path.name for path in sorted(small.out.iterdir())] == ["sub-01.h5", "sub-03.h5"]
+    packed_files = ["controls_sub-01.h5", "controls_sub-03.h5", "sub-01.h5", "sub-03.h5"]
+    assert [path.name for path in sorted(small.out.iterdir())] == packed_files
 
 
 @pytest.mark.parametrize(
@@ -185,7 +188,7 @@ def test_killed_in_the_middle_then_packed_again(slow_subject: SmallDataset) -> N
     assert not slow_subject.packed.exists()
     assert list(slow_subject.out.glob(".partial-*"))
     assert run("pack", slow_subject.root, "--out", slow_subject.out).returncode == 0
-    assert list(slow_subject.out.iterdir()) == [slow_subject.packed]
+    assert sorted(slow_subject.out.iterdir()) == [slow_subject.controls, slow_subject.packed]
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["Ctrl-C", "kill -INT"])

@@ -18,7 +18,15 @@ def trials(*rows):
 
 def trial(condition, accuracy, fold, training_set="sub-01", **changes):
     row = {"trial": f"{training_set}-{condition}-{fold}", "training_set": training_set, "condition": condition}
-    row |= {"setup": condition, "protocol": "run", "fold": fold, "seed": 0, "permutation": 0, "state": "done"}
+    row |= {
+        "setup": condition,
+        "protocol": "run",
+        "fold": fold,
+        "seed": 0,
+        "permutation": 0,
+        "state": "done",
+        "control": "",
+    }
     return row | {"n_train": 80, "n_validation": 20, "accuracy_validation": accuracy} | changes
 
 

@@ -6,8 +6,8 @@ import pytest
 from synthetic_study import FOLDS, VOLUMES
 
 from launcher.evidence.findings import best_rows, marks, notes
-from launcher.evidence.paired import single_against_pooled
-from launcher.evidence.statistics import ALL_SINGLE, score_table
+from launcher.evidence.models import ALL_SINGLE
+from launcher.evidence.statistics import score_table
 from launcher.tables.selection import Trials
 
 
@@ -60,8 +60,8 @@ def test_only_permutations_with_every_fold_and_seed_count(study):
 
 def test_without_permutations_p_is_empty_and_it_is_said(study):
     study.model("sub-01", 0.9, permutations=0)
-    trials, held_out = study.tables()
-    table = score_table(trials, held_out)
+    found = study.findings()
+    trials, table = found.trials, found.scores
     assert table[["p", "p_balanced_accuracy", "p_conditions", "p_holm", "p_bh"]].isna().all(axis=None)
     assert any("p is empty since there are no permutations" in note for note in notes(table, trials))
     assert marks(table.iloc[0]) == ""
@@ -159,20 +159,21 @@ def test_other_settings_are_another_row_and_new_labels_replace_the_old(study):
 def test_missing_classes_are_said_once_a_fold(study):
     for subject in ("01", "02"):
         study.trial(f"sub-{subject}", 0.9, fold=2, missing="validation: LOVE")
-    trials, held_out = study.tables()
-    said = [note for note in notes(score_table(trials, held_out), trials) if "no volume" in note]
+    found = study.findings()
+    trials, table = found.trials, found.scores
+    said = [note for note in found.notes if "no volume" in note]
     assert said == ["no volume of a class, run 2 (2 models): validation: LOVE"]
     without_folds = Trials(trials.table.assign(fold=pd.NA, protocol="random"))
-    assert "random (2 models)" in notes(score_table(without_folds, held_out), without_folds)[-1]
+    assert "random (2 models)" in notes(table, without_folds)[-1]
 
 
 def test_a_run_without_predictions_has_no_statistics(study):
     study.trial("sub-01", 0.9, state="pending")
-    trials, held_out = study.tables()
-    assert score_table(trials, held_out).empty
-    assert single_against_pooled(trials, held_out).empty
-    assert best_rows(score_table(trials, held_out)).empty
-    assert notes(score_table(trials, held_out), trials) == []
+    found = study.findings()
+    assert found.scores.empty
+    assert found.paired.empty
+    assert best_rows(found.scores).empty
+    assert found.notes == []
 
 
 def test_a_fold_without_volumes_of_the_split_changes_nothing(study):

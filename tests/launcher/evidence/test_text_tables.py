@@ -16,6 +16,7 @@ def statistic(training_set, accuracy, split="validation", **changes):
     row |= {f"{name}{end}": float("nan") for name in (CEILING, SHARE) for end in ("", "_low", "_high")}
     row |= {"ece": 0.1, "label_only_accuracy": 0.3, "majority_accuracy": 0.25, "chance": 0.2}
     row |= dict.fromkeys(("p_conditions", "p_holm", "p_bh"), float("nan"))
+    row |= {"best_control": "", "best_control_accuracy": float("nan"), "beats_controls": pd.NA}
     row |= changes
     return row | {"beats_labels": accuracy > row["label_only_accuracy"]}
 
@@ -92,7 +93,7 @@ def test_the_difference_of_paired_models_has_its_sign():
 
 def test_a_run_with_nothing_done_has_no_tables():
     nothing = pd.DataFrame()
-    assert text_tables.tables(Findings(Trials(nothing), nothing, nothing)) == []
+    assert text_tables.tables(Findings(Trials(nothing))) == []
 
 
 def test_conditions_stand_side_by_side():

@@ -24,6 +24,18 @@ def test_it_shows_every_trial_and_writes_nothing(command, tiny_packed, tiny_labe
     assert not (tmp_path / "runs").exists()
 
 
+def test_controls_are_counted_apart_and_missing_ones_are_named(command, tiny_packed, tiny_labels, tmp_path):
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path / "runs"), "--lr", "1e-3,1e-4", "--dry-run")
+    done = command("deepemotion-launch", *words, "--controls", "time,global-signal")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "16 trials (8 of controls)"
+    done = command("deepemotion-launch", *words, "--controls", "all")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("controls not in the packed data: ")
+    assert line.endswith("phantom")
+
+
 def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packed, tiny_labels, tmp_path):
     rates = ",".join(f"{i}e-6" for i in range(1, 251))
     words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path), "--lr", rates, "--dry-run")
@@ -42,6 +54,8 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packe
         (("--all-subjects", "--lr", "fast"), "--lr fast"),
         (("--all-subjects", "--sweep", "train.rate=1,2"), "train.rate: no such setting"),
         (("--all-subjects", "--set", "train.rate=1"), "train.rate"),
+        (("--all-subjects", "--controls", "time,loudness"), "--controls time,loudness: 'loudness' is no control"),
+        (("--all-subjects", "--controls", "phantom"), "controls: phantom is not packed for every subject"),
         (("--all-subjects", "--held-out-folds"), "held-out folds need at least 16 subjects"),
         (("--all-subjects", "--protocol", "run", "--set", "split.fold=9"), "split.fold=9: sub-01 has no such run"),
         (("--all-subjects", "--lr", "1e-3,inf"), "sweep (train.learning_rate=inf): train.learning_rate: "),

@@ -17,7 +17,7 @@ def tables(*rows):
     for i, (subject, setup, protocol, permutation, accuracy) in enumerate(rows):
         model = {"trial": f"t{i}", "training_set": f"sub-{subject}", "condition": "lr-0.001", "fold": 1, "seed": 0}
         audit = {"label_only_accuracy": accuracy / 2, "majority_accuracy": 0.3, "chance": 0.25}
-        where = {"setup": setup, "protocol": protocol, "permutation": permutation, "state": "done"}
+        where = {"setup": setup, "protocol": protocol, "permutation": permutation, "state": "done", "control": ""}
         trials.append(model | where | audit)
         if not permutation:
             epochs.append(model | {"epoch": 1.0, "accuracy/train": 1.0, "accuracy/validation": accuracy})
@@ -40,6 +40,14 @@ def test_protocols_and_settings_of_one_condition_are_kept_apart():
     labels = means(rows, "reference/label_only")
     assert labels == pytest.approx({"lr-0.001_random": 0.4, "lr-0.001_block": 0.2})
     assert set(means([*rows, ("01", "c", "block", 0, 0.1)])) == {"lr-0.001_a", "lr-0.001_b", "lr-0.001_c"}
+
+
+def test_controls_do_not_count():
+    epochs, trials = tables(("01", "a", "run", 0, 0.4), ("01", "c", "run", 0, 0.9))
+    trials.loc[1, ["control", "condition"]] = "time", "control-time"
+    values = aggregate(epochs, Trials(trials))
+    assert set(values["condition"]) == {"lr-0.001"}
+    assert values.loc[values["tag"] == MEAN, "value"].tolist() == [0.4]
 
 
 def test_what_a_later_launch_replaced_and_permuted_labels_do_not_count():

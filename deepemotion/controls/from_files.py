@@ -1,0 +1,68 @@
+"""Features of the controls that were packed beside the subjects of a trial."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepemotion.controls import volume_series
+from deepemotion.controls.stimulus import Stimulus
+from deepemotion.errors import UserError
+from deepemotion.samples.samples import SampleTable
+from deepemotion.subject_file.control_file import ControlFile
+from deepemotion.subject_file.control_series import EventSeries, Series
+from deepemotion.subject_file.reader import SubjectFile
+
+
+def features(control: str, table: SampleTable, files: Mapping[str, SubjectFile], lag_s: float) -> NDArray[np.float32]:
+    """Return the features (N, F) of the volumes in `table`, from the columns that all subjects have.
+
+    Values of volumes belong to the scanner's time, as voxels do; a stimulus is taken `lag_s` seconds before a volume,
+    as labels are. Raises UserError where a subject has no such control, its file is damaged, or nothing is shared.
+    """
+    series = _shared_series(control, files)
+    stimuli = {
+        number: Stimulus(parts, next(iter(files.values())).tr)
+        for number, parts in enumerate(zip(*series.values(), strict=True))
+        if all(isinstance(part, EventSeries) for part in parts)
+    }
+    found: list[NDArray[np.float32]] = []
+    for subject, file in files.items():
+        first, by_run = 0, {}
+        for run, volumes in file.volumes_per_run.items():
+            rows = slice(first, first + volumes)
+            first += volumes
+            columns = []
+            for number, part in enumerate(series[subject]):
+                if isinstance(part, EventSeries):
+                    columns.append(stimuli[number].features(part, run, volumes, lag_s).astype(np.float32))
+                else:
+                    columns.append(volume_series.features(part.values[rows], with_differences=control == "motion"))
+            by_run[run] = np.concatenate(columns, axis=1)
+        of_subject = table.subject == subject
+        places = zip(table.run[of_subject].tolist(), table.index_in_run[of_subject].tolist(), strict=True)
+        found.append(np.stack([by_run[run][index] for run, index in places]))
+    return np.concatenate(found)
+
+
+def _shared_series(control: str, files: Mapping[str, SubjectFile]) -> dict[str, list[Series]]:
+    """Return the series of each subject with the columns that all have, in the first subject's order."""
+    series = {}
+    with ExitStack() as opened:
+        for subject, file in files.items():
+            controls = opened.enter_context(ControlFile.of(file))
+            series[subject] = controls.series(control)
+            _require_alike(next(iter(series.values())), series[subject], controls, control)
+    for number, parts in enumerate(list(zip(*series.values(), strict=True))):
+        shared = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
+        if not shared and any(part.columns for part in parts):
+            raise UserError(f"control {control}: the subjects {', '.join(files)} have no column in common; pack alike")
+        for subject, part in zip(files, parts, strict=True):
+            series[subject][number] = part.only(shared)
+    return series
+
+
+def _require_alike(first: Sequence[Series], other: Sequence[Series], file: ControlFile, control: str) -> None:
+    if [type(part) for part in first] != [type(part) for part in other]:
+        raise UserError(f"{file.path}: control {control} is made of other kinds of files; pack all subjects alike")
