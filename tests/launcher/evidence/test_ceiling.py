@@ -5,8 +5,7 @@ import pytest
 from synthetic_study import VOLUMES
 
 from launcher.evidence.ceiling import ceiling_note
-from launcher.evidence.findings import notes
-from launcher.evidence.statistics import score_table
+from launcher.evidence.findings import compute_findings
 
 LABEL = np.repeat(np.arange(VOLUMES // 5) % 3, 5)
 
@@ -26,8 +25,7 @@ def test_observers_are_described_once_by_class(study):
     study.with_observers(np.full(VOLUMES, 8), np.where(LABEL == 0, 8, 6))
     for subject in ("01", "02"):
         study.trial(f"sub-{subject}", 0.5)
-    trials, held_out = study.tables()
-    (said,) = [note for note in notes(score_table(trials, held_out), trials) if "observer" in note]
+    (said,) = [note for note in compute_findings(*study.tables()).notes if "observer" in note]
     assert said.startswith("an observer agrees with the label of the others in 83.3 % [")
     assert "]: ANGER 100.0, FEAR 75.0, LOVE 75.0; of observers: " in said
 
