@@ -1,5 +1,6 @@
 """Reads the text files of controls: tables with a header, tables of numbers without one, and JSON beside them."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,17 @@ def read_matrix(path: Path, columns: int | None = None) -> NDArray[np.float64]:
     Raises UserError for anything that is not a finite number, and where rows differ in length or are not `columns`
     long.
     """
-    rows = [line.split() for line in read_text(path).splitlines() if line.strip()]
-    if not rows:
+    text = read_text(path)
+    if not text.strip():
         raise UserError(f"{path}: empty")
+    try:
+        # Three times as fast as what follows, which also finds what is wrong and where.
+        values = np.loadtxt(io.StringIO(text), np.float64, comments=None, ndmin=2)
+        if values.shape[1] == (columns or values.shape[1]) and (np.abs(values) <= _LARGEST).all():
+            return values
+    except ValueError:
+        pass
+    rows = [line.split() for line in text.splitlines() if line.strip()]
     width = len(rows[0]) if columns is None else columns
     for number, row in enumerate(rows, start=1):
         if len(row) != width:
@@ -71,6 +80,7 @@ class Table:
                 raise UserError(f"{path}:{number}: {len(row)} cells, but the header has {len(names)}; use tabs")
         self.cells = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
         self.rows = len(rows)
+        self._numbers: dict[str, NDArray[np.float64] | int] = {}
 
     def require(self, columns: list[str]) -> None:
         """Raise UserError if one of the columns is missing."""
@@ -80,11 +90,11 @@ class Table:
 
     def is_numeric(self, column: str) -> bool:
         """Return whether all cells of a column are numbers or empty."""
-        return not isinstance(numbers(self.cells[column]), int)
+        return not isinstance(self._parsed(column), int)
 
     def numbers(self, column: str) -> NDArray[np.float64]:
         """Return a column, NaN where it is empty or n/a. Raises UserError for anything else but finite numbers."""
-        values = numbers(self.cells[column])
+        values = self._parsed(column)
         if isinstance(values, int):
             raise UserError(f"{self.path}:{values + 2}: {column} {self.cells[column][values]!r} is not a number")
         return values
@@ -93,11 +103,16 @@ class Table:
         """Return a column of categories, "" where it is empty or n/a."""
         return ["" if cell.strip() in _EMPTY else cell.strip() for cell in self.cells[column]]
 
+    def _parsed(self, column: str) -> NDArray[np.float64] | int:
+        if column not in self._numbers:
+            self._numbers[column] = numbers(self.cells[column])
+        return self._numbers[column]
+
 
 def numbers(cells: list[str]) -> NDArray[np.float64] | int:
     """Return the numbers (n,) in cells, NaN for empty ones, or the index of the first that is none or too large."""
     try:
-        values = np.array(cells, dtype=np.float64)
+        values = np.fromiter(map(float, cells), np.float64, len(cells))
         if not (np.abs(values) > _LARGEST).any():
             return values
     except ValueError:

@@ -174,14 +174,14 @@ def _add(read: ReadControls, runs: ControlRuns, out: Path) -> None:
     """Add the series of a source, from an existing file of controls if its files are as they were then."""
     described, paths = runs.source, [*runs.files.values(), *dict.fromkeys(runs.sidecars.values())]
     if read.existing is not None:
-        kept = _recorded(read.existing, described, paths, read.volumes)
+        kept = _recorded(read.existing, described, paths, read.volumes, runs.tr)
         if kept is not None:
             read.kept += 1
             _append(read, *kept)
             return
-    elif described.kind == "bold" and "{subject" not in described.file:
+    if described.kind == "bold" and "{subject" not in described.file:
         # A phantom is everybody's, and takes as long to read as a subject does.
-        for other in sorted(out.glob("controls_sub-*.h5")):
+        for other in sorted(set(out.glob("controls_sub-*.h5")) - {read.path}):
             kept = _from_another(other, described, paths, read.volumes)
             if kept is not None:
                 _append(read, *kept)
@@ -201,10 +201,10 @@ _Kept = tuple[Series, PackedSource, list[str]]
 
 
 def _recorded(
-    file: ControlFile, described: ControlSource, paths: list[Path], volumes: Mapping[int, int]
+    file: ControlFile, described: ControlSource, paths: list[Path], volumes: Mapping[int, int], tr: float
 ) -> _Kept | None:
-    """Return the series of a source as packed before, None if its files or the runs have changed since."""
-    if list(file.header.volumes.items()) != list(volumes.items()):
+    """Return the series of a source as packed before, None if its files, the runs or the TR have changed since."""
+    if list(file.header.volumes.items()) != list(volumes.items()) or file.header.tr != tr:
         return None
     return _unchanged(file, described, paths)
 

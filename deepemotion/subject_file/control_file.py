@@ -76,6 +76,7 @@ class ControlFile:
         self.path = path
         if not path.exists():
             raise UserError(f"{path}: no such file; pack the subject again")
+        self._size = path.stat().st_size
         try:
             self._file = h5py.File(path, "r", locking=False)
         except OSError as error:
@@ -138,7 +139,11 @@ class ControlFile:
 
     def _array(self, name: str, crc32: int) -> NDArray[Any]:
         try:
-            stored: NDArray[Any] = np.ascontiguousarray(self._file[name][()])
+            dataset = self._file[name]
+            # Before memory is allocated for it: a damaged file may declare any size.
+            if dataset.size * dataset.dtype.itemsize > self._size:
+                raise self._damaged(f"/{name} is larger than the file")
+            stored: NDArray[Any] = np.ascontiguousarray(dataset[()])
         except HDF5_ERRORS as error:
             raise self._damaged(f"/{name} cannot be read") from error
         if isal_zlib.crc32(stored) != crc32:
@@ -146,9 +151,9 @@ class ControlFile:
         return stored
 
     def _read_header(self) -> ControlHeader:
-        if self._file.attrs.get("format") != _FORMAT:
-            raise NotASubjectFileError(f"{self.path}: an HDF5 file, but not one of controls; move it elsewhere")
         try:
+            if self._file.attrs.get("format") != _FORMAT:
+                raise NotASubjectFileError(f"{self.path}: an HDF5 file, but not one of controls; move it elsewhere")
             version, text = int(self._file.attrs["format_version"]), str(self._file.attrs["header"])
             intact = hashlib.sha256(text.encode()).hexdigest() == self._file.attrs["checksum"]
         except HDF5_ERRORS as error:

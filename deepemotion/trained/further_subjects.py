@@ -20,7 +20,7 @@ from deepemotion.scoring.audit import Audit, beats
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.folder import open_subjects
 from deepemotion.subject_file.reader import SubjectFile
-from deepemotion.trained.trained import load_model, require_data
+from deepemotion.trained.trained import load_model, require_brain, require_data
 from deepemotion.training.checksums import data_checksums
 from deepemotion.training.device import choose_device, choose_precision
 from deepemotion.training.placement import fits_device
@@ -57,6 +57,7 @@ def evaluate(
     finished = directory.require_finished()
     trial = finished.trial
     labels = Labels.read(labels_file)
+    require_brain(directory, trial)
     _refuse(directory, trial, labels, finished.result["classes"], subjects)
     # Labels are compared by their classes alone: further subjects may be labelled at other moments.
     trained_on = {name: checksum for name, checksum in finished.data.items() if name != "labels"}

@@ -56,10 +56,11 @@ class Trained:
 def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> Trained:
     """Load a finished trial's model and its volumes.
 
-    Raises UserError if there is no finished training, or the data is not what it was trained on.
+    Raises UserError if there is no finished training, it is of a control, or the data is not what it was trained on.
     """
     finished = directory.require_finished()
     trial = finished.trial
+    require_brain(directory, trial)
     labels = Labels.read(labels_file)
     device = choose_device(trial.train.model_copy(update={"device": "auto"}))
     with ExitStack() as opened:
@@ -76,6 +77,12 @@ def load_trained(directory: TrialDirectory, packed: Path, labels_file: Path) -> 
     for column in predictions.select_dtypes("category"):
         predictions[column] = predictions[column].astype(str)
     return Trained(trial, model.to(device), samples, predictions, finished.result)
+
+
+def require_brain(directory: TrialDirectory, trial: Trial) -> None:
+    """Raise UserError if a trial was trained on a control, whose model knows no voxels."""
+    if trial.data.control is not None:
+        raise UserError(f"{directory.path}: trained on the control {trial.data.control}, not on a brain")
 
 
 def require_data(directory: TrialDirectory, recorded: Mapping[str, str], current: Mapping[str, str]) -> None:

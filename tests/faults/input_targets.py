@@ -1,13 +1,14 @@
 """The table of everything that reads what people or disks may have spoiled. A parser is one entry."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import binary_inputs
-import control_inputs
 import input_shapes as shapes
+import numpy as np
 import text_inputs
 from hypothesis import strategies as st
 from input_examples import Examples
@@ -89,6 +90,55 @@ def _csv(content: bytes) -> st.SearchStrategy[bytes]:
     return shapes.tables(content, ",")
 
 
+def _control_example(control: str, ending: str = "") -> Callable[[Examples], Path]:
+    """Return what finds the file of a control of subject 01's first run; `ending` replaces that of its name."""
+
+    def find(examples: Examples) -> Path:
+        from deepemotion.dataset import Dataset
+
+        source = next(one for one in Dataset.of_folder(examples.raw).controls if one.control == control)
+        path = examples.raw / source.file.format(subject="01", run=1)
+        return path.with_name(path.name.partition(".")[0] + ending) if ending else path
+
+    return find
+
+
+def _control_source(control: str, kind: str) -> Callable[[Examples, Path], Parse]:
+    """Return what makes, of an example of a control, what reads the same file with other content."""
+
+    def prepare(examples: Examples, folder: Path) -> Parse:
+        from deepemotion.control_sources import ControlSource
+        from deepemotion.packing.control_readers import ControlRuns, read_series
+
+        recording = _control_example("physio")(examples)
+        shutil.copy(recording, folder)
+        volumes = len(_control_example("motion")(examples).read_text().splitlines())
+
+        def read(path: Path) -> object:
+            is_sidecar = path.suffix == ".json"
+            files = {1: folder / recording.name if is_sidecar else path}
+            described = ControlSource(control=control, kind=kind, file="{run}")
+            runs = ControlRuns(described, 2.0, files, {1: path}, {1: volumes}, {1: 2.0 * volumes})
+            series, notes = read_series(runs)
+            assert not np.isinf(series.values).any()
+            return series.columns, notes
+
+        return read
+
+    return prepare
+
+
+def _control_file(examples: Examples, folder: Path) -> Parse:
+    """Read all series of a packed file."""
+    from deepemotion.subject_file.control_file import ControlFile
+
+    def read(path: Path) -> object:
+        with ControlFile(path) as file:
+            return [len(file.series(control)) for control in file.header.controls]
+
+    return read
+
+
 TARGETS: list[Target] = [
     # What people write.
     Target("labels.tsv", _file(_table, lambda e: e.finished.labels, text_inputs.labels), 2),
@@ -107,19 +157,13 @@ TARGETS: list[Target] = [
     # What scanners and other programs write.
     Target("NIfTI header", binary_inputs.nifti_fields, 2),
     Target("NIfTI bytes", binary_inputs.nifti_bytes),
-    Target(
-        "motion parameters", _file(_table, control_inputs.example("motion"), control_inputs.source("motion", "motion"))
-    ),
-    Target("events", _file(_table, control_inputs.example("stimulus"), control_inputs.source("stimulus", "events"))),
-    Target(
-        "recording", _file(_json, control_inputs.example("physio", ".json"), control_inputs.source("physio", "physio"))
-    ),
+    Target("motion parameters", _file(_table, _control_example("motion"), _control_source("motion", "motion"))),
+    Target("events", _file(_table, _control_example("stimulus"), _control_source("stimulus", "events"))),
+    Target("recording", _file(_json, _control_example("physio", ".json"), _control_source("physio", "physio"))),
     # What this program wrote.
     Target("subject file, structure", binary_inputs.subject_structure, 1.5),
     Target("subject file, bytes", binary_inputs.subject_bytes, 1.5),
-    Target(
-        "control file, bytes", _file(_bytes, lambda e: e.finished.packed / "controls_sub-01.h5", control_inputs.packed)
-    ),
+    Target("control file, bytes", _file(_bytes, lambda e: e.finished.packed / "controls_sub-01.h5", _control_file)),
     Target("checkpoint, structure", binary_inputs.checkpoint_structure, 0.7),
     Target("checkpoint, bytes", binary_inputs.checkpoint_bytes, 0.7),
     Target("plan.tsv", _of_run(_table, "plan.tsv", text_inputs.look_at)),

@@ -23,10 +23,12 @@ def data_of(packed, labels, *changes):
         return TrialData.load(wanted, files, Labels.read(labels), CPU, print, None)
 
 
-@pytest.mark.parametrize("change", ["data.permutation=0", "data.permutation=7"])
-def test_a_control_has_the_volumes_labels_and_sides_of_the_brain(tiny_packed, tiny_labels, change):
+@pytest.mark.parametrize(
+    ("change", "name"), [("data.permutation=0", "time"), ("data.permutation=7", "time"), ("data.lag_s=6", "stimulus")]
+)
+def test_a_control_has_the_volumes_labels_and_sides_of_the_brain(tiny_packed, tiny_labels, change, name):
     brain = data_of(tiny_packed, tiny_labels, change)
-    control = data_of(tiny_packed, tiny_labels, change, "data.control=time")
+    control = data_of(tiny_packed, tiny_labels, change, f"data.control={name}")
     pd.testing.assert_frame_equal(columns(control), columns(brain))
     for side, rows in brain.sides.items():
         assert control.sides[side].tolist() == rows.tolist()
@@ -51,9 +53,12 @@ def test_time_is_the_position_in_run_and_film_from_minus_one_to_one(tiny_packed,
     torch.testing.assert_close(features[:, 5], (5 * of_film**3 - 3 * of_film) / 2)
 
 
-@pytest.mark.parametrize("model", ["linear", "mlp"])
-def test_a_control_trains_and_predicts_every_volume(tiny_packed, tiny_labels, tmp_path, model):
-    wanted = trial("data.control=time", f"model.name={model}", *RUN)
+@pytest.mark.parametrize(
+    ("model", "control"),
+    [("linear", "time"), ("mlp", "time"), ("mlp", "stimulus"), ("linear", "motion"), ("linear", "global-signal")],
+)
+def test_a_control_trains_and_predicts_every_volume(tiny_packed, tiny_labels, tmp_path, model, control):
+    wanted = trial(f"data.control={control}", f"model.name={model}", *RUN)
     result = train(wanted, tiny_packed, tiny_labels, TrialDirectory(tmp_path / "t"), lambda metrics: None)
     predictions = pd.read_parquet(tmp_path / "t/predictions.parquet")
     assert len(predictions) >= result["n_train"] + result["n_validation"]

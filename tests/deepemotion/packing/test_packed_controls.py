@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from control_dataset import with_controls
+from control_dataset import SOURCES, describe, with_controls
 from nifti_dataset import SHAPE, SmallDataset, bold, half_mask, masked
 
 from deepemotion.errors import UserError
@@ -110,6 +110,17 @@ def test_controls_are_packed_again_only_where_something_changed(tmp_path: Path) 
     assert small.pack().controls.written
     small.write_run(1, bold(20, seed=9))
     assert small.pack().controls.written
+
+
+def test_recordings_are_averaged_again_where_the_description_has_another_tr(tmp_path: Path) -> None:
+    small = with_controls(tmp_path)
+    describe(small, [SOURCES[3]])
+    small.pack()
+    before = volumes_of(small, "physio")[0].values
+    path = tmp_path / "dataset.yaml"
+    path.write_text(path.read_text().replace("tr: 1.0", "tr: 0.9"))
+    small.pack()
+    assert not np.array_equal(volumes_of(small, "physio")[0].values, before)
 
 
 def test_a_damaged_file_of_controls_is_named_with_what_to_do_and_packed_again(tmp_path: Path) -> None:
