@@ -52,9 +52,7 @@ def launch(
     ] = None,
     controls: Annotated[
         str | None,
-        typer.Option(
-            help="Also train controls without a brain, to be exceeded: time,motion, all (that there are) or none."
-        ),
+        typer.Option(help="Also train these controls without a brain: time,motion; all that are packed; or none."),
     ] = None,
     held_out_folds: Annotated[
         bool, typer.Option("--held-out-folds", help="Also train the paper's four folds of unseen subjects.")
