@@ -178,6 +178,28 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, compression: str) -> None:
         subprocess.run(["umount", small.out], check=True)
 
 
+# What HDF5 keeps in memory until a file is closed does not fit any more, though the volumes did.
+@pytest.mark.parametrize("kilobytes", [328, 352])
+def test_a_disk_that_is_full_at_the_end_of_the_file_leaves_nothing(tmp_path: Path, kilobytes: int) -> None:
+    small = SmallDataset(tmp_path, runs=0, mask=False)
+    small.runs = 8
+    for number in range(1, 9):
+        small.write_run(number, np.random.default_rng(number).integers(0, 2000, (10, 12, 8, 20), dtype="<i2"))
+    small.describe()
+    small.out.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", small.out], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        packed = run("pack", tmp_path, "--out", small.out)
+        assert packed.returncode == 2, packed.stderr
+        assert "No space left on device" in packed.stderr
+        assert "Traceback" not in packed.stderr
+        assert list(small.out.iterdir()) == []
+    finally:
+        subprocess.run(["umount", small.out], check=True)
+
+
 def test_killed_in_the_middle_then_packed_again(slow_subject: SmallDataset) -> None:
     process = start(slow_subject)
     os.killpg(process.pid, signal.SIGKILL)
