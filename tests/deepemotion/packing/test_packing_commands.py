@@ -97,7 +97,8 @@ def test_verify_tells_damaged_from_foreign(tmp_path: Path) -> None:
     foreign.write_text("text")
     verified = run("verify", foreign, damaged, small.packed)
     assert verified.returncode == 2
-    assert verified.stderr.splitlines() == [f"error: {foreign}: not an HDF5 file, so not a packed subject"]
+    problem = "not an HDF5 file, so not a packed subject; move it elsewhere and pack the subject again"
+    assert verified.stderr.splitlines() == [f"error: {foreign}: {problem}"]
     assert "damaged" in verified.stdout
     truncated = tmp_path / "sub-04.h5"
     truncated.write_bytes(content[: len(content) // 2])
