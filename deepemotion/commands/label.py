@@ -38,7 +38,7 @@ def label(
 ) -> None:
     """Turn observers' annotations into the emotion of each movie time."""
     from deepemotion import config_files
-    from deepemotion.dataset import Dataset
+    from deepemotion.dataset.description import Dataset
     from deepemotion.labels.pipeline import make_labels
     from deepemotion.labels.table import NONE
     from deepemotion.scoring import ceiling

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.labels.annotations import Event
 from deepemotion.labels.leave_one_out import ObserverScores, score_observers
 from deepemotion.labels.rules import Rule

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Film
+from deepemotion.dataset.description import Film
 from deepemotion.errors import UserError
 from deepemotion.files import write_text
 from deepemotion.labels.leave_one_out import COLUMNS, ObserverScores

@@ -8,7 +8,7 @@ import pytest
 import torch
 from aligned_samples import FOLD, METHODS, aligned, dense, trial
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.training.loop import train
 from deepemotion.training.trial_directory import TrialDirectory
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.labels.leave_one_out import score_observers
 from deepemotion.labels.pipeline import make_labels
 from deepemotion.labels.rules import Rule

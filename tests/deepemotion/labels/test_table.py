@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion.dataset import Film
+from deepemotion.dataset.description import Film
 from deepemotion.errors import UserError
 from deepemotion.labels.leave_one_out import ObserverScores
 from deepemotion.labels.table import Labels, write

@@ -12,7 +12,7 @@ import torch
 import yaml
 from nifti_dataset import edited
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples.load import load
