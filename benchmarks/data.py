@@ -8,7 +8,7 @@ import numpy as np
 from isal import igzip
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Dataset, FilePatterns, Segment
+from deepemotion.dataset.description import Dataset, FilePatterns, Segment
 from deepemotion.files import atomic_path
 from deepemotion.labels import table
 from deepemotion.labels.table import Labels

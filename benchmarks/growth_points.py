@@ -25,7 +25,7 @@ _ROUNDS = 3
 def pack(axis: str, factor: int) -> float:
     """Pack a subject of one run."""
     from benchmarks.stages.pack import clear
-    from deepemotion.dataset import Dataset
+    from deepemotion.dataset.description import Dataset
     from deepemotion.packing.subject import PackRequest, pack_subject
 
     root = _noise(*_size(axis, factor))

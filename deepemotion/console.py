@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from deepemotion import __version__, interrupts
-from deepemotion.errors import UserError
+from deepemotion.errors import UserError, one_line
 from deepemotion.interrupts import EXIT_INTERRUPTED as EXIT_INTERRUPTED
 
 EXIT_FAILED = 1
@@ -54,13 +54,13 @@ def run(app: typer.Typer) -> None:
     except UserError as error:
         if debug:
             raise
-        say(f"error: {_one_line(str(error))}")
+        say(f"error: {error}")
         code = EXIT_BAD_INPUT
     except OSError as error:
         # A file or folder of the user's, or a full disk, that no command has words of its own for.
         if debug or error.filename is None or error.strerror is None:
             raise
-        say(f"error: {_one_line(f'{error.filename}: {error.strerror}')}")
+        say(f"error: {one_line(f'{error.filename}: {error.strerror}')}")
         code = EXIT_BAD_INPUT
     except _UsageError as error:
         say(_wrong_words(error))
@@ -69,17 +69,12 @@ def run(app: typer.Typer) -> None:
     raise SystemExit(code or 0)
 
 
-def _one_line(message: str) -> str:
-    """Return a message with line breaks, tabs and control characters of what it quotes written out, as in Python."""
-    return "".join(mark if mark == " " or mark.isprintable() else repr(mark)[1:-1] for mark in message)
-
-
 def _wrong_words(error: Any) -> str:
     message: str = error.format_message().rstrip(".")
     # Without any word, the message is the help.
     if not sys.argv[1:] or error.ctx is None:
         return message
-    return f"error: {_one_line(message)} ({error.ctx.command_path} --help lists commands and options)"
+    return f"error: {one_line(message)} ({error.ctx.command_path} --help lists commands and options)"
 
 
 def say(line: str) -> None:

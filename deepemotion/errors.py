@@ -10,7 +10,15 @@ if TYPE_CHECKING:
 
 
 class UserError(Exception):
-    """Wrong use or bad input. The message says what is wrong, where (file, line, key) and what to do."""
+    """Wrong use or bad input. The message says in one line what is wrong, where (file, line, key) and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(message: str) -> str:
+    """Return a message with line breaks, tabs and control characters of what it quotes written out, as in Python."""
+    return "".join(mark if mark == " " or mark.isprintable() else repr(mark)[1:-1] for mark in message)
 
 
 def from_validation(

@@ -13,8 +13,9 @@ from deepemotion.labels.table import Labels
 from deepemotion.simulation.folder import simulate
 from deepemotion.simulation.parameters import Parameters
 
-# A shell that starts the tests in the background makes them, and all that they start, ignore Ctrl-C.
+# A shell that starts the tests in the background makes them, and all that they start, ignore Ctrl-C, and nohup hangups.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

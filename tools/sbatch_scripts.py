@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from launcher.slurm.cluster_profile import ClusterProfile
 from launcher.slurm.pack_array import array_script
 from launcher.slurm.script import Script

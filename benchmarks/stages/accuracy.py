@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks import child, data, ours
 from benchmarks.stage import at_most, stage
 from benchmarks.stages.pack import clear
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.labels.table import Labels, write
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.samples.load import load

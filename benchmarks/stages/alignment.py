@@ -21,7 +21,7 @@ from benchmarks.stage import Stage, at_least, at_most, stage
 from deepemotion import config_files
 from deepemotion.alignment.align import align
 from deepemotion.commands.label import label
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.samples.load import load_opened
 from deepemotion.settings.schema import make_trial, read_settings

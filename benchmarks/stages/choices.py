@@ -11,7 +11,7 @@ from benchmarks.stage import Stage, at_most, stage
 from benchmarks.stages import accuracy
 from benchmarks.stages.pack import clear
 from benchmarks.timing import Timings
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 
 _DEFAULT = "as it comes"

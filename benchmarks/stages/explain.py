@@ -16,7 +16,7 @@ from benchmarks import data
 from benchmarks.stage import Stage, at_least, stage
 from deepemotion import config_files
 from deepemotion.commands.label import label
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.schema import make_trial, read_settings
 from deepemotion.simulation.folder import simulate

@@ -12,7 +12,7 @@ from benchmarks import child, data
 from benchmarks.machine import ROOT
 from benchmarks.stage import at_least, at_most, stage
 from benchmarks.timing import Timings, interleave
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.nifti import read_header
 from deepemotion.packing.subject import PackRequest, pack_subject
 
@@ -20,7 +20,7 @@ _RUN = 1
 _PEAK = """
 import sys
 from pathlib import Path
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 root, out = map(Path, sys.argv[1:])
 dataset = Dataset.of_folder(root)

@@ -9,7 +9,7 @@ from benchmarks import child, data
 from benchmarks.stage import at_least, stage
 from benchmarks.stages.pack import clear, decompress, pack, runs_of
 from benchmarks.timing import Timings, interleave
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 
 _CORES = 2
 

@@ -11,6 +11,7 @@ from deepemotion.console import answer, say
 if TYPE_CHECKING:
     from deepemotion.labels.pipeline import MadeLabels
     from deepemotion.labels.rules import Rule
+    from deepemotion.scoring.ceiling import Ceiling
 
 
 class Ties(StrEnum):
@@ -37,9 +38,10 @@ def label(
 ) -> None:
     """Turn observers' annotations into the emotion of each movie time."""
     from deepemotion import config_files
-    from deepemotion.dataset import Dataset
+    from deepemotion.dataset.description import Dataset
     from deepemotion.labels.pipeline import make_labels
     from deepemotion.labels.table import NONE
+    from deepemotion.scoring import ceiling
 
     movie = Dataset.read(config_files.find(dataset, "datasets"))
     changes: dict[str, Any] = {"observers": observers, "threshold": threshold, "ties": ties.value if ties else None}
@@ -48,11 +50,32 @@ def label(
     made = make_labels(annotations, movie, chosen, propose_clusters=propose, with_statistics=statistics is not None)
     if propose:
         answer(made.write_clusters(out).rstrip())
+    of_observers = _ceiling(made)
     if statistics is not None:
         _write_figure_1(made, statistics, f"rule {Path(rule).stem}, dataset {movie.name}")
+        ceiling.write(statistics / "ceiling.tsv", of_observers, made.rule.classes)
     made.write(out)
     counted = ", ".join(f"{name} {count}" for name, count in made.counts.items())
     answer(f"{out}: {made.grid.count - made.counts[NONE]} of {made.grid.count} movie times labelled: {counted}")
+    if of_observers.overall.value == of_observers.overall.value:
+        words = ceiling.in_words(of_observers, made.rule.classes)
+        answer(f"an observer agrees with the label of the others in {words}")
+    else:
+        answer("observers cannot be compared: without one of them, the others never decide a label")
+
+
+def _ceiling(made: "MadeLabels") -> "Ceiling":
+    """Return how well observers agree with each other over the movie times that have a label."""
+    import numpy as np
+
+    from deepemotion.samples.movie_blocks import label_blocks
+    from deepemotion.scoring.ceiling import observers_ceiling
+
+    rows = made.consensus.emotion >= 0
+    label, scores = made.consensus.emotion[rows], made.consensus.observer_scores
+    block = label_blocks(np.zeros(len(label), np.int64), made.grid.movie_time[rows], label)
+    compared = scores.compared[rows].astype(np.float64)
+    return observers_ceiling(compared, scores.right[rows], label, block, len(made.rule.classes))
 
 
 def _write_figure_1(made: "MadeLabels", folder: Path, of: str) -> None:
@@ -63,7 +86,7 @@ def _write_figure_1(made: "MadeLabels", folder: Path, of: str) -> None:
     made.statistics.write(folder)
     caption = f"Observers {', '.join(made.observers)}; {of}."
     style.save(label_figure.draw(made.statistics, made.rule.class_of, caption), folder, "figure1")
-    say(f"{folder}: figure1.png, figure1.svg, frequency.tsv, covariance.tsv, correlation.tsv")
+    say(f"{folder}: figure1.png, figure1.svg, frequency.tsv, covariance.tsv, correlation.tsv, ceiling.tsv")
 
 
 def _choose_rule(rule: str, changes: dict[str, Any], clusters: str | None) -> "Rule":

@@ -35,7 +35,7 @@ def pack(
     """Pack subjects. Those that are up to date are skipped, and only runs that changed are read again."""
     if jobs is not None and jobs < 1:
         raise UserError(f"--jobs {jobs}: give at least 1")
-    from deepemotion.dataset import Dataset
+    from deepemotion.dataset.description import Dataset
     from deepemotion.packing.subject import PackRequest
     from deepemotion.packing.workers import pack_all
     from deepemotion.settings.subjects import parse_subjects

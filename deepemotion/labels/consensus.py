@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.labels.annotations import Event
+from deepemotion.labels.leave_one_out import ObserverScores, score_observers
 from deepemotion.labels.rules import Rule
 from deepemotion.labels.table import NONE
 
@@ -64,6 +65,8 @@ class Consensus:
     """(N,) observers that gave the most frequent class, also where they were too few."""
     soft: NDArray[np.float64]
     """(N, C) share of observers that gave the class."""
+    observer_scores: ObserverScores
+    """How well each observer agrees with the others."""
 
 
 def labels_given(observers: dict[str, list[Event]], grid: TimeGrid, rule: Rule) -> NDArray[np.bool_]:
@@ -103,11 +106,13 @@ def vote(given: NDArray[np.bool_], rule: Rule) -> Consensus:
     else:
         winner = tied.argmax(axis=1)
         clear = tied.sum(axis=1) == 1
-    enough = votes >= rule.votes_needed(len(given))
+    needed = rule.votes_needed(len(given))
+    enough = votes >= needed
     return Consensus(
         emotion=np.where(enough & clear, winner, -1).astype(np.int64),
         votes=votes.astype(np.int64),
         soft=counts / len(given),
+        observer_scores=score_observers(gave_class, needed),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from deepemotion.dataset import Dataset, Film
+from deepemotion.dataset.description import Dataset, Film
 from deepemotion.errors import UserError
 from deepemotion.files import write_text
 from deepemotion.labels import annotations, consensus, table
@@ -50,6 +50,7 @@ class MadeLabels:
             votes=self.consensus.votes,
             observers=len(self.observers),
             soft=self.consensus.soft,
+            observer_scores=self.consensus.observer_scores,
             film=self.film,
         )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.control_sources import ControlSource
+from deepemotion.dataset.control_sources import ControlSource
 from deepemotion.errors import UserError
 from deepemotion.packing import phantom
 from deepemotion.packing.control_tables import Table, read_matrix, read_object

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from deepemotion.control_sources import ControlSource
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.control_sources import ControlSource
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.packing.control_readers import ControlRuns, read_series
 from deepemotion.packing.global_signal import global_signal

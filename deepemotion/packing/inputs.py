@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Dataset, Segment
+from deepemotion.dataset.description import Dataset, Segment
 from deepemotion.errors import UserError
 from deepemotion.packing.input_file import file_crc32
 from deepemotion.packing.mask import read_mask

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.packing.controls import PackedControls, ReadControls, read_controls
 from deepemotion.packing.inputs import Space, check_length, common_space, is_unchanged, source

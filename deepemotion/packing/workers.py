@@ -2,18 +2,21 @@
 
 import multiprocessing
 import signal
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from types import TracebackType
 
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from deepemotion.packing.progress import PackProgress
 from deepemotion.packing.subject import Packed, PackRequest, pack_subject
 from deepemotion.subject_file import summary
+from deepemotion.subject_file.folder import make_folder
 
 # Volumes between two messages of a worker: frequent enough for a smooth bar and a quick stop.
 _REPORT_EVERY = 8
@@ -23,8 +26,11 @@ def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
     """Pack the subjects, `jobs` at a time; return the reason for each subject that failed. The others are packed.
 
     If a worker dies (killed for its memory, say), only its subject fails. An interruption stops all workers, and each
-    removes the file it was writing.
+    removes the file it was writing. Raises UserError if the folder of the packed files cannot be created.
     """
+    # Reported once, instead of for each subject.
+    for folder in {request.out for request in requests}:
+        make_folder(folder)
     failed: dict[str, str] = {}
     done: Counter[Connection] = Counter()
     waiting = list(reversed(requests))
@@ -116,9 +122,29 @@ class _Workers:
 
 def _work(connection: Connection) -> None:
     """Pack the requests that come through the pipe until its other end is closed."""
+    _ignore_unflushed_objects()
     with suppress(EOFError, ConnectionError):
         while True:
             connection.send(_pack(connection, connection.recv()))
+
+
+def _ignore_unflushed_objects() -> None:
+    """Keep h5py from printing tracebacks for objects of a file that is given up because the disk is full.
+
+    The error itself is reported. h5py 3.16 cannot raise what goes wrong when Python frees such an object: Cython prints
+    it twice, by each of Python's hooks (`h5py._objects.ObjectID.__dealloc__`).
+    """
+    unraisable, uncaught = sys.unraisablehook, sys.excepthook
+
+    def on_unraisable(error: "sys.UnraisableHookArgs") -> None:
+        if "h5py" not in str(error.object):
+            unraisable(error)
+
+    def on_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if trace is None or not trace.tb_frame.f_code.co_filename.startswith("h5py"):
+            uncaught(kind, error, trace)
+
+    sys.unraisablehook, sys.excepthook = on_unraisable, on_uncaught
 
 
 def _pack(connection: Connection, request: PackRequest) -> Packed | str:

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Film, Segment
+from deepemotion.dataset.description import Film, Segment
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.subject_file.format import AFFINE_TOLERANCE

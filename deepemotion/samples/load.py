@@ -104,12 +104,16 @@ def common_grid(files: Iterable[SubjectFile], settings: DataSettings) -> Grid:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The n volumes of a subject that are loaded: rows of its file, movie times (s), labels, shares of observers."""
+    """The n volumes of a subject that are loaded: rows of its file, movie times (s), labels, shares of observers.
+
+    `observers` as in `SampleTable`.
+    """
 
     rows: NDArray[np.int64]
     movie_time: NDArray[np.float64]
     label: NDArray[np.int64]
     soft: NDArray[np.float32]
+    observers: NDArray[np.float32] | None = None
 
 
 def _choose(file: SubjectFile, labels: Labels | None, settings: DataSettings) -> _Chosen:
@@ -117,14 +121,18 @@ def _choose(file: SubjectFile, labels: Labels | None, settings: DataSettings) ->
     movie_time = timing.movie_times(file.segments, file.tr, file.run, file.index_in_run, settings.timing)
     keep = np.ones(file.total, np.bool_)
     label, soft = np.full(file.total, -1), np.zeros((file.total, 0), np.float32)
+    observers = None
     if labels is not None:
         label_row = labels.at(movie_time - settings.lag_s)
         label, soft = labels.emotion[label_row], labels.soft[label_row]
         keep = (label_row >= 0) & (label >= 0)
+        if labels.observer_scores is not None:
+            scores = labels.observer_scores
+            observers = np.stack([scores.compared, scores.right], axis=1).astype(np.float32)[label_row]
     if settings.drop_overlaps:
         keep &= timing.outside_overlaps(file.segments, file.run, file.movie_time)
     rows = np.flatnonzero(keep)
-    return _Chosen(rows, movie_time[rows], label[rows], soft[rows])
+    return _Chosen(rows, movie_time[rows], label[rows], soft[rows], None if observers is None else observers[rows])
 
 
 def _columns(
@@ -137,7 +145,7 @@ def _columns(
     place = {number: row for row, number in enumerate(file.volumes_per_run)}
     run_row = np.array([place[number] for number in run.tolist()], np.int64)
     length = np.array(list(file.volumes_per_run.values()))
-    return {
+    columns: dict[str, NDArray[np.generic]] = {
         "subject": np.full(len(rows), file.subject),
         "run": run,
         "index_in_run": file.index_in_run[rows].astype(np.int64),
@@ -149,6 +157,7 @@ def _columns(
         "group": run_row + first_group,
         "position": (file.index_in_run[rows] - (length[run_row] - 1) / 2).astype(np.float32),
     }
+    return columns if chosen.observers is None else {**columns, "observers": chosen.observers}
 
 
 def _joined(
@@ -161,7 +170,7 @@ def _joined(
     whole = {key: np.concatenate([column[key] for column in columns]) for key in columns[0]}
     offset, gain, trend = (_stack([parts[i] for parts in normalisers]) for i in range(3))
     return Samples(
-        SampleTable(**{column.name: whole[column.name] for column in fields(SampleTable)}),
+        SampleTable(**{column.name: whole[column.name] for column in fields(SampleTable) if column.name in whole}),
         classes,
         grid,
         torch.from_numpy(grid.voxels),

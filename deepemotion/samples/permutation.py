@@ -25,7 +25,8 @@ def permuted(table: SampleTable, settings: DataSettings) -> SampleTable:
     if settings.permutation == 0:
         return table
     chosen = order(table, settings)
-    return replace(table, label=table.label[chosen], soft=table.soft[chosen])
+    # Observers were compared with the true label.
+    return replace(table, label=table.label[chosen], soft=table.soft[chosen], observers=None)
 
 
 def order(table: SampleTable, settings: DataSettings) -> Rows:

@@ -27,6 +27,8 @@ class SampleTable:
     true_time: NDArray[np.float64]  # seconds at acquisition, as they were
     label: NDArray[np.int64]  # class index
     soft: NDArray[np.float32]  # (N, C) share of observers that gave each class, as in labels.tsv
+    # (N, 2) how many observers could be compared with the others, and how many were right; None if it is not known
+    observers: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.label)

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Segment
+from deepemotion.dataset.description import Segment
 
 Timing = Literal["true", "cumulative"]
 

@@ -57,12 +57,12 @@ def tally(label: Rows, prediction: Rows, probability: NDArray[np.floating] | Non
 
 def accuracy(sums: Tally) -> Floats:
     """Return (...) the share of volumes predicted correctly, nan for no volume."""
-    return _ratio(_diagonal(sums).sum(axis=-1), sums.confusion.sum(axis=(-2, -1)))
+    return ratio(_diagonal(sums).sum(axis=-1), sums.confusion.sum(axis=(-2, -1)))
 
 
 def recall(sums: Tally) -> Floats:
     """Return (..., C) the share of each class's volumes predicted correctly, nan if the class does not occur."""
-    return _ratio(_diagonal(sums), sums.confusion.sum(axis=-1))
+    return ratio(_diagonal(sums), sums.confusion.sum(axis=-1))
 
 
 def balanced_accuracy(sums: Tally) -> Floats:
@@ -76,7 +76,7 @@ def macro_f1(sums: Tally) -> Floats:
     Classes that neither occur nor are predicted do not count; a class that is only predicted counts with 0.
     """
     named = sums.confusion.sum(axis=-1) + sums.confusion.sum(axis=-2)
-    return _mean(_ratio(2 * _diagonal(sums), named))
+    return _mean(ratio(2 * _diagonal(sums), named))
 
 
 def calibration_error(sums: Tally) -> Floats:
@@ -85,12 +85,12 @@ def calibration_error(sums: Tally) -> Floats:
     Ten bins of equal width over the probability of the likeliest class (Guo et al. 2017, ICML, equation 3).
     """
     gap = np.abs(sums.bins[..., 1] - sums.bins[..., 2]).sum(axis=-1)
-    return _ratio(gap, sums.bins[..., 0].sum(axis=-1))
+    return ratio(gap, sums.bins[..., 0].sum(axis=-1))
 
 
 def brier(sums: Tally) -> Floats:
     """Return (...) the mean over volumes of the squared error summed over classes, 0 to 2 (Brier 1950)."""
-    return _ratio(sums.squares, sums.confusion.sum(axis=(-2, -1)))
+    return ratio(sums.squares, sums.confusion.sum(axis=(-2, -1)))
 
 
 METRICS: dict[str, Metric] = {
@@ -109,6 +109,15 @@ def block_bootstrap(counts: Tally, block: Rows, resamples: int = RESAMPLES, seed
     drawn together since they tend to be right or wrong together: drawing single volumes would give intervals that are
     far too narrow. A single block cannot show how others would differ: all sums are nan.
     """
+    drawn = sums_drawer(block, resamples, seed)
+    return Tally(drawn(counts.confusion), drawn(counts.bins), drawn(counts.squares))
+
+
+def sums_drawer(block: Rows, resamples: int = RESAMPLES, seed: int = 0) -> Callable[[Floats], Floats]:
+    """Return a function from values (N, ...) of volumes to their sums (R, ...) over samples of the blocks.
+
+    The samples are those of `block_bootstrap`, so that ratios of different sums can be formed sample by sample.
+    """
     number = np.unique(block, return_inverse=True)[1]
     blocks = int(number.max(initial=-1)) + 1
     times = times_drawn(blocks, resamples, seed) if blocks > 1 else np.full((resamples, blocks), np.nan)
@@ -118,7 +127,7 @@ def block_bootstrap(counts: Tally, block: Rows, resamples: int = RESAMPLES, seed
         sums: Floats = np.stack([np.bincount(number, column, blocks) for column in flat.T], axis=1).astype(np.float64)
         return (times @ sums).reshape(resamples, *values.shape[1:])
 
-    return Tally(drawn(counts.confusion), drawn(counts.bins), drawn(counts.squares))
+    return drawn
 
 
 @lru_cache(maxsize=4)
@@ -142,7 +151,8 @@ def _diagonal(sums: Tally) -> Floats:
     return diagonal
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def ratio(above: Floats, below: Floats) -> Floats:
+    """Return the quotients, nan where the divisor is 0; the two shapes are broadcast."""
     result: Floats = np.full(np.broadcast_shapes(np.shape(above), np.shape(below)), np.nan)
     np.divide(above, below, out=result, where=np.asarray(below) != 0)
     return result
@@ -151,4 +161,4 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 def _mean(values: Floats) -> Floats:
     """Return the mean of the known values over the last axis, nan if there is none."""
     known = ~np.isnan(values)
-    return _ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))
+    return ratio(np.where(known, values, 0).sum(axis=-1), known.sum(axis=-1))

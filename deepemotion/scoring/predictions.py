@@ -9,19 +9,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from deepemotion.files import atomic_path
+from deepemotion.labels import leave_one_out
 from deepemotion.samples.samples import Samples
 
 
 def table(samples: Samples, sides: Mapping[str, NDArray[np.int64]], probability: NDArray[np.float32]) -> pa.Table:
     """Return one row per labelled volume: its origin, split, label, prediction, and a probability per class.
 
-    `sides` names the rows of each split (`train`, `validation`, `unseen`); `probability` is (N, C).
+    `sides` names the rows of each split (`train`, `validation`, `unseen`); `probability` is (N, C). Where the labels
+    say how well observers agree, `observers_compared` and `observers_right` are those of the volume's movie time.
     """
     side = np.full(len(samples), "", dtype=object)
     for name, rows in sides.items():
         side[rows] = name
     classes = np.array(samples.classes)
     volumes = samples.table
+    observers = {} if volumes.observers is None else dict(zip(leave_one_out.COLUMNS, volumes.observers.T, strict=True))
     return pa.table(
         {
             "subject": pa.array(volumes.subject).dictionary_encode(),
@@ -32,6 +35,7 @@ def table(samples: Samples, sides: Mapping[str, NDArray[np.int64]], probability:
             "label": pa.array(classes[volumes.label]).dictionary_encode(),
             "prediction": pa.array(classes[probability.argmax(axis=1)]).dictionary_encode(),
             **{f"p_{name}": probability[:, i] for i, name in enumerate(samples.classes)},
+            **observers,
         }
     )
 

@@ -8,8 +8,8 @@ from isal import igzip
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from deepemotion.control_sources import FileControl
-from deepemotion.dataset import Dataset, Segment
+from deepemotion.dataset.control_sources import FileControl
+from deepemotion.dataset.description import Dataset, Segment
 from deepemotion.files import atomic_path, write_text
 from deepemotion.simulation import brain, nifti, scan
 from deepemotion.simulation.parameters import Parameters, Stream

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from deepemotion import files
 from deepemotion.console import say
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.simulation import brain, controls, nifti, observers, scan, story
 from deepemotion.simulation.parameters import Parameters, Stream

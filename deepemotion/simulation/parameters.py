@@ -8,7 +8,7 @@ from enum import IntEnum
 import numpy as np
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset, Segment
+from deepemotion.dataset.description import Dataset, Segment
 from deepemotion.errors import UserError
 
 TR_S = 2.0

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Dataset, Segment
+from deepemotion.dataset.description import Dataset, Segment
 
 # The paper's clusters of the observers' labels, the most frequent label first.
 CLUSTERS = {

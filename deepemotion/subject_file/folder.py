@@ -1,4 +1,4 @@
-"""The packed subject files in a folder: finds them, and opens several together."""
+"""The folder of packed subject files: creates it, finds the files in it, and opens several together."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,6 +37,14 @@ def open_subjects(folder: Path, subjects: Iterable[str]) -> OpenSubjects:
         files.close()
         raise
     return files
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents where they are missing. Raises UserError where that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot create this folder: {error.strerror}") from error
 
 
 def find_subjects(folder: Path) -> dict[str, Path]:

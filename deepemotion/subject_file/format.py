@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from deepemotion.dataset import Segment
+from deepemotion.dataset.description import Segment
 from deepemotion.subject_file.options import Compression, NanRule
 
 FORMAT = "deepemotion.subject"

@@ -12,6 +12,8 @@ from deepemotion.subject_file.options import Compression
 # What h5py raises, depending on where the damage is.
 HDF5_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
+_MOVE = "move it elsewhere and pack the subject again"
+
 
 class NotASubjectFileError(UserError):
     """The file is whole, but this program did not write it or cannot read it, so nothing may replace it."""
@@ -20,7 +22,7 @@ class NotASubjectFileError(UserError):
 def open_hdf5(path: Path) -> h5py.File:
     """Open a file to read. Raises UserError if it is missing, truncated or not an HDF5 file."""
     if not path.exists():
-        raise UserError(f"{path}: no such file")
+        raise UserError(f"{path}: no such file; pack the subject: deepemotion pack DATASET --out {path.parent}")
     try:
         # Locks fail on many shared file systems; nothing writes in place, so readers need none.
         return h5py.File(path, "r", locking=False)
@@ -29,14 +31,14 @@ def open_hdf5(path: Path) -> h5py.File:
             raise UserError(f"{path}: truncated; delete it and pack the subject again") from error
         if isinstance(error, PermissionError):
             raise UserError(f"{path}: cannot read: {error.strerror}") from error
-        raise NotASubjectFileError(f"{path}: not an HDF5 file, so not a packed subject") from error
+        raise NotASubjectFileError(f"{path}: not an HDF5 file, so not a packed subject; {_MOVE}") from error
 
 
 def read_header(file: h5py.File, path: Path) -> Header:
     """Read the root attributes. Raises UserError for another format, a newer version, and a missing filter."""
     if file.attrs.get("format") != FORMAT:
         raise NotASubjectFileError(
-            f"{path}: an HDF5 file, but not a packed subject (its attribute `format` is not {FORMAT!r})"
+            f"{path}: an HDF5 file, but not a packed subject (its attribute `format` is not {FORMAT!r}); {_MOVE}"
         )
     if (version := int(file.attrs["format_version"])) > FORMAT_VERSION:
         raise NotASubjectFileError(

@@ -5,8 +5,7 @@ from math import prod
 
 import torch
 
-from deepemotion.samples.grid import Grid
-from deepemotion.samples.load import common_mask
+from deepemotion.samples.load import common_grid
 from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import Trial
 from deepemotion.subject_file.reader import SubjectFile
@@ -21,7 +20,7 @@ def most_bytes(trial: Trial, files: Mapping[str, SubjectFile], memory_bytes: int
     """
     if memory_bytes is None or trial.align.method != "none":
         return None
-    grid = Grid.of(common_mask(files.values()), trial.data)
+    grid = common_grid(files.values(), trial.data)
     runs = sum(len(file.volumes_per_run) for file in files.values())
     return memory_bytes - memory.besides_volumes(trial, prod(grid.shape), len(grid.voxels), runs)
 

@@ -189,6 +189,8 @@ class TrialDirectory:
             return []
         with readable(self.epochs, f"delete the folder {self.path} and launch again"):
             names, *rows = csv.reader(whole_lines(text), delimiter="\t")
+            if len(set(names)) < len(names):
+                raise ValueError("two columns have one name")
             return [dict(zip(names, map(float, row), strict=True)) for row in rows]
 
     def log_error(self, error: BaseException) -> None:

@@ -26,6 +26,7 @@ _KEYS = {
     "predictions.parquet": ["trial", *PLACE],
     "statistics.csv": [*KEYS, "split"],
     "paired.csv": KEYS[1:],
+    "comparisons.csv": ["first_condition", "second_condition", "models", "protocol"],
     "controls.csv": [*KEYS, "split"],
     "against_controls.csv": COMPARED,
 }

@@ -44,6 +44,10 @@ def launch(
         bool | None, typer.Option("--pooled/--no-pooled", help="Whether to train the pooled model.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Train each of these models: cnn3d,linear.")] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(help="Test the difference between two models, swept values or conditions: cnn3d,linear."),
+    ] = None,
     protocol: Annotated[
         Protocol | None, typer.Option(help="Choose what validates; `subject` leaves out one subject at a time.")
     ] = None,
@@ -124,6 +128,7 @@ def launch(
         changes = options.parse_plan_subjects(subjects, find_subjects(data))
     changes |= {} if pooled is None else {"pooled": pooled}
     changes |= {"held_out_folds": True} if held_out_folds else {}
+    changes |= options.parse_comparisons(compare or [])
     changes |= {} if permutations is None else {"permutations": permutations}
     changes |= {} if select is None else {"select": select.value}
     overrides = set_ or []

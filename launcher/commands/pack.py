@@ -36,7 +36,7 @@ def pack(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the job scripts without submitting them.")] = False,
 ) -> None:
     """Pack subjects in a job array; print the jobs' ids, for `--after` of a launch."""
-    from deepemotion.dataset import Dataset
+    from deepemotion.dataset.description import Dataset
     from deepemotion.settings.subjects import parse_subjects
     from launcher.slurm import cluster_profile, pack_array
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from launcher.evidence import text_tables
+from launcher.evidence.comparisons import write_comparisons
 from launcher.evidence.findings import Findings, compute_findings, write_findings
 from launcher.evidence.text_tables import TextTable
 from launcher.run import selections
@@ -26,13 +27,15 @@ class Evidence:
 def write_evidence(run: RunDirectory) -> Evidence:
     """Bring everything in the run's tables/ up to date, and return what it shows.
 
-    Raises UserError for a trial's file that cannot be read.
+    Raises UserError for a trial's file, or an experiment, that cannot be read.
     """
     trials = write_tables(run)
     findings = Findings(trials)
+    compared: list[str] = []
     predictions = run.tables / "predictions.parquet"
     if predictions.exists():
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
-    pairs, notes = text_tables.pairs(findings.paired), [*findings.notes, *selections.notes(run)]
+        compared = write_comparisons(run, trials)
+    pairs, notes = [*compared, *text_tables.pairs(findings.paired)], [*findings.notes, *selections.notes(run)]
     return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes)

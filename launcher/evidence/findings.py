@@ -5,6 +5,7 @@ from functools import partial
 
 import pandas as pd
 
+from launcher.evidence.ceiling import ceiling_note
 from launcher.evidence.controls import against_controls, sentences, with_controls
 from launcher.evidence.models import ALL_SINGLE, TOGETHER
 from launcher.evidence.paired import single_against_pooled
@@ -131,7 +132,7 @@ def notes(table: pd.DataFrame, trials: Trials) -> list[str]:
         )
     if (table["trials"] < table["planned"]).any():
         sentences.append("some models lack folds that are not done yet: their numbers will change")
-    return sentences + _missing(trials)
+    return [*sentences, ceiling_note(table), *_missing(trials)]
 
 
 def _on_controls(table: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from deepemotion.samples.movie_blocks import label_blocks
 from deepemotion.scoring import audit, hypothesis_tests, metrics
 from deepemotion.scoring.metrics import Tally
+from launcher.evidence.ceiling import ceiling_columns
 from launcher.evidence.models import tested_models, volumes_of
 from launcher.tables.held_out import HeldOutPredictions
 from launcher.tables.selection import KEYS, Trials
@@ -26,10 +27,10 @@ def score_table(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFrame:
 
     Columns (scores are in [0, 1]): training_set, condition, setup, protocol, split; nested, whether inner folds chose
     the settings; trials of how many planned (folds and seeds); n volumes in blocks of the movie; accuracy,
-    balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier; what labels alone score, and beats_labels;
-    permutations (those that have all folds and seeds), p and p_balanced_accuracy by them; p_conditions, p corrected for
-    the choice among so many conditions; p_holm and p_bh, that corrected for the models of a kind, such as the
-    single-subject ones. Without permutations all p are nan.
+    balanced_accuracy, macro_f1, each with _low and _high (95 %); ece; brier; those of `ceiling.ceiling_columns`; what
+    labels alone score, and beats_labels; permutations (those that have all folds and seeds), p and p_balanced_accuracy
+    by them; p_conditions, p corrected for the choice among so many conditions; p_holm and p_bh, that corrected for the
+    models of a kind, such as the single-subject ones. Without permutations all p are nan.
     """
     if not len(trials):
         return pd.DataFrame()
@@ -59,7 +60,7 @@ def _scores(tested: pd.DataFrame, held_out: HeldOutPredictions) -> dict[str, flo
         result[name] = float(metric(sums))
         if name in _WITH_INTERVAL:
             result[f"{name}_low"], result[f"{name}_high"] = metrics.interval(metric(drawn))
-    return result
+    return result | ceiling_columns(tested, label, prediction, block, held_out.classes)
 
 
 def _audit(scored: pd.DataFrame, tested: pd.DataFrame, split: str, accuracy: float) -> dict[str, float | bool]:

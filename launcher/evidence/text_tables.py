@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from deepemotion.scoring import audit
+from launcher.evidence.ceiling import CEILING, SHARE
 from launcher.evidence.controls import with_controls
 from launcher.evidence.findings import NOT_ABOVE, Findings, best_rows, chosen, control_mark, marks
 from launcher.evidence.models import TOGETHER
@@ -128,6 +129,8 @@ def evidence(scores: pd.DataFrame) -> TextTable:
             "ECE": _percent(row["ece"]),
             "labels alone": _percent(row["label_only_accuracy"]),
             "best control": _best_control(row),
+            "observers": _interval(row, CEILING),
+            "of observers": _interval(row, SHARE),
             **{title: _p(row[name]) for title, name in (("p", "p_conditions"), ("Holm", "p_holm"), ("q", "p_bh"))},
         }
         for _, row in best_rows(_named(scores)).iterrows()

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from deepemotion import config_files
 from deepemotion.config_files import Section
@@ -14,12 +14,29 @@ from deepemotion.settings.schema import ControlName, TrialSettings
 from deepemotion.subject_label import SubjectLabel
 
 
+def _name(value: object) -> object:
+    """Return a name as text: YAML reads `0.001` as a number and `true` as a truth value."""
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _pairs(value: object) -> object:
+    """Return one pair, `[a, b]`, as a list of one pair."""
+    if isinstance(value, list) and value and not any(isinstance(one, list | tuple) for one in value):
+        return [value]
+    return value
+
+
+_Name = Annotated[str, BeforeValidator(_name)]
+_Pair = Annotated[list[_Name], Field(min_length=2, max_length=2)]
+
+
 class PlanSettings(Section):
     """Which training sets there are, and the swept settings (`section.key: [values]`).
 
     `permutations` is how many trainings on permuted labels are added to each trial, for its permutation test. `select`
     says what the accuracy of a swept setting is for: `best` trains each value on the same folds, to choose by their
     validation; `nested` chooses values and epoch by inner folds, and tests the model trained with them.
+    `compare` are pairs of conditions or swept values whose difference is tested: see `comparisons.declared`.
     """
 
     subjects: Literal["all"] | list[SubjectLabel] = "all"
@@ -30,6 +47,7 @@ class PlanSettings(Section):
     permutations: Annotated[int, Field(ge=0, le=100_000)] = 0
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={})
     select: Literal["best", "nested"] = "best"
+    compare: Annotated[list[_Pair], BeforeValidator(_pairs)] = Field(default=[])
 
 
 class ResourceSettings(Section):

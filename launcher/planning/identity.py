@@ -15,22 +15,30 @@ from launcher.planning.facts import AtlasFacts, DataFacts
 CONTROLS = "controls-"
 # Replicates differ in these settings; aggregates average over them.
 REPLICATED = ("train.seed",)
+_LEARNING_RATE = "train.learning_rate"
 
 
 def condition(settings: TrialSettings, swept: dict[str, Any]) -> str:
     """Return the readable part that trials share when they differ only in training set, fold and seed."""
     control = settings.data.control
-    parts = [f"lr-{settings.train.learning_rate:g}" if control is None else f"control-{control}"]
-    parts += [
-        f"{key}-{value}" for key, value in swept.items() if key != "train.learning_rate" and key not in REPLICATED
-    ]
+    parts = [part(_LEARNING_RATE, settings.train.learning_rate) if control is None else f"control-{control}"]
+    parts += [part(key, value) for key, value in swept.items() if key != _LEARNING_RATE and key not in REPLICATED]
     return safe("_".join(parts))
 
 
 def nested_condition(settings: TrialSettings, chosen: Collection[str]) -> str:
     """Return the condition of the trials whose settings were chosen by inner folds: what their sweep did not choose."""
-    rate = "train.learning_rate"
-    return "nested" if rate in chosen else f"nested_lr-{settings.train.learning_rate:g}"
+    return "nested" if _LEARNING_RATE in chosen else f"nested_{part(_LEARNING_RATE, settings.train.learning_rate)}"
+
+
+def part(key: str, value: Any) -> str:
+    """Return what the value of a swept setting adds to a condition's name."""
+    return f"{prefix(key)}{value:g}" if key == _LEARNING_RATE else f"{prefix(key)}{value}"
+
+
+def prefix(key: str) -> str:
+    """Return what stands before the value of a swept setting in a condition's name."""
+    return "lr-" if key == _LEARNING_RATE else f"{key}-"
 
 
 def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any], digest: str) -> str:

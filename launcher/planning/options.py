@@ -44,6 +44,15 @@ def _parse_learning_rates(text: str) -> list[float]:
         raise UserError(f"--lr {text}: write numbers, for instance 1e-4,3e-4,1e-3") from None
 
 
+def parse_comparisons(texts: list[str]) -> dict[str, Any]:
+    """Return the plan's change for `--compare A,B`, given once or more; none for no option."""
+    pairs = [[name.strip() for name in text.split(",")] for text in texts]
+    for text, pair in zip(texts, pairs, strict=True):
+        if len(pair) != 2 or not all(pair):
+            raise UserError(f"--compare {text}: write two names, for instance cnn3d,linear")
+    return {"compare": pairs} if pairs else {}
+
+
 def plan_of_protocol(protocol: Protocol, held_out_folds: bool) -> dict[str, Any]:
     """Return the plan's change for `--protocol`: those that hold subjects out train such sets instead of the usual.
 

@@ -17,7 +17,7 @@ from deepemotion.errors import UserError
 from deepemotion.models import registry
 from deepemotion.settings.schema import TRIAL_SECTIONS, Trial, TrialSettings, described
 from deepemotion.training.checksums import data_digest
-from launcher.planning import controls, identity
+from launcher.planning import comparisons, controls, identity
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.nested import Selection
@@ -120,17 +120,18 @@ def _eight_digits(settings: Mapping[str, Any]) -> str:
 def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first, so that only short ones are left at the end.
 
-    Those of controls, planned once for all of the brain's that they serve, come after these. Of a nested selection
-    they are the inner trials and the controls of the outer folds. Raises UserError for a
-    subject or a control that is not packed, an unknown key, a plan with nothing in it or with far too much, and a trial
-    that cannot be trained with its settings and the runs that the data has.
+    Those of controls, planned once for all of the brain's that they serve, come after these. Of a nested selection they
+    are the inner trials and the controls of the outer folds. Raises UserError for a subject or a control that is not
+    packed, an unknown key, a plan with nothing in it or with far too much, a comparison of what the plan does not have,
+    and a trial that cannot be trained with its settings and the runs that the data has.
     """
     sets = training_sets(experiment, list(data.subjects))
     if not sets:
         raise UserError("the plan is empty: it asks for no single-subject, pooled or held-out training")
-    _require_feasible(
-        len(sets) * math.prod(map(len, experiment.plan.sweep.values())) * (experiment.plan.permutations + 1)
-    )
+    sweep = experiment.plan.sweep
+    _require_feasible(len(sets) * math.prod(map(len, sweep.values())) * (experiment.plan.permutations + 1))
+    # A comparison that cannot be made is found before anything is trained.
+    comparisons.declared(experiment)
     wanted = controls.chosen(experiment, data)
     facts = [PlannedSet(training_set, data) for training_set in sets]
     of_brain = combinations(experiment)

@@ -17,7 +17,8 @@ from launcher.run.directory import RunDirectory
 
 def write_report(run: RunDirectory) -> Path:
     """Write the run's report.html and the figures beside it (figures/NAME.png and .svg); return the report's path."""
-    experiment = run.experiment_text()
+    # Before figures are drawn, which take seconds: both may be damaged.
+    experiment, launches = run.experiment_text(), run.read_provenance()
     evidence = write_evidence(run)
     folder = run.report.parent / "figures"
     pictures, skipped = {}, set()
@@ -44,7 +45,7 @@ def write_report(run: RunDirectory) -> Path:
         failed=evidence.trials.failed.table.to_dict("records"),
         figures=pictures,
         skipped=sorted(skipped),
-        launches=run.read_provenance(),
+        launches=launches,
     )
     write_text(run.report, html)
     return run.report

@@ -1,7 +1,6 @@
 """Figures 1 and 2 of a run: the observers' labels, and the networks as built for its volumes."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ from deepemotion.models import registry
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.load import common_grid
 from deepemotion.settings.schema import Trial
-from deepemotion.subject_file.reader import SubjectFile
+from deepemotion.subject_file.folder import open_subjects
 from deepemotion.training.data_sources import Sources
 from launcher.report.run_figure import FigureOfInputs
 from launcher.run.directory import RunDirectory
@@ -62,10 +61,8 @@ def _networks(run: RunDirectory, trials: list[str], annotations: Path | None) ->
 def _network(run: RunDirectory, trial: Trial) -> Figure | str:
     sources = Sources.read(run.path)
     try:
-        with ExitStack() as opened:
-            everybody = (*trial.subjects, *trial.unseen_subjects)
-            files = [opened.enter_context(SubjectFile.of(sources.packed, subject)) for subject in everybody]
-            grid = common_grid(files, trial.data)
+        with open_subjects(sources.packed, trial.all_subjects) as files:
+            grid = common_grid(files.values(), trial.data)
         x, y, z = grid.shape
         layers = _layers(trial, grid, len(Labels.read(sources.labels).classes))
     except UserError as error:

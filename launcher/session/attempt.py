@@ -1,5 +1,6 @@
 """One attempt of a session to train its trials: a Ray and a driver, and the watch over them until they end."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -118,7 +119,9 @@ class _Watch:
 
     def _handle(self, event: Event) -> None:
         kind, *words = event
-        if kind == "started":
+        if kind == "driver":
+            self._lifelines.add(words[0], "the driver process")
+        elif kind == "started":
             self._lifelines.find()
             self._started = True
             self._on_started(*words)
@@ -160,6 +163,7 @@ class _Relayed:
 
 def _drive(attempt: Attempt, send: Send) -> None:
     """Connect to Ray and run Tune, in the driver's process."""
+    send("driver", os.getpid())
     try:
         from launcher.session.private_ray import connect
 

@@ -1,4 +1,4 @@
-"""Watches the processes of Ray without which a session cannot continue: gcs_server, raylet and the raylet's agents."""
+"""Watches the processes without which a session cannot continue: the driver, gcs_server, raylet and its agents."""
 
 from collections import Counter
 from contextlib import suppress
@@ -12,19 +12,24 @@ _AGENTS = {"dashboard/agent.py": "DashboardAgent", "runtime_env/agent/main.py": 
 
 
 class Lifelines:
-    """The processes that matter among the descendants of `ancestor`."""
+    """The processes that matter among the descendants of the process `keeper`."""
 
-    def __init__(self, ancestor: int) -> None:
-        self._ancestor = ancestor
+    def __init__(self, keeper: int) -> None:
+        self._keeper = keeper
         self._known: dict[int, tuple[psutil.Process, str]] = {}
         self._stopped: Counter[int] = Counter()
 
-    def find(self) -> None:
-        """Find those that have started since the last call. This reads the whole process table."""
+    def add(self, pid: int, name: str) -> None:
+        """Watch a process under this name."""
         with suppress(psutil.NoSuchProcess):
-            for process in psutil.Process(self._ancestor).children(recursive=True):
+            self._known[pid] = psutil.Process(pid), name
+
+    def find(self) -> None:
+        """Find those of Ray that have started since the last call. This reads the whole process table."""
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(self._keeper).children(recursive=True):
                 with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                    if process.pid not in self._known and (name := _name(process)) is not None:
+                    if process.pid not in self._known and (name := _part_of_ray(process)) is not None:
                         self._known[process.pid] = process, name
 
     def dead(self) -> str | None:
@@ -39,7 +44,7 @@ class Lifelines:
         return None
 
 
-def _name(process: psutil.Process) -> str | None:
+def _part_of_ray(process: psutil.Process) -> str | None:
     name: str = process.name()
     if name in ("gcs_server", "raylet"):
         return name

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepemotion.console import say
-from deepemotion.errors import UserError
 from launcher.planning.plan import PlannedTrial
 from launcher.run import selections
 from launcher.run.directory import RunDirectory
@@ -160,7 +159,8 @@ def _refresher(run: RunDirectory) -> Callable[[], None]:
     def refresh() -> None:
         try:
             refresh_aggregates(run)
-        except (OSError, UserError) as error:
+        except Exception as error:
+            # Whatever it is, no training should end for a chart.
             if str(error) not in reported:
                 say(f"the aggregates for TensorBoard were not updated: {error}")
             reported.add(str(error))

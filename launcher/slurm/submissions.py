@@ -8,6 +8,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+import pydantic
+from pydantic import Field
 
 import deepemotion
 from deepemotion.errors import UserError
@@ -32,7 +36,7 @@ class Submission:
     snapshot: str | None = None
     max_parallel: int | None = None
     jobs: dict[str, int] = field(default_factory=dict)
-    submitted: float = field(default_factory=time.time)
+    submitted: Annotated[float, Field(allow_inf_nan=False)] = field(default_factory=time.time)
     tag: str = field(default_factory=lambda: secrets.token_hex(3))
 
     @property
@@ -73,6 +77,9 @@ class Submission:
                 )
                 return f"{job}_{index - first}" if job is not None and self.array else job
         return None
+
+
+_RECORD = pydantic.TypeAdapter(Submission)
 
 
 def write(run: RunDirectory, submission: Submission) -> None:
@@ -141,4 +148,4 @@ def _parse(path: Path) -> Submission:
     remedy = "delete it, and submit its trials again"
     with readable(path, remedy):
         # Records of earlier versions have no tag: one made up here would be another each time.
-        return Submission(**({"tag": ""} | (read_json(path, remedy) or {})))
+        return _RECORD.validate_python({"tag": ""} | (read_json(path, remedy) or {}))

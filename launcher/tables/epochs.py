@@ -55,11 +55,14 @@ def _parsed(header: str, parts: Sequence[tuple[PlannedTrial, str]]) -> pd.DataFr
     """Return the epochs of trials with equal columns, from their epochs.tsv. Raises ValueError where one is damaged."""
     if not all(rows.endswith("\n") for _, rows in parts):
         raise ValueError("a file ends too early")
+    columns = header.split("\t")
+    if len(set(columns)) < len(columns):
+        raise ValueError("two columns have one name")
     text = "\n".join([header, *(rows.rstrip("\n") for _, rows in parts)])
     metrics: pd.DataFrame = csv.read_csv(
         pa.BufferReader(text.encode()),
         parse_options=csv.ParseOptions(delimiter="\t"),
-        convert_options=csv.ConvertOptions(column_types=dict.fromkeys(header.split("\t"), pa.float64())),
+        convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.float64())),
     ).to_pandas()
     of_row = np.repeat(np.arange(len(parts)), [rows.count("\n") for _, rows in parts])
     if len(of_row) != len(metrics):

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from deepemotion.labels import leave_one_out
 from launcher.tables.selection import Trials
 
 SPLITS = ("validation", "unseen")
@@ -19,7 +20,7 @@ _CHECKED = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
 _COUNTED = ["trial", "split", "label", "prediction"]
-_LOCATED = [*_COUNTED, "subject", "run", "movie_time"]
+_LOCATED = [*_COUNTED, "subject", "run", "movie_time", *leave_one_out.COLUMNS]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import yaml
 from isal import isal_zlib
 from numpy.typing import NDArray
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import Packed, PackRequest, pack_subject
 from deepemotion.subject_file.format import Header, content_checksum
 from deepemotion.subject_file.options import Compression, NanRule

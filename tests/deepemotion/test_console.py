@@ -65,6 +65,10 @@ def test_what_a_message_quotes_breaks_no_line(run) -> None:
     assert run("end", "odd") == (2, "", "error: a\\nb\\tc é \\x1b: no such emotion\n")
 
 
+def test_a_message_is_one_line_in_logs_and_records_too() -> None:
+    assert str(UserError("--lr 1\n2: write numbers")) == "--lr 1\\n2: write numbers"
+
+
 @pytest.mark.parametrize("where", [("--debug", "end", "bad"), ("end", "--debug", "bad"), ("end", "bad", "--debug")])
 def test_debug_anywhere_shows_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, where: tuple[str, ...]) -> None:
     monkeypatch.setattr(sys, "argv", ["try", *where])

@@ -152,7 +152,6 @@ def subject_structure(examples: Examples, folder: Path) -> Any:
 
 def trained_again(run: Path) -> object:
     """Train the trials of a run that have a folder, as the same command again would, to their last epoch."""
-    from deepemotion.settings.schema import Trial
     from deepemotion.training.data_sources import Sources
     from deepemotion.training.loop import train
     from launcher.run.directory import RunDirectory
@@ -161,8 +160,8 @@ def trained_again(run: Path) -> object:
     planned = [one for one in directory.read_plan() if directory.trial(one.name).path.exists()]
     results = []
     for one in planned:
-        own = Trial.model_validate(one.settings)
-        results.append(train(own, sources.packed, sources.labels, directory.trial(one.name), lambda metrics: None))
+        where = sources.packed, sources.labels, directory.trial(one.name)
+        results.append(train(one.trial, *where, lambda metrics: None))
     return results
 
 

@@ -23,7 +23,7 @@ _PRELOADED += ["hypothesis", "torch.utils.tensorboard", "pyarrow.csv", "pyarrow.
 # Longer than any command of this suite needs on a busy machine.
 PATIENCE_S = 240.0
 # What programs say while all is well.
-_PROGRESS = re.compile(r"^done |runs? packed|volumes/s$|: up to date|trials to run, ")
+_PROGRESS = re.compile(r"^done |^epoch |^  |^note: |runs? packed|volumes/s$|: up to date|trials to run, ")
 
 
 @dataclass(frozen=True)

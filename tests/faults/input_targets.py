@@ -94,7 +94,7 @@ def _control_example(control: str, ending: str = "") -> Callable[[Examples], Pat
     """Return what finds the file of a control of subject 01's first run; `ending` replaces that of its name."""
 
     def find(examples: Examples) -> Path:
-        from deepemotion.dataset import Dataset
+        from deepemotion.dataset.description import Dataset
 
         source = next(one for one in Dataset.of_folder(examples.raw).controls if one.control == control)
         path = examples.raw / source.file.format(subject="01", run=1)
@@ -107,7 +107,7 @@ def _control_source(control: str, kind: str) -> Callable[[Examples, Path], Parse
     """Return what makes, of an example of a control, what reads the same file with other content."""
 
     def prepare(examples: Examples, folder: Path) -> Parse:
-        from deepemotion.control_sources import ControlSource
+        from deepemotion.dataset.control_sources import ControlSource
         from deepemotion.packing.control_readers import ControlRuns, read_series
 
         recording = _control_example("physio")(examples)

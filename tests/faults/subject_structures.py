@@ -14,6 +14,7 @@ Change = tuple[str, str, Any]
 
 _TYPES = ["<i2", "<i8", "<f4", "<f8", "S3", "?", "<u4", ">f8"]
 _FILLS = [0, 1, -1, 127, 1e30, float("nan"), float("inf"), 2**31 - 1]
+_LARGEST = 2**24
 _HOW = ["missing", "shorter", "longer", "empty", "transposed", "type", "filled", "one value", "scalar", "huge", "group"]
 
 
@@ -55,7 +56,8 @@ def _change_attribute(file: h5py.File, name: str, value: Any) -> None:
 
 
 def _change_dataset(file: h5py.File, name: str, how: str, value: Any) -> None:
-    if not isinstance(file[name], h5py.Dataset):
+    # What an earlier change has made huge cannot be read here either.
+    if not isinstance(file[name], h5py.Dataset) or file[name].size > _LARGEST:
         return
     stored, chunks = np.asarray(file[name][()]), file[name].chunks
     if how == "filled":

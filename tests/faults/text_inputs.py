@@ -55,7 +55,7 @@ def labels(examples: Examples, folder: Path) -> Callable[[Path], object]:
 
 def annotations(examples: Examples, folder: Path) -> Callable[[Path], object]:
     """Read an observer's events, and vote."""
-    from deepemotion.dataset import Dataset
+    from deepemotion.dataset.description import Dataset
     from deepemotion.labels import annotations as raw
     from deepemotion.labels import consensus
     from deepemotion.labels.rules import Rule
@@ -72,7 +72,7 @@ def annotations(examples: Examples, folder: Path) -> Callable[[Path], object]:
 
 def dataset(examples: Examples, folder: Path) -> Callable[[Path], object]:
     """Read a description, and lay its movie out as labelling does."""
-    from deepemotion.dataset import Dataset
+    from deepemotion.dataset.description import Dataset
     from deepemotion.labels import annotations as raw
     from deepemotion.labels import consensus
     from deepemotion.labels.rules import Rule
@@ -90,7 +90,7 @@ def dataset(examples: Examples, folder: Path) -> Callable[[Path], object]:
 
 def rule(examples: Examples, folder: Path) -> Callable[[Path], object]:
     """Read a rule, and label with it."""
-    from deepemotion.dataset import Dataset
+    from deepemotion.dataset.description import Dataset
     from deepemotion.labels import annotations as raw
     from deepemotion.labels import consensus
     from deepemotion.labels.rules import Rule

@@ -19,6 +19,7 @@ class Study:
         self.path = path
         self.rng = np.random.default_rng(0)
         self.trials, self.predictions = [], []
+        self.observers = None
 
     def trial(self, training_set, skill, fold=1, permutation=0, subjects=None, split="validation", **changes):
         name = f"trial-{len(self.trials)}"
@@ -38,6 +39,10 @@ class Study:
             for k in range(permutations + 1):
                 self.trial(training_set, null if k else skill, fold, k, **changes)
 
+    def with_observers(self, compared, right):
+        """Let the labels of later trials say how well observers agree at each volume."""
+        self.observers = {"observers_compared": np.float32(compared), "observers_right": np.float32(right)}
+
     def control(self, control, training_set, skill, folds=FOLDS, **changes):
         """Add a control's folds, on true labels."""
         own = {"control": control, "condition": f"control-{control}", "setup": f"of-{control}"}
@@ -51,7 +56,7 @@ class Study:
         rows = {"trial": name, "subject": subject, "run": np.int8(fold), "index_in_run": np.arange(VOLUMES)}
         rows |= {"movie_time": 1000.0 * fold + 2 * np.arange(VOLUMES), "split": split}
         rows |= {"label": np.array(CLASSES)[label], "prediction": np.array(CLASSES)[prediction]}
-        frame = pd.DataFrame(rows)
+        frame = pd.DataFrame(rows | (self.observers or {}))
         for i, emotion in enumerate(CLASSES):
             frame[f"p_{emotion}"] = np.where(prediction == i, 0.8, 0.1).astype(np.float32)
         self.predictions.append(frame)

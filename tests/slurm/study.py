@@ -215,10 +215,10 @@ def assert_equal_results(one: RunDirectory, other: RunDirectory) -> None:
         pd.testing.assert_frame_equal(pd.read_parquet(a.predictions), pd.read_parquet(b.predictions))
 
 
-def assert_devices_were_never_shared(run: RunDirectory) -> None:
-    """Require that no two attempts at trials held one GPU of one host at the same time."""
+def assert_devices_were_never_shared(*runs: RunDirectory) -> None:
+    """Require that no two attempts at trials of any of these runs held one GPU of one host at the same time."""
     held: dict[tuple[str, str], list[tuple[datetime, datetime, str]]] = {}
-    for trial in run.read_plan():
+    for run, trial in ((one, trial) for one in runs for trial in one.read_plan()):
         lines = run.trial(trial.name).log_file.read_text().splitlines()
         begins = [line for line in lines if re.search(r" (started|resumed after epoch \d+) on ", line)]
         begin = begins[-1]

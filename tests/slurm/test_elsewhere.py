@@ -14,12 +14,12 @@ pytestmark = pytest.mark.slow
 EPOCHS = 5
 
 
-def test_without_accounting_and_with_arrays_of_five(new_cluster, data):
-    study = make_study(new_cluster(nodes=2, accounting=False, max_array_size=5), data)
-    # Seven tasks, more than an array may have. Each starts a Ray of its own.
-    study.submit("r", EPOCHS, *study.by_array("r", 3), "--max-parallel", 2)
+def test_without_accounting_and_with_arrays_of_three(new_cluster, data):
+    study = make_study(new_cluster(nodes=2, accounting=False, max_array_size=3), data)
+    # Four tasks, more than an array may have. Each starts a Ray of its own.
+    study.submit("r", EPOCHS, *study.by_array("r", 5), "--max-parallel", 2)
     record = json.loads((study.run("r").slurm / "submission-001.json").read_text())
-    assert list(record["jobs"].values()) == [0, 5]
+    assert list(record["jobs"].values()) == [0, 3]
     assert study.cluster.run("sacct").returncode != 0
     shown = study.ask("status", "r")
     assert shown.returncode == 0, shown.stderr

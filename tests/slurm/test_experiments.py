@@ -17,16 +17,25 @@ from study import (
     wait_for,
 )
 
+from launcher.run import sessions
+
 pytestmark = pytest.mark.slow
 
 
-def test_an_array_gives_the_results_of_one_machine(study, local):
-    # A GPU a task, so that tasks share nodes.
-    words = study.by_array("array", 3)
+def test_an_array_beside_ray_on_the_same_nodes_gives_the_results_of_one_machine(study, local):
+    study.submit("beside", QUICK, *study.by_ray("beside"))
+    wait_for(lambda: "RUNNING" in study.queue("%T"), "the job with Ray to run")
+    # A GPU for each task, so that tasks share nodes with each other and with the other launch.
+    words = study.by_array("array", 5)
     done = study.launch("array", QUICK, *words, "--follow")
     assert done.returncode == 0, (done.stderr, study.logs("array"))
     assert "20 done, 0 failed" in done.stderr
+    study.wait_until_done("beside")
     _assert_whole(study, "array", local)
+    assert_equal_results(study.run("beside"), local)
+    assert_devices_were_never_shared(study.run("array"), study.run("beside"))
+    spans = [_span(study, name) for name in ("array", "beside")]
+    assert max(start for start, _ in spans) < min(end for _, end in spans), "one was over before the other began"
     again = study.launch("array", QUICK, *words, "--follow")
     assert again.returncode == 0, again.stderr
     assert "submitted" not in again.stderr
@@ -59,16 +68,6 @@ def test_ray_gives_the_results_of_one_machine_while_following_is_left_and_taken_
     assert "submitted" not in again.stderr
 
 
-def test_two_launches_at_once_on_the_same_nodes(study, local):
-    for name in ("two-a", "two-b"):
-        study.submit(name, QUICK, *study.by_ray(name))
-    wait_for(lambda: study.queue("%T").split().count("RUNNING") == 2, "both to run")
-    for name in ("two-a", "two-b"):
-        study.wait_until_done(name)
-        assert_equal_results(study.run(name), local)
-    assert_nothing_stayed(study.cluster)
-
-
 def test_scripts_submitted_by_hand(study, local):
     planned = study.launch("hand", QUICK, "--plan-only")
     assert planned.returncode == 0, planned.stderr
@@ -77,11 +76,17 @@ def test_scripts_submitted_by_hand(study, local):
     # The nodes have what the scripts ask for but the memory.
     small = ["--mem=2500", "--cpus-per-task=4", "--wait", f"--output={run}/%A_%a.log"]
     path = {"env": {"PATH": f"{PROGRAMS}:/usr/bin:/bin:/usr/sbin:/sbin"}}
-    done = study.cluster.run("sbatch", *small, "--array=0-3", scripts / "train_array.sbatch", run, timeout=900, **path)
+    done = study.cluster.run("sbatch", *small, "--array=0-1", scripts / "train_array.sbatch", run, timeout=900, **path)
     assert done.returncode == 0, (done.stderr, [log.read_text() for log in run.glob("*.log")])
     study.wait_until_done("hand")
     assert_equal_results(study.run("hand"), local)
     assert study.ask("status", "hand").stdout.count(" done ") == 20
+
+
+def _span(study, name):
+    """Return when the first session of a run began, and when its last gave its last sign of life (s)."""
+    found = sessions.read(study.run(name).sessions)
+    return min(session.started for session in found), max(session.beat for session in found)
 
 
 def _assert_whole(study, name, local):

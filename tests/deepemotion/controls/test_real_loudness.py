@@ -7,7 +7,7 @@ import pytest
 import yaml
 from small_training import trial
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.settings.control_training import control_settings
 from deepemotion.settings.schema import make_trial

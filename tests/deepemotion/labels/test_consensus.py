@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.labels import annotations
 from deepemotion.labels.annotations import Event
 from deepemotion.labels.consensus import Consensus, TimeGrid, count_labelled, labels_given, vote

@@ -54,6 +54,22 @@ def test_labels_are_written_and_counted(
     assert labels.soft[4].tolist() == [0.5, 0.5, 0, 0, 0.5]
 
 
+def test_how_well_observers_agree_is_printed_and_stored(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--rule", "interval", "--observers", "av"]
+    assert run(monkeypatch, *options) == 0
+    assert "observers cannot be compared: without one of them, the others never decide" in capsys.readouterr().out
+    (folder / "raw" / "av1o03.csv").write_text("start,end,character,emotion\n0,4,FORREST,LOVE\n4,6,FORREST,FEAR\n")
+    assert run(monkeypatch, *options) == 0
+    # Of three observers, two decide: all three are right twice; once only the third is compared, and wrong.
+    assert "an observer agrees with the label of the others in 85.7 %: LOVE 85.7" in capsys.readouterr().out
+    scores = Labels.read(folder / "labels.tsv").observer_scores
+    assert scores is not None
+    assert scores.compared.tolist() == [3, 3, 1, *[0] * 7]
+    assert scores.right.tolist() == [3, 3, 0, *[0] * 7]
+
+
 def test_the_real_files_give_the_published_table(
     folder: Path, shared_annotations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +92,7 @@ def test_options_replace_the_rules_values(folder: Path, monkeypatch: pytest.Monk
 def test_statistics_and_the_figure_are_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, "--rule", "interval", "--observers", "all", "--threshold", "1", "--statistics", "s") == 0
     names = {path.name for path in (folder / "s").iterdir()}
-    assert names == {"figure1.png", "figure1.svg", "frequency.tsv", "covariance.tsv", "correlation.tsv"}
+    assert names == {"figure1.png", "figure1.svg", "frequency.tsv", "covariance.tsv", "correlation.tsv", "ceiling.tsv"}
 
 
 def test_proposed_clusters_can_be_used_again(

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels import annotations
 from deepemotion.labels.consensus import TimeGrid, labels_given

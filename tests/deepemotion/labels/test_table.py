@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion.dataset import Film
+from deepemotion.dataset.description import Film
 from deepemotion.errors import UserError
+from deepemotion.labels.leave_one_out import ObserverScores
 from deepemotion.labels.table import Labels, write
 
 HEADER = "movie_time\temotion\tvotes\tobservers\tFEAR\tLOVE\n"
@@ -46,6 +47,45 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read.soft.dtype == np.float32
     np.testing.assert_allclose(read.soft, soft, atol=1e-6)
     assert read.checksum == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_how_well_observers_agree_is_read_as_written_with_and_without_the_film(tmp_path: Path) -> None:
+    scores = ObserverScores(np.array([3, 0]), np.array([7 / 3, 0]))
+    for film in (None, Film("short", 0, 4)):
+        write(
+            tmp_path / "labels.tsv",
+            classes=("FEAR",),
+            movie_time=np.array([0.0, 2.0]),
+            emotion=np.array([0, -1]),
+            votes=np.array([3, 0]),
+            observers=3,
+            soft=np.array([[1.0], [0.0]]),
+            observer_scores=scores,
+            film=film,
+        )
+        read = Labels.read(tmp_path / "labels.tsv")
+        assert (read.classes, read.film) == (("FEAR",), film)
+        assert read.observer_scores is not None
+        assert read.observer_scores.compared.tolist() == [3, 0]
+        np.testing.assert_allclose(read.observer_scores.right, scores.right, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("2\t3", ":2: 3 of 2 observers are right"),
+        ("2\t-1", ":2: -1 of 2 observers are right"),
+        ("2\tnan", ":2: nan of 2 observers are right"),
+        (f"{10**400}\t1", ":2: 1 of 1000"),
+        ("2.5\t1", ":2: observers_compared and observers_right must be numbers"),
+        ("2", ":2: 7 fields where the header has 8"),
+    ],
+)
+def test_impossible_scores_of_observers_are_named_with_their_line(tmp_path: Path, cells: str, message: str) -> None:
+    header = HEADER.replace("\n", "\tobservers_compared\tobservers_right\n")
+    text = header + FIRST.replace("\n", f"\t{cells}\n") + SECOND.replace("\n", "\t0\t0\n")
+    with pytest.raises(UserError, match=message):
+        Labels.read(table(tmp_path, text))
 
 
 @pytest.mark.parametrize(

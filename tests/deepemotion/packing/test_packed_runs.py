@@ -7,7 +7,7 @@ import pytest
 import yaml
 from nifti_dataset import SHAPE, SmallDataset, bold, nifti_bytes, write
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.subject_file.summary import notes

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from nifti_dataset import AFFINE, SHAPE, SmallDataset, bold, half_mask, masked, physical
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.subject_file.options import Compression, NanRule
 from deepemotion.subject_file.reader import SubjectFile

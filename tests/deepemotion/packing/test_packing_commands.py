@@ -99,7 +99,8 @@ def test_verify_tells_damaged_from_foreign(tmp_path: Path) -> None:
     foreign.write_text("text")
     verified = run("verify", foreign, damaged, small.packed)
     assert verified.returncode == 2
-    assert verified.stderr.splitlines() == [f"error: {foreign}: not an HDF5 file, so not a packed subject"]
+    problem = "not an HDF5 file, so not a packed subject; move it elsewhere and pack the subject again"
+    assert verified.stderr.splitlines() == [f"error: {foreign}: {problem}"]
     assert "damaged" in verified.stdout
     truncated = tmp_path / "sub-04.h5"
     truncated.write_bytes(content[: len(content) // 2])
@@ -141,6 +142,16 @@ def test_wrong_use(tmp_path: Path, arguments: list[str], message: str) -> None:
     assert not small.out.exists()
 
 
+@pytest.mark.parametrize("name", ["file/below", "x" * 300])
+def test_a_folder_that_cannot_be_created_is_one_line(tmp_path: Path, name: str) -> None:
+    SmallDataset(tmp_path, subjects=["01", "02"])
+    (tmp_path / "file").touch()
+    packed = run("pack", tmp_path, "--out", tmp_path / name)
+    assert packed.returncode == 2
+    (line,) = packed.stderr.splitlines()
+    assert line.startswith(f"error: {tmp_path / name}: cannot create this folder: ")
+
+
 @pytest.mark.parametrize("compression", ["none", "bitshuffle"])
 def test_a_file_size_limit_leaves_nothing(tmp_path: Path, compression: str) -> None:
     small = SmallDataset(tmp_path, runs=1, mask=False)
@@ -165,6 +176,28 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, compression: str) -> None:
         packed = run("pack", tmp_path, "--out", small.out, "--compression", compression)
         assert packed.returncode == 2, packed.stderr
         assert "no space left" in packed.stderr.lower()
+        assert "Traceback" not in packed.stderr
+        assert list(small.out.iterdir()) == []
+    finally:
+        subprocess.run(["umount", small.out], check=True)
+
+
+# What HDF5 keeps in memory until a file is closed does not fit any more, though the volumes did.
+@pytest.mark.parametrize("kilobytes", [328, 352])
+def test_a_disk_that_is_full_at_the_end_of_the_file_leaves_nothing(tmp_path: Path, kilobytes: int) -> None:
+    small = SmallDataset(tmp_path, runs=0, mask=False)
+    small.runs = 8
+    for number in range(1, 9):
+        small.write_run(number, np.random.default_rng(number).integers(0, 2000, (10, 12, 8, 20), dtype="<i2"))
+    small.describe()
+    small.out.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", small.out], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        packed = run("pack", tmp_path, "--out", small.out)
+        assert packed.returncode == 2, packed.stderr
+        assert "No space left on device" in packed.stderr
         assert "Traceback" not in packed.stderr
         assert list(small.out.iterdir()) == []
     finally:

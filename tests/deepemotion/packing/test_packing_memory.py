@@ -12,7 +12,7 @@ SHAPE = (132, 175, 48)
 PEAK = """
 import sys
 from pathlib import Path
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.packing.subject import PackRequest, pack_subject
 root = Path(sys.argv[1])
 pack_subject(PackRequest(Dataset.of_folder(root), root, "01", root / "packed"))

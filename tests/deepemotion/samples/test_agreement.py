@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemotion.dataset import Film, Segment
+from deepemotion.dataset.description import Film, Segment
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples.agreement import Origin, Space, require_labels_of, require_one_film, require_one_space

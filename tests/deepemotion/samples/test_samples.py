@@ -1,5 +1,6 @@
 """The labelled volumes of a trial: which they are, in which unit, and where their voxels go."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import torch
 import yaml
 from nifti_dataset import edited
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples.load import load
+from deepemotion.samples.permutation import permuted
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.reader import SubjectFile, subject_path
 
@@ -88,6 +90,18 @@ def test_labels_are_those_of_the_movie_time_minus_the_lag(tiny_packed, labels, t
             if label >= 0 and (not drop or (first and last)):
                 expected.append((segment.run, index, label))
     assert [*zip(table.run.tolist(), table.index_in_run.tolist(), table.label.tolist(), strict=True)] == expected
+
+
+def test_how_well_observers_agree_follows_the_label(tiny_packed, labels):
+    table = load(tiny_packed, ["01"], labels, DataSettings(lag_s=4)).table
+    by_time = dict(zip(labels.movie_time.tolist(), labels.observer_scores.right.tolist(), strict=True))
+    expected = [by_time[time] for time in (table.movie_time - 4).tolist()]
+    np.testing.assert_allclose(table.observers[:, 1], expected)
+    assert 0 < table.observers[:, 1].sum() < table.observers[:, 0].sum()
+    # Observers were compared with the true label, and labels of older versions do not say how they agree.
+    assert permuted(table, DataSettings(permutation=1)).observers is None
+    silent = dataclasses.replace(labels, observer_scores=None)
+    assert load(tiny_packed, ["01"], silent, DataSettings()).table.observers is None
 
 
 def test_cutting_overlaps_leaves_no_movie_moment_twice(tiny_packed, labels):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset, FilePatterns, Segment
+from deepemotion.dataset.description import Dataset, FilePatterns, Segment
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.labels.table import write as write_labels

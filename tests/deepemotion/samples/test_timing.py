@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset, Segment
+from deepemotion.dataset.description import Dataset, Segment
 from deepemotion.samples.timing import Timing, movie_times, outside_overlaps, run_starts, unique_parts
 
 STUDYFORREST = Dataset.read(config_files.find("studyforrest", "datasets"))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.packing.subject import PackRequest, pack_subject
 from deepemotion.simulation.folder import simulate

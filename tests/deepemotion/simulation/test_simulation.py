@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from deepemotion import config_files
 from deepemotion.commands import simulate as command
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.simulation.folder import simulate
 from deepemotion.simulation.parameters import Parameters

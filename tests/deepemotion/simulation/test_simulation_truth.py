@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeClassifier
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.simulation import brain, scan, story
 from deepemotion.simulation.folder import simulate
 from deepemotion.simulation.observers import OBSERVERS, annotate

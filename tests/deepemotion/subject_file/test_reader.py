@@ -72,7 +72,7 @@ def test_one_chunk_a_volume(packed: Path) -> None:
 
 
 def test_no_such_file(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no such file"):
+    with pytest.raises(UserError, match="no such file; pack the subject: deepemotion pack DATASET --out "):
         SubjectFile(tmp_path / "sub-01.h5")
 
 

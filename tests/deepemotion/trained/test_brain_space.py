@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.trained import map_figures
 from deepemotion.trained.brain_space import BrainSpace
 from deepemotion.trained.saliency import EmotionMap

@@ -54,6 +54,8 @@ def test_predictions_cover_every_labelled_volume_and_agree_with_the_result(strai
         assert right[rows.index].mean() == pytest.approx(result[f"accuracy_validation_{emotion}"])
     probabilities = table[[column for column in table.columns if column.startswith("p_")]]
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert (table["observers_right"] <= table["observers_compared"] + 1e-4).all()
+    assert table["observers_compared"].max() > 1
 
 
 def test_the_label_only_audit_is_stored(straight):

@@ -3,13 +3,17 @@
 import json
 import shutil
 
+import finished_run
 import numpy as np
 import pandas as pd
 import pytest
 from trained_run import reseal
 
 from deepemotion.training.data_sources import Sources
+from launcher.checking.problems import Problems
 from launcher.checking.run import verify
+from launcher.checking.tables import check_tables
+from launcher.evidence.evidence import write_evidence
 from launcher.tables.trials import write_tables
 
 
@@ -222,3 +226,25 @@ def test_the_command_prints_a_line_per_problem_and_a_summary(run, command):
     assert len(done.stdout.splitlines()) == 1
     assert "paired.csv: missing" in done.stdout
     assert command("deepemotion-launch", "verify", run.path / "trials").returncode == 2
+
+
+def test_declared_comparisons_are_made_anew_and_compared(tmp_path):
+    names = [(condition, fold) for condition in ("lr-0.001", "lr-0.0001") for fold in (1, 2, 3)]
+    trials = [
+        finished_run.planned(f"{condition}-{fold}", condition=condition, split={"protocol": "run", "fold": fold})
+        for condition, fold in names
+    ]
+    run = finished_run.make(tmp_path / "run", trials)
+    for trial in trials[:3]:
+        finished_run.finish(run, trial, accuracy_validation=0.5 + 0.1 * trial.fold)
+    rates = "{train.learning_rate: [0.001, 0.0001]}"
+    run.experiment_file.write_text(f"plan: {{sweep: {rates}, compare: [lr-0.001, lr-0.0001]}}\n")
+    (said,) = [sentence for sentence in write_evidence(run).pairs if "lr-0.0001" in sentence]
+    assert "70.0 against 50.0 %, difference +20.0" in said
+    found = Problems()
+    check_tables(run, found)
+    assert found.problems == []
+    path = run.tables / "comparisons.csv"
+    path.write_text(path.read_text().replace(",0.5,", ",0.4,"))
+    check_tables(run, found)
+    assert "comparisons.csv: second_accuracy differs in 1 rows" in found.problems[0]

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from launcher.evidence import text_tables
+from launcher.evidence.ceiling import CEILING, SHARE
 from launcher.evidence.findings import Findings
 from launcher.tables.selection import Trials
 
@@ -13,6 +14,7 @@ def statistic(training_set, accuracy, split="validation", **changes):
     row |= {"conditions": 1, "nested": False}
     row |= {"trials": 2, "planned": 2, "n": 100, "accuracy": accuracy, "balanced_accuracy": 0.5, "macro_f1": 0.4}
     row |= {f"{name}_{end}": 0.4 for name in ("accuracy", "balanced_accuracy", "macro_f1") for end in ("low", "high")}
+    row |= {f"{name}{end}": float("nan") for name in (CEILING, SHARE) for end in ("", "_low", "_high")}
     row |= {"ece": 0.1, "label_only_accuracy": 0.3, "majority_accuracy": 0.25, "chance": 0.2}
     row |= dict.fromkeys(("p_conditions", "p_holm", "p_bh"), float("nan"))
     row |= {"best_control": "", "best_control_accuracy": float("nan"), "beats_controls": pd.NA}
@@ -56,6 +58,16 @@ def test_columns_that_say_nothing_are_left_out():
     assert table.columns == ["model", "n", "accuracy", "balanced accuracy", "macro F1", "ECE", "labels alone"]
     table = text_tables.evidence(pd.DataFrame([statistic("sub-01", 0.5, p_conditions=0.05), statistic("pooled", 0.6)]))
     assert table.columns[-1] == "p"
+
+
+def test_observers_stand_beside_the_accuracy():
+    known = {CEILING: 0.8, SHARE: 0.625, f"{CEILING}_low": 0.7, f"{CEILING}_high": 0.9}
+    known |= {f"{SHARE}_low": 0.5, f"{SHARE}_high": 0.75}
+    (row, other) = lines(
+        text_tables.evidence(pd.DataFrame([statistic("sub-01", 0.5, **known), statistic("pooled", 0.5)]))
+    )
+    assert (row["observers"], row["of observers"]) == ("80.0 [70, 90]", "62.5 [50, 75]")
+    assert other["observers"] == other["of observers"] == ""
 
 
 def test_settings_that_a_later_launch_changed_are_told_apart():

@@ -77,6 +77,7 @@ def test_controls_are_those_of_the_outer_folds():
         ),
         ({"sweeps": {"train.epochs": [10, 20]}}, "train.epochs cannot be swept: the epoch is chosen anyway"),
         ({"sweeps": {"data.permute": ["shift", "block"]}}, "data.permute cannot be swept"),
+        ({"compare": [[1e-3, 1e-4]]}, "leave out plan.compare"),
         ({"overrides": ["split.outer=1"]}, "split.outer: a launch sets it for each inner trial; use --select nested"),
     ],
 )

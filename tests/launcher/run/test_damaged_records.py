@@ -9,10 +9,13 @@ from finished_run import make, planned
 
 from deepemotion.errors import UserError
 from deepemotion.training.data_sources import Sources
+from launcher.monitoring import status
 from launcher.report.html import write_report
 from launcher.run import plan_file, sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
+from launcher.slurm import submissions
+from launcher.slurm.submissions import Submission
 from launcher.tables.tensorboard import refresh_aggregates
 
 
@@ -33,6 +36,19 @@ def test_a_damaged_record_of_a_session_is_named_once_and_ignored(tmp_path, capsy
     assert [session.name for session in sessions.read(tmp_path)] == ["session-001"]
     warned = capsys.readouterr().err
     assert warned.count("session-002.json: damaged, and ignored") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"jobs": {"12": []}}, {"tasks": [[["one"]]]}, {"tasks": 3}, {"submitted": {}}, {"submitted": float("nan")}],
+)
+def test_a_damaged_record_of_a_submission_is_one_line(run, change):
+    submissions.write(run, Submission(1, "slurm", [["one"]], "main.yaml", "code", jobs={"12": 0}))
+    (path,) = run.slurm.glob("*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    for look in (submissions.read, status.read):
+        with pytest.raises(UserError, match=r"submission-001\.json: cannot be read .*; delete it, and submit"):
+            look(run)
 
 
 def test_a_record_with_times_that_are_none_is_ignored(tmp_path):

@@ -13,7 +13,9 @@ from launcher.session.progress import SessionProgress
 from launcher.session.session import open_session
 
 
-@pytest.mark.parametrize("error", [UserError("epochs.tsv: truncated"), OSError(5, "Input/output error")])
+@pytest.mark.parametrize(
+    "error", [UserError("epochs.tsv: truncated"), OSError(5, "Input/output error"), KeyError("loss/train")]
+)
 def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch, capsys, error):
     run = RunDirectory(tmp_path / "run")
     trials = [planned("a", train={"epochs": 1})]

@@ -82,6 +82,14 @@ def test_impossible_epochs_are_named(run, change, problem):
         write_tables(run)
 
 
+def test_epochs_with_two_columns_of_one_name_are_named(run):
+    header, *rows = lines(run, "two")
+    doubled = [header.replace("\n", "\taccuracy/train\n"), *(row.replace("\n", "\t0.5\n") for row in rows)]
+    run.trial("two").epochs.write_text("".join(doubled))
+    with pytest.raises(UserError, match=r"two/epochs\.tsv: cannot be read \(two columns have one name\)"):
+        write_tables(run)
+
+
 def test_epochs_of_a_trial_that_is_done_cannot_be_missing(run):
     run.trial("one").epochs.unlink()
     with pytest.raises(UserError, match=r"one/epochs\.tsv: missing, though the trial is done"):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deepemotion import config_files
-from deepemotion.dataset import Dataset
+from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 
 DESCRIPTION: dict[str, Any] = {

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from deepemotion import config_files
 from deepemotion.config_files import Section
-from deepemotion.control_sources import ControlSource, require_fillable
+from deepemotion.dataset.control_sources import ControlSource, require_fillable
 from deepemotion.errors import UserError, from_validation
 from deepemotion.subject_label import SubjectLabel
 
