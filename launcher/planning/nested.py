@@ -84,9 +84,7 @@ def refuse(experiment: Experiment) -> None:
     if split.fold_is is None:
         raise UserError(f"plan.select=nested: split.protocol={split.protocol} has no folds; use run or block")
     if experiment.plan.compare:
-        raise UserError(
-            "plan.select=nested: leave out plan.compare: one condition is left of what is swept"
-        )
+        raise UserError("plan.select=nested: leave out plan.compare: one condition is left of what is swept")
     for key in experiment.plan.sweep:
         why = _NOT_CHOSEN.get(key) or _NOT_CHOSEN.get(key.partition(".")[0])
         if why is not None:
