@@ -65,13 +65,21 @@ def _words(inputs: st.SearchStrategy[str], parse: Any) -> Any:
     return lambda examples, folder: Ready(inputs, parse(examples, folder))
 
 
-def _of_run(make: Callable[[bytes], st.SearchStrategy[bytes]], where: str, parse: Parse) -> Any:
-    """Return what prepares a target whose input is a file of a run; `{done}` and `{interrupted}` are trials' names."""
+def _of_run(
+    make: Callable[[bytes], st.SearchStrategy[bytes]],
+    where: str,
+    parse: Parse,
+    missing: Callable[[Path], bytes] = text_inputs.submission,
+) -> Any:
+    """Return what prepares a target whose input is a file of a run; `{done}` and `{interrupted}` are trials' names.
+
+    `missing` makes a file that the example does not have, and returns its content.
+    """
 
     def prepare(examples: Examples, folder: Path) -> Ready:
         run = text_inputs.copy_of_run(examples, folder)
         path = run / where.format(done=examples.done, interrupted=examples.interrupted)
-        content = path.read_bytes() if path.exists() else text_inputs.submission(run)
+        content = path.read_bytes() if path.exists() else missing(run)
 
         def parsed(value: bytes) -> object:
             path.parent.mkdir(exist_ok=True)
@@ -170,6 +178,9 @@ TARGETS: list[Target] = [
     Target("experiment.yaml of a run", _of_run(_yaml, "experiment.yaml", text_inputs.read_experiment)),
     Target("provenance.json", _of_run(_json, "provenance.json", text_inputs.read_provenance)),
     Target("sources.json", _of_run(_json, "sources.json", text_inputs.read_sources)),
+    Target(
+        "selections.json", _of_run(_json, "selections.json", text_inputs.look_at_selections, text_inputs.selections)
+    ),
     Target("session record", _of_run(_json, "sessions/session-001.json", text_inputs.look_at)),
     Target("submission record", _of_run(_json, "slurm/submission-001.json", text_inputs.look_at)),
     Target(".aggregates", _of_run(_bytes, ".aggregates", text_inputs.refresh), 0.5),

@@ -20,6 +20,7 @@ _KEYS += [
     "split.fold",
 ]
 _KEYS += ["split.block_s", "split.gap_s", "split.seed", "model.name", "model.atlas", "align.method", "augment.mixup"]
+_KEYS += ["split.outer", "plan.select"]
 _KEYS += ["plan.permutations", "plan.subjects", "plan.sweep", "plan", "resources.gpus_per_trial", "description", "x.y"]
 
 
@@ -193,6 +194,30 @@ def submission(run: Path) -> bytes:
     tasks = [[trial.name] for trial in directory.read_plan()]
     submissions.write(directory, submissions.Submission(1, "slurm-array", tasks, "devcluster", "0", jobs={"12": 0}))
     return (run / "slurm" / "submission-001.json").read_bytes()
+
+
+def selections(run: Path) -> bytes:
+    """Return the record of a nested selection."""
+    from launcher.planning.facts import DataFacts, SubjectFacts
+    from launcher.run import selections
+    from launcher.run.directory import RunDirectory
+
+    directory = RunDirectory(run)
+    experiment = directory.read_experiment()
+    plan = experiment.plan.model_copy(update={"select": "nested"})
+    split = experiment.split.model_copy(update={"protocol": "run"})
+    subject = SubjectFacts("checksum", (12, 14, 10), (12, 14, 10), 1000, 160, tuple(range(1, 9)))
+    nested = experiment.model_copy(update={"plan": plan, "split": split})
+    selections.record(directory, nested, DataFacts({"01": subject}, "labels", 0.5, 5))
+    return (run / "selections.json").read_bytes()
+
+
+def look_at_selections(run: Path) -> object:
+    """Look at a run's refits as `status` and sessions do."""
+    from launcher.run import selections
+    from launcher.run.directory import RunDirectory
+
+    return selections.notes(RunDirectory(run)), selections.due(RunDirectory(run))
 
 
 def look_at(run: Path) -> object:
