@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -188,10 +188,11 @@ def trials_with(
     sets: Sequence[PlannedSet],
     inner: bool = False,
     selection: Selection | None = None,
+    only: Container[int] | None = None,
 ) -> Iterator[PlannedTrial]:
     """Yield the trials with these settings, of which `swept` are swept: of each training set, fold and permutation.
 
-    They are `inner` ones of each fold, or refits whose settings a `selection` chose, or neither.
+    They are `inner` ones, of all outer folds or `only` these, or refits whose settings a `selection` chose, or neither.
     """
     atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
     stored = settings
@@ -210,7 +211,7 @@ def trials_with(
         digest = data_digest(checksums)
         needed = memory_bytes(settings, training_set, data.labelled_share)
         protocol = Protocol.of(settings.split.protocol, bool(training_set.members.unseen_subjects)).in_tables
-        for fold, outer in places(settings, training_set, data, inner):
+        for fold, outer in places(settings, training_set, data, inner, only):
             split = stored.split.model_copy(update={"fold": fold, "outer": outer})
             for labels in permuted:
                 trial = training_set.members.model_copy(update={**sections, "split": split, "data": labels})

@@ -1,7 +1,7 @@
 """A training set as it is planned: what its trials share whatever their settings, and the folds that it has."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import partial
 
 from deepemotion.errors import UserError
@@ -39,11 +39,12 @@ class PlannedSet:
 
 
 def places(
-    settings: TrialSettings, training_set: PlannedSet, data: DataFacts, inner: bool
+    settings: TrialSettings, training_set: PlannedSet, data: DataFacts, inner: bool, only: Container[int] | None = None
 ) -> Iterator[tuple[int | None, int | None]]:
     """Yield the fold and the outer fold, None but for `inner` trials, of each trial of a training set.
 
-    Raises UserError for a set or fold that cannot be trained.
+    `only` are the outer folds that inner trials are wanted of, None for all. Raises UserError for a set or fold that
+    cannot be trained.
     """
     tested = _folds(settings, training_set, data)
     if not inner:
@@ -56,7 +57,8 @@ def places(
             f"plan.select=nested: {training_set.name} has {len(folds)} folds, and needs {FEWEST_FOLDS}: one to test,"
             " one to validate and one to train on"
         )
-    yield from ((fold, outer) for outer in tested for fold in folds if fold != outer)
+    wanted = [fold for fold in tested if only is None or fold in only]
+    yield from ((fold, outer) for outer in wanted for fold in folds if fold != outer)
 
 
 def _folds(settings: TrialSettings, training_set: PlannedSet, data: DataFacts) -> Sequence[int | None]:

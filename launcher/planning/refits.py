@@ -4,7 +4,7 @@ There is one for each training set, outer fold, permutation and seed.
 """
 
 from collections import defaultdict
-from collections.abc import Container
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,11 @@ class Place:
         """Return the place of a refit that is planned."""
         return cls(refit.training_set, refit.fold or 0, refit.permutation, refit.seed)
 
+    @classmethod
+    def of_inner(cls, trial: PlannedTrial) -> "Place":
+        """Return the place of the refit that an inner trial belongs to."""
+        return cls(trial.training_set, trial.outer or 0, trial.permutation, trial.seed)
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -55,19 +60,23 @@ class Refit:
         return [name for candidate in self.candidates for name in candidate.inner]
 
 
-def refits(experiment: Experiment, data: DataFacts, only: Container[str] | None = None) -> list[Refit]:
-    """Return the refits of an experiment with a nested selection: all, or those of the training sets `only`.
+def refits(experiment: Experiment, data: DataFacts, only: Iterable[Place] | None = None) -> list[Refit]:
+    """Return the refits of an experiment with a nested selection: all, or those of the places `only`.
 
-    Raises UserError as `make_plan` does.
+    Of these places all seeds are returned. Raises UserError as `make_plan` does.
     """
-    sets = {one.name: one for one in _sets(experiment, data, only)}
+    wanted = None if only is None else _outer_folds(only)
+    every = range(experiment.plan.permutations + 1)
+    sets = {one.name: one for one in _sets(experiment, data, None if wanted is None else {name for name, _ in wanted})}
+    parts: list[tuple[str, Sequence[int], set[int] | None]] = [(name, every, None) for name in sets]
+    if wanted is not None:
+        parts = [(name, [permutation], folds) for (name, permutation), folds in wanted.items() if name in sets]
     keys, found = chosen_keys(experiment), dict[Place, Refit]()
     for settings, swept in combinations(experiment):
         inner: defaultdict[Place, list[str]] = defaultdict(list)
-        permutations = range(experiment.plan.permutations + 1)
-        for trial in trials_with(settings, swept, permutations, data, list(sets.values()), inner=True):
-            assert trial.outer is not None
-            inner[Place(trial.training_set, trial.outer, trial.permutation, trial.seed)].append(trial.name)
+        for name, permutations, folds in parts:
+            for trial in trials_with(settings, swept, permutations, data, [sets[name]], inner=True, only=folds):
+                inner[Place.of_inner(trial)].append(trial.name)
         atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
         digests = {name: data_digest(one.checksums(atlas, None)) for name, one in sets.items()}
         for place, names in inner.items():
@@ -75,6 +84,14 @@ def refits(experiment: Experiment, data: DataFacts, only: Container[str] | None 
             refit.candidates.append(Candidate({key: swept[key] for key in keys}, names))
             refit.data.add(digests[place.training_set])
     return list(found.values())
+
+
+def _outer_folds(places: Iterable[Place]) -> dict[tuple[str, int], set[int]]:
+    """Return the outer folds of each training set and permutation."""
+    folds: defaultdict[tuple[str, int], set[int]] = defaultdict(set)
+    for place in places:
+        folds[place.training_set, place.permutation].add(place.outer)
+    return folds
 
 
 def planned(experiment: Experiment, data: DataFacts, refit: Refit, candidate: int, epoch: int) -> PlannedTrial:

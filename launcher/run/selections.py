@@ -101,16 +101,16 @@ def progress(
         return
     plan = run.read_plan()
     known, dead = {trial.name: trial for trial in plan}, replaced(plan)
-    only = None if inner is None else {known[name].training_set for name in inner if name in known}
+    own = None if inner is None else {name for name in inner if name in known and known[name].outer is not None}
+    only = None if own is None else {Place.of_inner(known[name]) for name in own}
     made = {(trial.setup, Place.of(trial), trial.data): trial for trial in plan if trial.selection is not None}
-    own = None if inner is None else set(inner)
     seen: set[tuple[str, str]] = set()
     for procedure in procedures:
         of_procedure = procedure.refits if only is None else refits(procedure.experiment, procedure.data, only)
         for refit in of_procedure:
             names = refit.inner
             # A launch for more subjects or permutations asks for the refits of an earlier one again.
-            if (own is not None and own.isdisjoint(names)) or (procedure.setup, names[0]) in seen:
+            if (procedure.setup, names[0]) in seen or (own is not None and own.isdisjoint(names)):
                 continue
             if any(name not in known or name in dead for name in names):
                 continue

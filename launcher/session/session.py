@@ -68,8 +68,12 @@ class RunningSession:
 
         Sessions that end at the same time plan one after the other, so that each refit is one session's.
         """
+        inner = [trial.name for trial in self.trials]
+        # Asked first without the lock, which the many tasks of an array would wait for in vain.
+        if not any(one.due for one in selections.progress(self.run, inner=inner)):
+            return []
         with self.run.planning():
-            refits = selections.due(self.run, inner=[trial.name for trial in self.trials])
+            refits = selections.due(self.run, inner=inner)
             if refits:
                 self.trials = [*self.trials, *refits]
                 # First, so that a job which is killed in between finds them as its own when it is requeued.

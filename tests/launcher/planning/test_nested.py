@@ -130,9 +130,14 @@ def test_seeds_are_replicates_each_with_a_choice_of_its_own():
     assert len({trial.name for trial in made}) == 16
 
 
-def test_only_the_training_sets_that_are_asked_for_are_looked_at():
-    found = refits(wanted(), facts(), {"sub-02"})
-    assert {refit.place.training_set for refit in found} == {"sub-02"}
+def test_only_the_places_that_are_asked_for_are_looked_at():
+    asked, data = wanted(permutations=2), facts()
+    places = {Place("sub-02", 3, 1, 0), Place("sub-02", 8, 1, 0), Place("pooled", 1, 0, 0)}
+    found = refits(asked, data, places)
+    assert {refit.place for refit in found} == places
+    assert all(refit in refits(asked, data) for refit in found)
+    # Another launch into the run may have other folds and subjects.
+    assert refits(asked, data, {Place("sub-02", 9, 0, 0), Place("sub-77", 1, 0, 0)}) == []
 
 
 def test_other_data_are_another_refit():
