@@ -17,6 +17,11 @@ CHOSEN = [
     ("SIGSTOP: packer", 1019),
     ("SIGKILL: packer's worker", 1011),
     ("full disk: train", 1002),
+    ("full disk: pack", 831),
+    ("finished trials/*/epochs.tsv", 887),
+    ("packed file, any byte", 860),
+    ("packed /scale", 826),
+    ("vanished: packed subjects or labels", 789),
 ]
 WITH_RAY = [("two launches at once", 501)]
 
