@@ -91,6 +91,30 @@ def _of_run(
     return prepare
 
 
+def _selections(run: Path) -> bytes:
+    """Return the record of a nested selection."""
+    from launcher.planning.facts import DataFacts, SubjectFacts
+    from launcher.run import selections
+    from launcher.run.directory import RunDirectory
+
+    directory = RunDirectory(run)
+    experiment = directory.read_experiment()
+    plan = experiment.plan.model_copy(update={"select": "nested"})
+    split = experiment.split.model_copy(update={"protocol": "run"})
+    subject = SubjectFacts("checksum", (12, 14, 10), (12, 14, 10), 1000, 160, tuple(range(1, 9)))
+    nested = experiment.model_copy(update={"plan": plan, "split": split})
+    selections.record(directory, nested, DataFacts({"01": subject}, "labels", 0.5, 5))
+    return (run / "selections.json").read_bytes()
+
+
+def _look_at_selections(run: Path) -> object:
+    """Look at a run's refits as `status` and sessions do."""
+    from launcher.run import selections
+    from launcher.run.directory import RunDirectory
+
+    return selections.notes(RunDirectory(run)), selections.due(RunDirectory(run))
+
+
 _json, _yaml, _table, _bytes = shapes.json_files, shapes.yaml_files, shapes.tables, shapes.byte_strings
 
 
@@ -178,9 +202,7 @@ TARGETS: list[Target] = [
     Target("experiment.yaml of a run", _of_run(_yaml, "experiment.yaml", text_inputs.read_experiment)),
     Target("provenance.json", _of_run(_json, "provenance.json", text_inputs.read_provenance)),
     Target("sources.json", _of_run(_json, "sources.json", text_inputs.read_sources)),
-    Target(
-        "selections.json", _of_run(_json, "selections.json", text_inputs.look_at_selections, text_inputs.selections)
-    ),
+    Target("selections.json", _of_run(_json, "selections.json", _look_at_selections, _selections)),
     Target("session record", _of_run(_json, "sessions/session-001.json", text_inputs.look_at)),
     Target("submission record", _of_run(_json, "slurm/submission-001.json", text_inputs.look_at)),
     Target(".aggregates", _of_run(_bytes, ".aggregates", text_inputs.refresh), 0.5),

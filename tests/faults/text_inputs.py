@@ -196,30 +196,6 @@ def submission(run: Path) -> bytes:
     return (run / "slurm" / "submission-001.json").read_bytes()
 
 
-def selections(run: Path) -> bytes:
-    """Return the record of a nested selection."""
-    from launcher.planning.facts import DataFacts, SubjectFacts
-    from launcher.run import selections
-    from launcher.run.directory import RunDirectory
-
-    directory = RunDirectory(run)
-    experiment = directory.read_experiment()
-    plan = experiment.plan.model_copy(update={"select": "nested"})
-    split = experiment.split.model_copy(update={"protocol": "run"})
-    subject = SubjectFacts("checksum", (12, 14, 10), (12, 14, 10), 1000, 160, tuple(range(1, 9)))
-    nested = experiment.model_copy(update={"plan": plan, "split": split})
-    selections.record(directory, nested, DataFacts({"01": subject}, "labels", 0.5, 5))
-    return (run / "selections.json").read_bytes()
-
-
-def look_at_selections(run: Path) -> object:
-    """Look at a run's refits as `status` and sessions do."""
-    from launcher.run import selections
-    from launcher.run.directory import RunDirectory
-
-    return selections.notes(RunDirectory(run)), selections.due(RunDirectory(run))
-
-
 def look_at(run: Path) -> object:
     """Look at a run as `status`, `results` and TensorBoard's aggregates do."""
     from launcher.monitoring import status
