@@ -3,7 +3,7 @@
 from deepemotion.console import EXIT_FAILED, say
 from deepemotion.errors import UserError
 from launcher.launching.backend import Options
-from launcher.launching.launch import Launch, conclude, plan_run, trials_table, unfinished
+from launcher.launching.launch import Launch, conclude, plan_run, planned, trials_table, unfinished
 from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 from launcher.session import resources
@@ -39,7 +39,7 @@ class ThisMachine:
             if unfinished(job):
                 _refuse_queued(job.run)
             to_run = plan_run(job)
-            lost = bool(to_run) and _train(job.run, to_run, len(job.trials) - len(to_run))
+            lost = bool(to_run) and _train(job.run, to_run, len(planned(job)) - len(to_run))
         # After the lock is released: while it is held, states would be read as those of a launch at work.
         if not to_run:
             from launcher.session.session import tabulate_what_is_new

@@ -5,7 +5,7 @@ from it what follows them, without reading the data again.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -132,6 +132,25 @@ def due(
     found = [one for one in progress(run, procedures, inner) if one.due]
     known = {trial.name: trial for trial in run.read_plan()} if found else {}
     return [_chosen(run, one, known) for one in found]
+
+
+def plan_due(
+    run: RunDirectory, inner: Collection[str], take: Callable[[list[PlannedTrial]], object] = lambda refits: None
+) -> list[PlannedTrial]:
+    """Plan the refits that these inner trials were the last ones of, and return them.
+
+    Sessions that end at the same time plan one after the other, so each refit is returned to one of them. `take` is
+    called with the refits before they are in the plan.
+    """
+    # Asked first without the lock, which the many tasks of an array would wait for in vain.
+    if not any(one.due for one in progress(run, inner=inner)):
+        return []
+    with run.planning():
+        refits = due(run, inner=inner)
+        if refits:
+            take(refits)
+            run.add_to_plan(refits)
+    return refits
 
 
 def notes(run: RunDirectory) -> list[str]:

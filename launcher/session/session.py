@@ -64,24 +64,17 @@ class RunningSession:
                 lost_before, waiting = True, left
 
     def _plan_refits(self) -> list[PlannedTrial]:
-        """Plan the refits that the session's trials were the last inner ones of, and take them as its own.
-
-        Sessions that end at the same time plan one after the other, so that each refit is one session's.
-        """
-        inner = [trial.name for trial in self.trials]
-        # Asked first without the lock, which the many tasks of an array would wait for in vain.
-        if not any(one.due for one in selections.progress(self.run, inner=inner)):
-            return []
-        with self.run.planning():
-            refits = selections.due(self.run, inner=inner)
-            if refits:
-                self.trials = [*self.trials, *refits]
-                # First, so that a job which is killed in between finds them as its own when it is requeued.
-                self.record.add([refit.name for refit in refits])
-                self.run.add_to_plan(refits)
-                self.watcher.add(refits)
-                say(f"inner trials chose the settings of {len(refits)} trials, which are trained now")
+        """Plan the refits that the session's trials were the last inner ones of, and take them as its own."""
+        refits = selections.plan_due(self.run, [trial.name for trial in self.trials], self._take)
+        if refits:
+            say(f"inner trials chose the settings of {len(refits)} trials, which are trained now")
         return refits
+
+    def _take(self, refits: list[PlannedTrial]) -> None:
+        """Record refits as the session's own: a job that is killed from here on finds them when it is requeued."""
+        self.trials = [*self.trials, *refits]
+        self.record.add([refit.name for refit in refits])
+        self.watcher.add(refits)
 
     def _attempt(
         self,

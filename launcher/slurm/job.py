@@ -91,15 +91,14 @@ def _with_refits(run_directory: RunDirectory, share: list[PlannedTrial], job: st
 
     A job may have been killed between its last inner trial and their refits.
     """
-    with run_directory.planning():
-        refits = selections.due(run_directory, inner=[trial.name for trial in share])
-        if refits:
-            run_directory.add_to_plan(refits)
+    refits = selections.plan_due(run_directory, [trial.name for trial in share])
     return [*_taken(run_directory, share, job), *refits]
 
 
 def _taken(run_directory: RunDirectory, share: list[PlannedTrial], job: str) -> list[PlannedTrial]:
     """Return a job's share with the refits that its sessions took."""
+    if not selections.read(run_directory):
+        return share
     plan = {trial.name: trial for trial in run_directory.read_plan()}
     names = (name for one in sessions.read(run_directory.sessions) if one.job == job for name in one.trials)
     refits = [plan[name] for name in names if name in plan and plan[name].selection is not None]
