@@ -25,7 +25,7 @@ _RAY = "r"
 _SOCKET_BYTES = len(f"/{_PREFIX}12345678/{_RAY}/session_2026-11-28_02-49-19_182462_4194304/sockets/plasma_store")
 _LONGEST_TMPDIR = 107 - _SOCKET_BYTES
 # A raylet that has lost its head for this long ends, and with it the node's part of the session (seconds).
-_HEAD_LOST_AFTER_S = 30
+HEAD_LOST_AFTER_S = 30
 # Trials pass small dictionaries: the default would take a third of the memory.
 OBJECT_STORE_BYTES = 128 * 2**20
 
@@ -144,7 +144,7 @@ def _environment(folder: Path, token: Path) -> Iterator[None]:
         "RAY_AIR_NEW_OUTPUT": "0",
         # Else torch makes a folder of its own in /tmp, which would stay.
         "TORCHINDUCTOR_CACHE_DIR": str(folder / "torch"),
-        "RAY_gcs_rpc_server_reconnect_timeout_s": str(_HEAD_LOST_AFTER_S),
+        "RAY_gcs_rpc_server_reconnect_timeout_s": str(HEAD_LOST_AFTER_S),
         # Set before a worker starts, this also covers the buffers that torch takes while it is imported.
         "MALLOC_MMAP_MAX_": "0",
         "MALLOC_TRIM_THRESHOLD_": str(2**62),

@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Never
 
 import psutil
 
 from deepemotion.console import EXIT_FAILED, say
-from launcher.session.private_ray import OBJECT_STORE_BYTES, private_folder
+from launcher.session.private_ray import HEAD_LOST_AFTER_S, OBJECT_STORE_BYTES, private_folder
 from launcher.slurm import allocation, environment
 
 # What the head's process writes to this one's standard input at the end of the session.
@@ -23,14 +24,17 @@ _LOG_LINES = 10
 _ANSWER_S = 10
 # SLURM gives the processes of a cancelled step only its KillWait, which is 5 s at some sites.
 _LEAVE_S = 2
+# How often a node joins, and how it watches the head (seconds).
+_ATTEMPTS = 2
+_LOOK_EVERY_S, _LOST_AFTER_S = 5.0, float(HEAD_LOST_AFTER_S)
 
 
 def serve(head: str, folder: Path) -> int:
     """Give this node's share of the job to the Ray at `head` (IP:port) until told to stop; return the exit code.
 
     Ray's processes end when the head is gone. The job has then lost the node that controls it. SLURM treats this as the
-    loss of any node and leaves the job idle, so this node requeues it. If a node cannot join while the head is alive,
-    the session merely runs without it.
+    loss of any node and leaves the job idle, so this node requeues it. A node whose Ray ends while the head is alive
+    joins once more; then the session runs without it, but it still watches the head.
     """
     # The warning before a time limit reaches every process of the job, and ends those that do not handle it.
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
@@ -54,6 +58,21 @@ def serve(head: str, folder: Path) -> int:
         "--min-worker-port=0",
         "--max-worker-port=0",
     ]
+    for attempt in range(1, _ATTEMPTS + 1):
+        _take_part(words, folder)
+        if not _answers(head):
+            break
+        again = "joining once more" if attempt < _ATTEMPTS else "the session continues without it"
+        say(f"this node's Ray has ended early; {again}")
+    else:
+        _wait_until_lost(head)
+    say(f"the head of the session at {head} is gone; requeueing the job")
+    requeue = ["scontrol", "requeue", allocation.job_id(os.environ)]
+    return subprocess.run(requeue, env=environment.of_commands(), check=False).returncode
+
+
+def _take_part(words: list[str], folder: Path) -> None:
+    """Run this node's Ray until it ends, and show how; nothing is left of it."""
     with private_folder(folder):
         log = folder / "ray-node.log"
         try:
@@ -64,12 +83,15 @@ def serve(head: str, folder: Path) -> int:
             say("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]))
         finally:
             _end_children()
-    if _answers(head):
-        say("this node's Ray has ended early; the session continues without it")
-        return EXIT_FAILED
-    say(f"the head of the session at {head} is gone; requeueing the job")
-    requeue = ["scontrol", "requeue", allocation.job_id(os.environ)]
-    return subprocess.run(requeue, env=environment.of_commands(), check=False).returncode
+
+
+def _wait_until_lost(head: str) -> None:
+    """Return once the head has not answered for as long as Ray waits: one that ends as it should says so before."""
+    answered = time.monotonic()
+    while time.monotonic() - answered < _LOST_AFTER_S:
+        time.sleep(_LOOK_EVERY_S)
+        if _answers(head):
+            answered = time.monotonic()
 
 
 def _answers(head: str) -> bool:
@@ -82,9 +104,13 @@ def _answers(head: str) -> bool:
 
 
 def _leave_when_told() -> None:
+    # Python aborts at its end if a thread still waits for its own standard input.
+    said = b""
+    while part := os.read(0, len(LEAVE)):
+        said += part
+        if said.endswith(LEAVE):
+            os.kill(os.getpid(), signal.SIGTERM)
     # If the input merely ends, the head's node may have crashed.
-    if sys.stdin.buffer.readline() == LEAVE:
-        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _leave(*_: object) -> Never:
