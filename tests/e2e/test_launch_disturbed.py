@@ -136,9 +136,10 @@ def test_a_launch_survives_the_deaths_of_a_worker_and_of_ray_and_lets_nobody_els
         wait_for(lambda: has_advanced(runs / "r", {}), process)
         assert not list(open_to_others([runs, *ray_home.glob("de-ray-*")]))
         (log,) = runs.glob("r/trials/*/log.txt")
-        worker = int(log.read_text().split("pid ")[1].split()[0])
-        os.kill(worker, signal.SIGKILL)
+        os.kill(newest_worker(log), signal.SIGKILL)
         wait_for(lambda: log.read_text().count("resumed after epoch") == 1, process)
+        # Else it could be done before the raylet's death has any effect.
+        os.kill(newest_worker(log), signal.SIGSTOP)
         (raylet,) = [one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "raylet"]
         raylet.kill()
         _, said = process.communicate(timeout=300)
@@ -148,6 +149,11 @@ def test_a_launch_survives_the_deaths_of_a_worker_and_of_ray_and_lets_nobody_els
     (line,) = [line for line in said.splitlines() if "Ray" in line]
     assert line.startswith("Ray stopped working: raylet died (output of Ray: ")
     assert line.endswith("session-001.log); starting it again")
+
+
+def newest_worker(log):
+    """Return the process that trains a trial, from the trial's log."""
+    return int(log.read_text().rpartition("pid ")[2].split()[0])
 
 
 def open_to_others(folders):
