@@ -159,7 +159,8 @@ def described(sections: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's sections as plain values for hashing: without the later settings where they are None."""
     plain = dict(sections)
     for section, name in _LATER:
-        if section in plain and plain[section].get(name) is None:
+        # A damaged record may have anything in the place of a section.
+        if isinstance(plain.get(section), Mapping) and plain[section].get(name) is None:
             plain[section] = {key: value for key, value in plain[section].items() if key != name}
     return plain
 

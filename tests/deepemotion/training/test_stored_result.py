@@ -140,7 +140,13 @@ def test_the_remedy_works_and_trains_nothing_again(directory, tiny_packed, tiny_
     assert everything(directory)[1:] == whole[1:]
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "null", '{"trial": {}, "data": {}}', '{"trial": [], "data": 1}', "{"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{}", "[]", "null", '{"trial": {}, "data": {}}', '{"trial": [], "data": 1}', "{"),
+        '{"trial": {"data": [1], "split": 3, "model": 4}, "data": {}}',
+    ],
+)
 def test_damaged_settings_are_one_line(directory, tiny_packed, tiny_labels, content):
     directory.settings.write_text(content)
     for read in (
