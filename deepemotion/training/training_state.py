@@ -110,6 +110,9 @@ def _compare_optimiser(optimiser: torch.optim.Optimizer, read: Mapping[str, Any]
     if [len(group["params"]) for group in read["param_groups"]] != [len(group["params"]) for group in groups]:
         raise ValueError("its optimiser has other parameters")
     for own, other in zip(groups, read["param_groups"], strict=True):
+        missing = sorted(own.keys() - other.keys())
+        if missing:
+            raise ValueError(f"its optimiser has no {missing[0]}")
         for name in _SETTINGS:
             if own[name] != other[name]:
                 raise ValueError(f"its optimiser has {name} {other[name]}, not {own[name]}")

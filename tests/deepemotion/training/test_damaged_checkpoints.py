@@ -97,6 +97,7 @@ def _set(*path, to):
         (_set("optimiser", to={}), "no 'param_groups' in it"),
         (_set("optimiser", "param_groups", to=[]), "other parameters"),
         (_set("optimiser", "param_groups", 0, "lr", to=0.5), "lr 0.5"),
+        (lambda state: state["optimiser"]["param_groups"][0].pop("eps"), "its optimiser has no eps"),
         (_set("optimiser", "state", 0, "exp_avg", to=torch.zeros(2)), "exp_avg of its optimiser is (2,)"),
     ],
 )
