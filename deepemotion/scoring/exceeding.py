@@ -3,30 +3,18 @@
 Both tests are one-sided: their p is of the first being no better than the second.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deepemotion.scoring import hypothesis_tests, metrics
-
-Floats = NDArray[np.float64]
+from deepemotion.scoring.hypothesis_tests import Difference, Floats
 
 # Fewer subjects cannot reach a one-sided p of 0.05 by their signs, whatever their differences.
 LEAST_SUBJECTS = 5
 # Sums of shares that are equal may differ in the last bits.
 _TIE = 1e-9
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A mean difference with its interval (95 %), and p; nan where there is but one block."""
-
-    mean: float
-    low: float
-    high: float
-    p: float
 
 
 def over_blocks(difference: Floats, block: NDArray[np.int64]) -> Difference:

@@ -1,6 +1,7 @@
 """Hypothesis tests: permutation p-values, corrections for multiple tests, and paired differences."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,16 @@ _EXACT_PAIRS = 20
 _DRAWN_PATTERNS = 1_000_000
 # Scores are quotients of counts; equal sums of them may differ in the last bits.
 _TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference with its 95 % interval, and the p of a test of it; nan where they are not defined."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
 
 
 def permutation_p(score: float, permuted: Floats) -> float:

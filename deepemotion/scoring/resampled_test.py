@@ -1,23 +1,12 @@
 """The test of a difference between two models that were trained on overlapping training sets, such as folds."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from deepemotion.scoring.hypothesis_tests import Difference
 from deepemotion.scoring.metrics import LEVEL, Floats
 
 # Accuracies are quotients of counts; differences of equal ones may differ in the last bits.
 _NO_VARIATION = 1e-12
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A mean difference over folds, its 95 % interval and its two-sided p; nan where they are not defined."""
-
-    mean: float
-    low: float
-    high: float
-    p: float
 
 
 def corrected_resampled_t(differences: Floats, test_train_ratio: float) -> Difference:
