@@ -16,7 +16,7 @@ from deepemotion.dataset.control_sources import ControlSource
 from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.packing.control_readers import ControlRuns, read_series
-from deepemotion.packing.global_signal import global_signal
+from deepemotion.packing.global_signal import read_global_signal
 from deepemotion.packing.input_file import is_pointer
 from deepemotion.packing.inputs import is_unchanged, source
 from deepemotion.subject_file.control_file import (
@@ -69,16 +69,19 @@ class ReadControls:
         if self.existing is not None:
             self.existing.close()
 
-    def write(self, packed: Path) -> PackedControls:
-        """Write the file of controls beside the `packed` subject, unless it is up to date. Raises UserError."""
+    def write(self, packed: Path, signal: VolumeSeries | None = None) -> PackedControls:
+        """Write the file of controls beside the `packed` subject, unless it is up to date. Raises UserError.
+
+        `signal` is the global one if it is known; else it is read.
+        """
         names = [GLOBAL_SIGNAL, *self.series]
+        known: list[Series] = [] if signal is None else [signal]
         with SubjectFile(packed) as file:
-            known = None
             if self.existing is not None and self.existing.header.packed == file.checksum:
-                (known,) = self.existing.series(GLOBAL_SIGNAL)
+                known = self.existing.series(GLOBAL_SIGNAL)
                 if self.kept == len(self.sources) == len(self.existing.header.sources):
                     return PackedControls(self.path, names, False, self.left_out)
-            series = {GLOBAL_SIGNAL: [known or global_signal(file)], **self.series}
+            series = {GLOBAL_SIGNAL: known or [read_global_signal(file)], **self.series}
             header = ControlHeader(
                 subject=file.subject,
                 dataset=file.dataset_name,

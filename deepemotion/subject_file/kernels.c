@@ -6,6 +6,8 @@
 
 /* Voxels at a time, so that their centres and sums stay in registers. */
 #define STRIP 16
+/* Values at a time whose sum int32 holds. */
+#define SHORT 32768
 /* Bytes in a cache line, and how far ahead of its writing memory is fetched. */
 #define LINE 64
 #define AHEAD 2048
@@ -93,3 +95,39 @@ void add_volumes(const int16_t *volumes, ptrdiff_t count, ptrdiff_t voxels, cons
 
 QUANTISE(quantise_float, float)
 QUANTISE(quantise_double, double)
+
+/* Sums the values of each slice, which ends before voxel ends[i]. */
+FOR_NEWER_PROCESSORS_TOO
+void sum_slices(const int16_t *stored, const int64_t *ends, ptrdiff_t slices, double *sums)
+{
+    int64_t v = 0;
+    for (ptrdiff_t i = 0; i < slices; i++) {
+        int64_t sum = 0;
+        while (v < ends[i]) {
+            int64_t end = ends[i] - v > SHORT ? v + SHORT : ends[i];
+            int32_t part = 0;
+            for (; v < end; v++)
+                part += stored[v];
+            sum += part;
+        }
+        sums[i] = (double)sum;
+    }
+}
+
+/* The same, of slope[v] * stored[v]. Strips are added side by side, which stay in registers. */
+FOR_NEWER_PROCESSORS_TOO
+void sum_scaled_slices(const int16_t *stored, const float *slope, const int64_t *ends, ptrdiff_t slices, double *sums)
+{
+    int64_t v = 0;
+    for (ptrdiff_t i = 0; i < slices; i++) {
+        double strip[STRIP] = {0}, sum = 0;
+        for (; v + STRIP <= ends[i]; v += STRIP)
+            for (int s = 0; s < STRIP; s++)
+                strip[s] += (double)slope[v + s] * stored[v + s];
+        for (; v < ends[i]; v++)
+            sum += (double)slope[v] * stored[v];
+        for (int s = 0; s < STRIP; s++)
+            sum += strip[s];
+        sums[i] = sum;
+    }
+}

@@ -85,6 +85,21 @@ def quantise(
     function(values.ctypes.data, values.size, slope, intercept, out, error)
 
 
+def sum_slices(
+    stored: NDArray[np.int16], slope: NDArray[np.float32] | None, ends: NDArray[np.int64], sums: NDArray[np.float64]
+) -> None:
+    """Write the sum of each slice of a volume into `sums` (S,): of `stored` (V,), or of `slope` (V,) * stored if given.
+
+    A slice ends before the voxel that `ends` (S,) has for it, and begins where the one before it ends.
+    """
+    if ends[-1] != stored.size or len(ends) != len(sums) or (slope is not None and slope.size != stored.size):
+        raise ValueError("stored, slope, ends and sums do not match")
+    if slope is None:
+        library().sum_slices(stored, ends, len(ends), sums)
+    else:
+        library().sum_scaled_slices(stored, slope, ends, len(ends), sums)
+
+
 @functools.cache
 def library() -> ctypes.CDLL:
     """Return the compiled code, loaded when first needed: reading packed files and most trainings do not need it.
@@ -101,6 +116,7 @@ def library() -> ctypes.CDLL:
         raise UserError(f"{path}: cannot be loaded ({error}); install deepemotion again (pip install)") from error
     size, number, address = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
     loaded.gather.restype = loaded.add_volumes.restype = None
+    loaded.sum_slices.restype = loaded.sum_scaled_slices.restype = None
     for quantise_type in (loaded.quantise_float, loaded.quantise_double):
         quantise_type.restype = None
         quantise_type.argtypes = [
@@ -121,6 +137,14 @@ def library() -> ctypes.CDLL:
         number,
         ctypes.c_int,
         _array(np.float64),
+        _array(np.float64),
+    ]
+    loaded.sum_slices.argtypes = [_array(np.int16), _array(np.int64), size, _array(np.float64)]
+    loaded.sum_scaled_slices.argtypes = [
+        _array(np.int16),
+        _array(np.float32),
+        _array(np.int64),
+        size,
         _array(np.float64),
     ]
     return loaded

@@ -54,3 +54,26 @@ def test_a_library_of_another_source_or_machine_is_refused_in_one_line(
     assert not (tmp_path / "out").exists()
     # What is packed can be read all the same.
     subprocess.run([*program, "inspect", tiny_packed / "sub-01.h5"], cwd=tmp_path, check=True)
+
+
+@given(
+    hnp.arrays("<i2", st.integers(1, 70)),
+    st.lists(st.integers(1, 70), min_size=1),
+    st.booleans(),
+)
+def test_sums_of_slices_are_those_of_their_voxels(stored: np.ndarray, ends: list[int], scaled: bool) -> None:
+    ends_S = np.unique([*(end for end in ends if end < len(stored)), len(stored)]).astype(np.int64)
+    slope = np.linspace(0.5, 2, len(stored), dtype=np.float32) if scaled else None
+    sums = np.empty(len(ends_S))
+    kernels.sum_slices(stored, slope, ends_S, sums)
+    values = stored.astype(float) if slope is None else stored * slope.astype(float)
+    np.testing.assert_allclose(sums, [part.sum() for part in np.split(values, ends_S[:-1])], rtol=1e-12, atol=1e-9)
+
+
+def test_slices_of_any_size_have_exact_sums() -> None:
+    stored = np.full(100_000, 32767, np.int16)
+    sums = np.empty(2)
+    kernels.sum_slices(stored, None, np.array([99_999, 100_000]), sums)
+    assert sums.tolist() == [99_999 * 32767, 32767]
+    with pytest.raises(ValueError, match="do not match"):
+        kernels.sum_slices(stored, None, np.array([99_999, 100_001]), sums)
