@@ -19,9 +19,10 @@ def normaliser(reader: Reader, normalisation: str) -> Normaliser:
     its standard deviation. Raises UserError for `psc` of data without their mean.
     """
     offset_RV, gain_RV, trend_RV = _of_physical_values(reader, normalisation)
-    if reader.voxel_scale is None:
+    scale = reader.voxel_scale
+    if scale is None:
         return offset_RV, gain_RV, trend_RV
-    slope_RV, intercept_RV = reader.voxel_scale
+    slope_RV, intercept_RV = scale
     # Applied to the stored values themselves: ((slope x + intercept) - offset - trend t) gain.
     stored_offset_RV = ((0 if offset_RV is None else offset_RV) - intercept_RV) / slope_RV
     stored_gain_RV = slope_RV if gain_RV is None else gain_RV * slope_RV

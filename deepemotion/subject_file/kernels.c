@@ -9,6 +9,8 @@
 /* The same for sums in double precision, and the most volumes that are added at a time. */
 #define WIDE_STRIP 8
 #define MOST_VOLUMES 16
+/* Columns of a basis whose products with a strip stay in registers. */
+#define TOGETHER 4
 /* Voxels at a time, so that they and their coefficients stay in the cache. */
 #define CACHED 256
 /* Bytes in a cache line, and how far ahead of its writing memory is fetched. */
@@ -99,6 +101,21 @@ void add_volumes(const int16_t *volumes, ptrdiff_t count, ptrdiff_t voxels, cons
 QUANTISE(quantise_float, float)
 QUANTISE(quantise_double, double)
 
+/* Adds the products of n voxels with m columns of a basis, beginning with those that the arrays point to. */
+static inline __attribute__((always_inline)) void add_columns(ptrdiff_t n, ptrdiff_t m, double away[][WIDE_STRIP],
+                                                              ptrdiff_t count, ptrdiff_t voxels, const double *basis,
+                                                              ptrdiff_t columns, double *sums)
+{
+    double product[TOGETHER][WIDE_STRIP] = {{0}};
+    for (ptrdiff_t t = 0; t < count; t++)
+        for (ptrdiff_t k = 0; k < m; k++)
+            for (ptrdiff_t v = 0; v < n; v++)
+                product[k][v] += basis[t * columns + k] * away[t][v];
+    for (ptrdiff_t k = 0; k < m; k++)
+        for (ptrdiff_t v = 0; v < n; v++)
+            sums[k * voxels + v] += product[k][v];
+}
+
 /* Adds n voxels, beginning with those that the arrays point to, out of `voxels`. */
 static inline __attribute__((always_inline)) void add_products_strip(ptrdiff_t n, const int16_t *volumes,
                                                                      ptrdiff_t count, ptrdiff_t voxels,
@@ -117,14 +134,11 @@ static inline __attribute__((always_inline)) void add_products_strip(ptrdiff_t n
     }
     for (ptrdiff_t v = 0; v < n; v++)
         squares[v] += total[v];
-    for (ptrdiff_t k = 0; k < columns; k++) {
-        double product[WIDE_STRIP] = {0};
-        for (ptrdiff_t t = 0; t < count; t++)
-            for (ptrdiff_t v = 0; v < n; v++)
-                product[v] += basis[t * columns + k] * away[t][v];
-        for (ptrdiff_t v = 0; v < n; v++)
-            sums[k * voxels + v] += product[v];
-    }
+    ptrdiff_t k = 0;
+    for (; k + TOGETHER <= columns; k += TOGETHER)
+        add_columns(n, TOGETHER, away, count, voxels, basis + k, columns, sums + k * voxels);
+    for (; k < columns; k++)
+        add_columns(n, 1, away, count, voxels, basis + k, columns, sums + k * voxels);
 }
 
 FOR_NEWER_PROCESSORS_TOO
