@@ -1,4 +1,4 @@
-"""Calls the compiled code for what packing does with every voxel: kernels.c, built by hatch_build.py."""
+"""Calls the compiled code for what packing and regression do with every voxel: kernels.c, built by hatch_build.py."""
 
 import ctypes
 import functools
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from deepemotion.errors import UserError
 
 _SOURCE = Path(__file__).with_suffix(".c")
+# As kernels.c has it.
+_MOST_VOLUMES = 16
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,43 @@ def sum_slices(
         library().sum_scaled_slices(stored, slope, ends, len(ends), sums)
 
 
+def add_products(
+    volumes: NDArray[np.int16],
+    scale: NDArray[np.float64],
+    basis: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    part: tuple[int, int],
+) -> None:
+    """Add to `sums` (K, V) the products of the columns of `basis` (T, K) with x - c, and to `squares` (V,) its square.
+
+    x = scale[t, 0] * volumes[t] + scale[t, 1] in `volumes` (T, V), T at most 16, and `centre` (V,) is c. Only voxels
+    from the first of `part` up to its second are added, each in the same way whatever the part.
+    """
+    count, voxels = volumes.shape
+    if count > _MOST_VOLUMES or not 0 <= part[0] <= part[1] <= voxels:
+        raise ValueError("too many volumes, or no such part of the voxels")
+    library().add_products(volumes, count, voxels, *part, scale, basis, basis.shape[1], centre, sums, squares)
+
+
+def subtract_products(
+    volumes: NDArray[np.int16],
+    scale: NDArray[np.float64],
+    basis: NDArray[np.float64],
+    coefficients: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    per_unit: NDArray[np.float32],
+) -> None:
+    """Replace `volumes` (T, V) by the nearest whole numbers to per_unit * (x - c - basis @ coefficients).
+
+    x and c are those of `add_products`, in float64; `basis` is (T, K), `coefficients` (K, V). Results beyond 32767 on
+    either side become that.
+    """
+    count, voxels = volumes.shape
+    library().subtract_products(volumes, count, voxels, scale, basis, basis.shape[1], coefficients, centre, per_unit)
+
+
 @functools.cache
 def library() -> ctypes.CDLL:
     """Return the compiled code, loaded when first needed: reading packed files and most trainings do not need it.
@@ -115,8 +154,8 @@ def library() -> ctypes.CDLL:
     except OSError as error:
         raise UserError(f"{path}: cannot be loaded ({error}); install deepemotion again (pip install)") from error
     size, number, address = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
-    loaded.gather.restype = loaded.add_volumes.restype = None
-    loaded.sum_slices.restype = loaded.sum_scaled_slices.restype = None
+    for name in ("gather", "add_volumes", "sum_slices", "sum_scaled_slices", "add_products", "subtract_products"):
+        getattr(loaded, name).restype = None
     for quantise_type in (loaded.quantise_float, loaded.quantise_double):
         quantise_type.restype = None
         quantise_type.argtypes = [
@@ -139,6 +178,10 @@ def library() -> ctypes.CDLL:
         _array(np.float64),
         _array(np.float64),
     ]
+    volumes = [_array(np.int16), size, size]
+    products = [_array(np.float64), _array(np.float64), size]
+    loaded.add_products.argtypes = [*volumes, size, size, *products, *[_array(np.float64)] * 3]
+    loaded.subtract_products.argtypes = [*volumes, *products, *[_array(np.float32)] * 3]
     loaded.sum_slices.argtypes = [_array(np.int16), _array(np.int64), size, _array(np.float64)]
     loaded.sum_scaled_slices.argtypes = [
         _array(np.int16),

@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 from small_training import trial
 
 from deepemotion.controls import volume_series
-from deepemotion.controls.load import load_control
 from deepemotion.controls.stimulus import Stimulus
 from deepemotion.errors import UserError
+from deepemotion.samples.control import load_control
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.control_series import EventSeries
 from deepemotion.subject_file.folder import open_subjects
