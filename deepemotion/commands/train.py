@@ -64,7 +64,7 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     from deepemotion.models.registry import entry
     from deepemotion.samples.agreement import require_agreement
     from deepemotion.samples.confounds import most_regressors
-    from deepemotion.settings.rules import refuse_alignment, refuse_control, refuse_fold
+    from deepemotion.settings.rules import refuse_alignment, refuse_control, refuse_fold, shared_coefficients
     from deepemotion.subject_file.folder import open_subjects
 
     entry(trial.model)
@@ -76,3 +76,6 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     with open_subjects(data, subjects) as files:
         require_agreement(files.values(), own, labels)
         most_regressors(files.values(), trial.data)
+    warning = shared_coefficients(trial)
+    if warning is not None:
+        say(warning)

@@ -53,6 +53,16 @@ def refuse_control(settings: TrialSettings) -> None:
         raise UserError(f"{where}: augment.shift_voxels shifts volumes; use 0")
 
 
+def shared_coefficients(settings: TrialSettings) -> str | None:
+    """Return a one-line warning where confounds are regressed out of runs that are on both sides of the split."""
+    if not settings.data.confounds or settings.split.fold_is == "run":
+        return None
+    return (
+        f"warning: data.confounds under split.protocol={settings.split.protocol}: training and validation share the"
+        " coefficients of a run, and where confounds go with the labels, accuracies fall below chance; use run"
+    )
+
+
 def refuse_device(device: str, gpus: int) -> None:
     """Raise UserError where `train.device` asks for a GPU and this machine has none."""
     if device == "cuda" and gpus == 0:

@@ -269,5 +269,6 @@ def _hyperparameters(trial: Trial) -> dict[str, float | str]:
     flat: dict[str, float | str] = {"subjects": ",".join(trial.subjects)}
     for section in TRIAL_SECTIONS:
         for key, value in getattr(trial, section).model_dump().items():
-            flat[f"{section}.{key}"] = value if isinstance(value, int | float | str) else str(value)
+            text = "+".join(value) if isinstance(value, tuple) else str(value)
+            flat[f"{section}.{key}"] = value if isinstance(value, int | float | str) else text
     return flat

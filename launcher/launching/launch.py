@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
+from deepemotion.settings.rules import shared_coefficients
 from deepemotion.training.data_sources import Sources
 from launcher.planning import controls, data_facts
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
-from launcher.planning.plan import PlannedTrial, make_plan
+from launcher.planning.plan import PlannedTrial, combinations, make_plan
 from launcher.run import selections
 from launcher.run.directory import RunDirectory
 
@@ -37,6 +38,9 @@ class Launch:
         for subject, reason in broken.items():
             say(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
         trials = make_plan(experiment, data)
+        warnings = (shared_coefficients(settings) for settings, _ in combinations(experiment))
+        for warning in dict.fromkeys(one for one in warnings if one is not None):
+            say(warning)
         missing = controls.missing(experiment, data)
         if missing:
             say(f"controls not in the packed data: {', '.join(missing)}")

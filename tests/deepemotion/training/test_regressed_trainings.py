@@ -68,9 +68,7 @@ def test_motion_decodes_from_voxels_that_move_and_not_once_it_is_regressed_out(m
     assert regressed["accuracy_validation"] < 0.5
 
 
-@pytest.mark.parametrize(
-    "changes", [("data.normalisation=none",), ("data.downsample=2", "augment.noise=0.1"), ("data.crop=true",)]
-)
+@pytest.mark.parametrize("changes", [("data.normalisation=none", "data.crop=true"), ("data.downsample=2",)])
 def test_a_streamed_training_is_that_from_memory_bit_for_bit(moving, tmp_path, changes):
     wanted = trial(*changes, "data.confounds=motion+time", "train.epochs=2")
     ends = []

@@ -12,8 +12,10 @@ from deepemotion.labels.table import Labels
 from deepemotion.subject_file.control_file import control_path
 from deepemotion.subject_file.folder import open_subjects
 from deepemotion.training.checksums import data_checksums, data_digest
+from launcher.launching.launch import Launch
 from launcher.planning import comparisons, data_facts, experiment, options
 from launcher.planning.plan import make_plan
+from launcher.run.directory import RunDirectory
 
 MOTION = "data.confounds=motion"
 
@@ -110,6 +112,17 @@ def test_a_confound_that_a_subject_lacks_is_refused_before_anything_is_planned(p
 def test_confounds_that_leave_nothing_of_a_run_are_refused_before_anything_is_planned(plan_of):
     with pytest.raises(UserError, match=r"run 1 has 20 volumes, of which the 18 independent features of data\.conf"):
         plan_of("data.confounds=motion+stimulus+physio+global-signal")
+
+
+@pytest.mark.parametrize(("protocol", "said"), [("random", 1), ("block", 1), ("run", 0)])
+def test_a_launch_warns_once_where_both_sides_of_a_split_share_coefficients(
+    tiny_packed, tiny_labels, tmp_path, capsys, protocol, said
+):
+    overrides = [f"split.protocol={protocol}", "split.folds=2", "split.block_s=40"]
+    sweeps = {"data.confounds": ["none", "motion", "time"]}
+    wanted = experiment.read(config_files.find("demo"), overrides, {"subjects": ["01"]}, sweeps)
+    Launch.of(RunDirectory(tmp_path), wanted, tiny_packed, tiny_labels)
+    assert capsys.readouterr().err.count(f"data.confounds under split.protocol={protocol}: training and") == said
 
 
 def test_a_dry_run_says_so_in_one_line(refusal, tiny_packed, tiny_labels, tmp_path):
