@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, get_args
 if TYPE_CHECKING:
     # Every program imports this file, and most errors of use come before pydantic is needed.
     import pydantic
+    from pydantic_core import ErrorDetails
+
+_NOT_OF_THE_TYPE = ("literal_error", "_type", "_parsing")
 
 
 class UserError(Exception):
@@ -32,17 +35,36 @@ def from_validation(
     `schema` is what was validated, for the name of a key that is nearly right. `where` is a file or part of the
     command line; for a key that one of the `overrides` (`section.key=value`) sets, the message names that override.
     """
-    first = error.errors()[0]
+    first, others = _first(error.errors())
     key = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         known = _keys(schema, first["loc"][:-1])
         message = "no such key" + (did_you_mean(str(first["loc"][-1]), known) or f"; keys are {', '.join(known)}")
     where = next((f"--set {text}" for text in reversed(overrides) if _sets(text, key)), str(where))
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    more = f" (and {others} more)" if others else ""
     # An option of the command line names the key itself.
     place = where if not key or where.startswith("--") else f"{where}: {key}"
     return UserError(f"{place}: {message}{more}")
+
+
+def _first(errors: "Sequence[ErrorDetails]") -> "tuple[ErrorDetails, int]":
+    """Return the first problem, and how many others there are.
+
+    What may be a word or something else fails as each of them. That it is not the word is shown only if it is not of
+    the other's type either: a wrong entry of a list, or a number out of its range, says more.
+    """
+    first, within = errors[0], errors[:1]
+    if first["type"] == "literal_error":
+        place = first["loc"][:-1]
+        # Beyond the place, pydantic names the alternative that failed.
+        within = [one for one in errors if len(one["loc"]) > len(place) and one["loc"][: len(place)] == place]
+        if len(within) > 1:
+            chosen = max(within, key=lambda one: (len(one["loc"]), not one["type"].endswith(_NOT_OF_THE_TYPE)))
+            first = chosen | {"loc": place + chosen["loc"][len(place) + 1 :]}
+            if chosen["type"] == "literal_error" and any(one["type"] == "list_type" for one in within):
+                first["msg"] += " or a list"
+    return first, len(errors) - len(within)
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:

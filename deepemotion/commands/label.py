@@ -48,6 +48,9 @@ def label(
     propose = clusters == "auto"
     chosen = _choose_rule(rule, changes, None if propose else clusters)
     made = make_labels(annotations, movie, chosen, propose_clusters=propose, with_statistics=statistics is not None)
+    if made.outside:
+        outside = f"{made.outside} of {made.events} events"
+        say(f"note: {outside} lie outside of the movie ({made.film.span}), and do not count")
     if propose:
         answer(made.write_clusters(out).rstrip())
     of_observers = _ceiling(made)

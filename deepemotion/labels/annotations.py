@@ -1,5 +1,6 @@
 """Observers' raw annotations: one CSV file per observer, one row per emotional event of one character."""
 
+import itertools
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from deepemotion.labels import observer_files
 
 _COLUMNS = ("start", "end", "character", "emotion")
 _GROUPS = ("av", "ao")
+# So many events are never the same by chance, to the fraction of a second and in each label.
+_ALIKE = 5
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,18 @@ def read(folder: Path, wanted: list[str], known: Collection[str]) -> dict[str, l
     holds ids, `all`, `av` (audio-visual: ids that start so) or `ao` (audio only). The files are those of Labs et al.
     2015 (F1000Research 4:92): columns `start, end, character, emotion` and others that are not used; several labels of
     one event are separated by spaces.
-    Raises UserError with file and line for an observer who is missing or wanted twice, a
-    missing column, an invalid time, an end before its start, or a label not in `known`.
+    Raises UserError with file and line for an observer who is missing or wanted twice, a missing column, an invalid
+    time, an end before its start, a label not in `known`, or a file that is a copy of another observer's.
     """
     files = observer_files.find(folder)
-    return {observer: _read_events(files[observer], known) for observer in _select(wanted, list(files), folder)}
+    observers = {observer: _read_events(files[observer], known) for observer in _select(wanted, list(files), folder)}
+    for observer, other in itertools.combinations(observers, 2):
+        if len(observers[observer]) >= _ALIKE and observers[observer] == observers[other]:
+            raise UserError(
+                f"{files[other]}: the same {len(observers[other])} events as {files[observer].name}; keep one of the"
+                " two, since a copy would count as an observer of its own"
+            )
+    return observers
 
 
 def _select(wanted: list[str], available: list[str], folder: Path) -> list[str]:

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from deepemotion.errors import UserError
 
@@ -44,7 +44,7 @@ def rows(path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, 
     try:
         # Spreadsheet programs put a byte-order mark before the first column's name.
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True, skipinitialspace=True)
+            reader = csv.reader(file, delimiter=_delimiter(file), strict=True, skipinitialspace=True)
             try:
                 yield from _rows(reader, path, columns)
             except csv.Error as error:
@@ -53,6 +53,13 @@ def rows(path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, 
         raise UserError(f"{path}: cannot read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text file in UTF-8; save it as CSV in UTF-8") from error
+
+
+def _delimiter(file: TextIO) -> str:
+    """Return what separates the fields: a comma, or what spreadsheets write where a comma is the decimal mark."""
+    header = file.readline()
+    file.seek(0)
+    return next((mark for mark in ";\t" if mark in header and "," not in header), ",")
 
 
 def _rows(reader: "Reader", path: Path, columns: Collection[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -75,7 +82,8 @@ def _rows(reader: "Reader", path: Path, columns: Collection[str]) -> Iterator[tu
 def seconds(row: dict[str, str], column: str, where: str) -> float:
     """Return a time of a row in seconds of the movie. Raises UserError for what is not one."""
     try:
-        time = float(row[column])
+        # Python reads 1_30 as 130.
+        time = float(row[column].replace("_", "?"))
     except ValueError:
         time = -1.0
     if not 0 <= time <= _MOST_SECONDS:

@@ -24,13 +24,15 @@ class MadeLabels:
     """The labels of a movie, and what they were made of.
 
     `configured` is the rule that was asked for. `rule` is the one that decided: it has other clusters where these were
-    proposed from the annotations.
+    proposed from the annotations. `events` are all of the observers', `outside` those that lie outside of the movie.
     """
 
     film: Film
     configured: Rule
     rule: Rule
     observers: tuple[str, ...]
+    events: int
+    outside: int
     grid: TimeGrid
     consensus: Consensus
     statistics: "LabelStatistics | None"
@@ -93,7 +95,11 @@ def make_labels(
         if propose_clusters:
             proposed = statistics.propose_clusters(len(rule.classes))
             deciding = rule.replaced("--clusters auto", clusters=proposed)
-    made = MadeLabels(dataset.film, rule, deciding, tuple(events), grid, consensus.vote(given, deciding), statistics)
+    every = [event for of_observer in events.values() for event in of_observer]
+    film = dataset.film
+    outside = sum(event.start >= film.end or event.start < film.start >= event.end for event in every)
+    decided = consensus.vote(given, deciding)
+    made = MadeLabels(film, rule, deciding, tuple(events), len(every), outside, grid, decided, statistics)
     if made.counts[table.NONE] == grid.count:
         needed = deciding.votes_needed(len(events))
         if made.consensus.votes.max() < needed:

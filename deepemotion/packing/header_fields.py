@@ -17,6 +17,8 @@ _SIZES = (348, 540)
 # Without extensions, voxels begin after the header and 4 bytes that say so.
 _LEAST_OFFSETS = (352, 544)
 _SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
+# The volume of a voxel whose sides are a tenth of a micrometre: the affine of no image.
+_LEAST_MM3 = 1e-12
 _NO_NIFTI = "not a NIfTI file (.nii, .nii.gz), or damaged"
 # nibabel corrects small faults of headers, and would print each.
 _QUIET = logging.Logger("nifti", logging.CRITICAL + 1)
@@ -39,6 +41,9 @@ def read(path: Path, source: io.BufferedIOBase) -> dict[str, Any]:
         raise UserError(f"{path}: voxels of type {dtype}; convert it to an integer or float type")
     if not np.isfinite(affine).all():
         raise UserError(f"{path}: its affine has values that are not finite; correct its sform or qform")
+    has_affine = bool(header["sform_code"] > 0 or header["qform_code"] > 0)
+    if has_affine and abs(np.linalg.det(affine[:3, :3])) < _LEAST_MM3:
+        raise UserError(f"{path}: its affine gives voxels without a volume; correct its sform or qform")
     shape, volumes = _dimensions(path, header)
     time_step = float(header["pixdim"][4]) if volumes == int(header["dim"][4]) else 0.0
     return {
@@ -46,7 +51,7 @@ def read(path: Path, source: io.BufferedIOBase) -> dict[str, Any]:
         "volumes": volumes,
         "dtype": dtype,
         "affine": affine,
-        "has_affine": bool(header["sform_code"] > 0 or header["qform_code"] > 0),
+        "has_affine": has_affine,
         "slope": 1.0 if slope is None else float(slope),
         "intercept": 0.0 if intercept is None else float(intercept),
         "offset": _offset(path, header),

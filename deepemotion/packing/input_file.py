@@ -69,10 +69,14 @@ class InputFile(io.FileIO):
         buffered = io.BufferedReader(self)
         return bz2.BZ2File(buffered) if self._bz2 else buffered
 
+    def tolerant(self) -> io.BufferedIOBase:
+        """Return the content of a gzip file, decompressed slowly and no further than it is read."""
+        return gzip.GzipFile(fileobj=self, mode="rb")
+
     def beginning(self) -> io.BufferedIOBase:
         """Return the content of the file to read a header from, also if the file is truncated soon after it."""
         # isal decompresses far ahead, and would fail at the end of a truncated file before it returns the header.
-        return gzip.GzipFile(fileobj=self, mode="rb") if self._gzip else self.uncompressed()
+        return self.tolerant() if self._gzip else self.uncompressed()
 
     def most_bytes(self) -> float:
         """Return the largest size that the decompressed content can have."""
@@ -86,6 +90,18 @@ class InputFile(io.FileIO):
     def is_compressed(self) -> bool:
         """Whether the content has to be decompressed."""
         return self._gzip or self._bz2
+
+
+def has_bytes_after_gzip(path: Path) -> bool:
+    """Return whether a gzip file is intact, its checksum included, but for bytes after its end that are no gzip."""
+    with path.open("rb") as file, gzip.GzipFile(fileobj=file) as source:
+        try:
+            skip(source)
+        except gzip.BadGzipFile as error:
+            return source.tell() > 0 and str(error).startswith("Not a gzipped file")
+        except (EOFError, OSError, zlib.error):
+            return False
+    return False
 
 
 def file_crc32(path: Path) -> int:

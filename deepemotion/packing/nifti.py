@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from deepemotion.errors import UserError
 from deepemotion.machine import available_memory
 from deepemotion.packing import header_fields
-from deepemotion.packing.input_file import CORRUPT, InputFile, read_exactly, skip
+from deepemotion.packing.input_file import (
+    CORRUPT,
+    InputFile,
+    file_crc32,
+    has_bytes_after_gzip,
+    read_exactly,
+    skip,
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,7 @@ class VolumeStream:
         path, volumes = self.header.path, self.header.volumes
         size = self.header.volume_bytes
         done = 0
+        damage: Exception
         try:
             with InputFile(path) as file, file.uncompressed() as source:
                 skip(source, self.header.offset)
@@ -106,12 +114,29 @@ class VolumeStream:
                 skip(source)
                 skip(file)
                 self.crc32 = file.crc32
-        except EOFError as error:
-            raise UserError(f"{path}: truncated after {done} of {volumes} volumes; fetch it again") from error
-        except CORRUPT as error:
-            raise UserError(f"{path}: corrupt after volume {done} of {volumes} ({error}); fetch it again") from error
+            return
+        except (EOFError, *CORRUPT) as error:
+            damage = error
         except OSError as error:
             raise _unreadable(path, error, f"after volume {done} of {volumes}") from error
+        if has_bytes_after_gzip(path):
+            yield from self._without_what_follows(done)
+        elif isinstance(damage, EOFError):
+            raise UserError(f"{path}: truncated after {done} of {volumes} volumes; fetch it again") from damage
+        else:
+            raise UserError(f"{path}: corrupt after volume {done} of {volumes} ({damage}); fetch it again") from damage
+
+    def _without_what_follows(self, first: int) -> Iterator[NDArray[np.generic]]:
+        """Yield the volumes from `first` on of an intact gzip file, whatever follows its end, as gunzip does."""
+        path, size = self.header.path, self.header.volume_bytes
+        try:
+            with InputFile(path) as file, file.tolerant() as source:
+                skip(source, self.header.offset + first * size)
+                for _ in range(first, self.header.volumes):
+                    yield np.frombuffer(read_exactly(source, size), self.header.dtype)
+        except (EOFError, *CORRUPT) as error:
+            raise UserError(f"{path}: truncated before volume {self.header.volumes}; fetch it again") from error
+        self.crc32 = file_crc32(path)
 
 
 def _unreadable(path: Path, error: OSError, where: str) -> UserError:

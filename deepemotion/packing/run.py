@@ -41,6 +41,8 @@ def read_run(
     stream = VolumeStream(header)
     not_finite, error_V = 0, None
     if np.can_cast(header.dtype, np.int16):
+        limits = np.iinfo(header.dtype)
+        _require_representable(header, max(abs(limits.min), limits.max))
         _copy_voxels(stream, inside, writer, tick)
     else:
         not_finite, error_V = _quantise_voxels(stream, inside, nan, folder, writer, tick)
@@ -103,8 +105,7 @@ def _quantise_voxels(
                 f"{header.path}: {not_finite} voxels inside the mask are NaN or infinite;"
                 " correct the file, or pack them as zero with --nan zero"
             )
-        if not extremes.representable:
-            raise UserError(f"{header.path}: voxels of over 1e38, more than float32 holds; correct or rescale the file")
+        _require_representable(header, extremes.largest)
         if extremes.fit_int16:
             for native in spool:
                 with writer.next_volume(header.slope, header.intercept) as stored:
@@ -117,6 +118,12 @@ def _quantise_voxels(
             with writer.next_volume(header.slope, header.intercept) as stored:
                 quantiser.encode(native, stored)
     return not_finite, abs(header.slope) * quantiser.error
+
+
+def _require_representable(header: NiftiHeader, largest: float) -> None:
+    """Raise UserError if float32, in which statistics are stored, does not hold `largest` in physical units."""
+    if not abs(header.slope) * largest + abs(header.intercept) < float(np.finfo(np.float32).max):
+        raise UserError(f"{header.path}: voxels of over 1e38, more than float32 holds; correct or rescale the file")
 
 
 def copy_run(packed: SubjectFile, record: RunRecord, writer: RunWriter, tick: Tick) -> None:

@@ -169,7 +169,7 @@ def _nominal(request: PackRequest) -> int:
 
 
 def _report(packed: Packed) -> None:
-    for note in [*summary.notes(packed.header), *packed.controls.notes]:
+    for note in summary.notes(packed.header):
         say(f"note: {note}")
     if not packed.read and not packed.kept:
         say(f"{packed.path}: up to date")
@@ -179,7 +179,8 @@ def _report(packed: Packed) -> None:
         say(f"{packed.path}: {len(packed.read)} runs packed{kept}{block}")
     controls = packed.controls
     if controls.written:
-        say(f"{controls.path}: {', '.join(controls.names)}")
+        said = "".join(f"\n  note: {note}" for note in controls.notes)
+        say(f"{controls.path}: {', '.join(controls.names)}{said}")
     if controls.left_out:
         left_out = (f"control {name}: not packed, {missing}" for name, missing in controls.left_out.items())
         say(f"{controls.path}: {'; '.join(left_out)}")

@@ -7,6 +7,11 @@ from deepemotion.config_files import parse_yaml
 from deepemotion.errors import UserError
 
 
+def key_of(override: str) -> str:
+    """Return the key of `section.key=value`."""
+    return override.partition("=")[0].strip()
+
+
 def apply_overrides(content: dict[str, Any], overrides: list[str], where: Path) -> dict[str, Any]:
     """Return `content` with each `section.key=value` set; values are read as YAML. Raises UserError for other forms."""
     result = {key: dict(value) if isinstance(value, dict) else value for key, value in content.items()}

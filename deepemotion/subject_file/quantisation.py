@@ -53,9 +53,9 @@ class Extremes:
         return self._whole and bool(self._low.min() >= _LEAST and self._high.max() <= _LARGEST)
 
     @property
-    def representable(self) -> bool:
-        """Whether float32, in which statistics are stored, holds every value so far."""
-        return max(abs(float(self._low.min())), abs(float(self._high.max()))) < float(np.finfo(np.float32).max)
+    def largest(self) -> float:
+        """The largest absolute value so far."""
+        return max(abs(float(self._low.min())), abs(float(self._high.max())))
 
     def scale(self) -> VoxelScale:
         """Return the scale by which each voxel uses the whole range of int16.

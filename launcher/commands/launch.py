@@ -1,6 +1,5 @@
 """`deepemotion-launch --all-subjects ...`: plans an experiment and runs it."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -105,8 +104,7 @@ def launch(
         raise UserError(
             f"--name {name}: the name becomes a folder in --runs, so it must not contain / or begin with a dot"
         )
-    watched = sys.stderr.isatty() if follow is None else follow
-    backend = make(on, Options(cluster, after, trials_per_task, max_parallel, snapshot, watched, dry_run))
+    backend = make(on, Options(cluster, after, trials_per_task, max_parallel, snapshot, follow, dry_run))
     from deepemotion import config_files
     from launcher.run import permissions
     from launcher.run.directory import RunDirectory
@@ -126,15 +124,13 @@ def launch(
     changes: dict[str, Any] = {"subjects": "all"}
     if not all_subjects:
         changes = options.parse_plan_subjects(subjects, find_subjects(data))
+    changes |= {} if protocol is None else options.plan_of_protocol(protocol, held_out_folds)
     changes |= {} if pooled is None else {"pooled": pooled}
     changes |= {"held_out_folds": True} if held_out_folds else {}
     changes |= options.parse_comparisons(compare or [])
     changes |= {} if permutations is None else {"permutations": permutations}
     changes |= {} if select is None else {"select": select.value}
-    overrides = set_ or []
-    if protocol is not None:
-        changes |= options.plan_of_protocol(protocol, held_out_folds)
-        overrides = [*overrides, f"split.protocol={protocol.movie_split}"]
+    overrides = options.with_protocol(set_ or [], protocol)
     sweeps = options.parse_sweeps(sweep or [], model, lr)
     wanted = experiment.read(path, overrides, changes, sweeps, options.parse_controls(controls))
     job = Launch.of(run, wanted, data, labels)

@@ -46,7 +46,7 @@ class _OnSlurm:
         if submission is not None:
             say(f"submitted {', '.join(f'job {number}' for number in submission.jobs)}; logs in {job.run.slurm}/")
         say(f"status: deepemotion-launch status {path}   stop: deepemotion-launch cancel {path}")
-        if not self._options.follow:
+        if not self._options.watched:
             return 0
         if not watch(job.run):
             return 0

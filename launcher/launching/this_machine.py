@@ -12,11 +12,7 @@ from launcher.session import resources
 class ThisMachine:
     """The machine on which the launch was started."""
 
-    def __init__(self, name: str, options: Options) -> None:
-        if options.after is not None:
-            raise UserError(
-                f"--after {options.after}: only SLURM can wait for jobs; add --on slurm or slurm-array, and --cluster"
-            )
+    def __init__(self, name: str, options: Options) -> None: ...
 
     def check(self, job: Launch) -> None:
         """Raise UserError if a trial needs a GPU and there is none; warn of too little memory."""

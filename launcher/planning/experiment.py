@@ -1,5 +1,6 @@
 """The experiment's schema: the sections of a trial, what is swept, and the resources of a trial."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from deepemotion import config_files
 from deepemotion.config_files import Section
 from deepemotion.errors import UserError, from_validation
-from deepemotion.settings.overrides import apply_overrides
+from deepemotion.settings.overrides import apply_overrides, key_of
 from deepemotion.settings.schema import ControlName, TrialSettings
 from deepemotion.subject_label import SubjectLabel
 
@@ -97,17 +98,29 @@ def read(
 ) -> Experiment:
     """Read an experiment's YAML, apply `--set` overrides, changes of its plan, further sweeps, and other controls.
 
-    Raises UserError naming the file and key.
+    Raises UserError naming the file and key, also for an override that something else overrides in turn.
     """
     content = apply_overrides(config_files.read_yaml(config), overrides, config)
     plan = {**_mapping(content, "plan", config), **plan_changes}
     plan["sweep"] = {**_mapping(plan, "sweep", config), **sweeps}
+    for override in overrides:
+        _require_effect(override, plan_changes, plan["sweep"])
     if controls is not None:
         content["controls"] = controls
     try:
         return Experiment.model_validate({**content, "plan": plan})
     except pydantic.ValidationError as error:
         raise from_validation(error, config, Experiment, overrides) from error
+
+
+def _require_effect(override: str, plan_changes: Collection[str], sweep: Collection[str]) -> None:
+    key = key_of(override)
+    if key in sweep:
+        raise UserError(
+            f"--set {override}: would do nothing, since {key} is swept; name the values with --sweep {key}="
+        )
+    if key.startswith("plan.") and key.removeprefix("plan.") in plan_changes:
+        raise UserError(f"--set {override}: would do nothing, since another option decides {key}; give one of the two")
 
 
 def _mapping(content: dict[str, Any], key: str, config: Path) -> dict[str, Any]:

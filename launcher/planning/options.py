@@ -4,9 +4,10 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from deepemotion.errors import UserError
-from deepemotion.settings.overrides import parse_value
+from deepemotion.settings.overrides import key_of, parse_value
 from deepemotion.settings.schema import CONTROLS, ControlName
 from deepemotion.settings.subjects import parse_subjects
+from deepemotion.subject_label import require_subject_label
 from launcher.planning.protocols import Protocol
 
 
@@ -39,7 +40,8 @@ def _parse_sweep(text: str) -> tuple[str, list[Any]]:
 def _parse_learning_rates(text: str) -> list[float]:
     """Parse `1e-4,3e-4`. Raises UserError for anything that is not a list of numbers."""
     try:
-        return [float(value) for value in text.split(",")]
+        # Python reads 1_0 as 10.
+        return [float(value.replace("_", "?")) for value in text.split(",")]
     except ValueError:
         raise UserError(f"--lr {text}: write numbers, for instance 1e-4,3e-4,1e-3") from None
 
@@ -63,6 +65,16 @@ def plan_of_protocol(protocol: Protocol, held_out_folds: bool) -> dict[str, Any]
     return {"single_subject": False, "pooled": False, "leave_one_subject_out": not held_out_folds}
 
 
+def with_protocol(overrides: list[str], protocol: Protocol | None) -> list[str]:
+    """Return the changes by `--set` and `--protocol`. Raises UserError where both name a protocol."""
+    if protocol is None:
+        return overrides
+    other = next((text for text in overrides if key_of(text) == "split.protocol"), None)
+    if other is not None:
+        raise UserError(f"--set {other}: --protocol decides it; give one of the two")
+    return [*overrides, f"split.protocol={protocol.movie_split}"]
+
+
 def parse_controls(text: str | None) -> Literal["all"] | list[ControlName] | None:
     """Return the controls that `--controls` names, in a fixed order: `time,motion`, `all` or `none`.
 
@@ -82,5 +94,14 @@ def parse_controls(text: str | None) -> Literal["all"] | list[ControlName] | Non
 
 
 def parse_plan_subjects(text: str | None, packed: Collection[str]) -> dict[str, Any]:
-    """Return the plan's change for `--subjects`, which are among those `packed`; none for no option."""
-    return {} if text is None else {"subjects": parse_subjects(text, packed)}
+    """Return the plan's change for `--subjects`, which are among those `packed`; none for no option.
+
+    Raises UserError for what cannot be a subject.
+    """
+    if text is None:
+        return {}
+    subjects = parse_subjects(text, packed)
+    try:
+        return {"subjects": [require_subject_label(subject) for subject in subjects]}
+    except ValueError as error:
+        raise UserError(f"--subjects: {error}") from error

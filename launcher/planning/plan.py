@@ -146,8 +146,6 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
         for trial in trials_with(settings, swept, permutations, data, facts, inner):
             trials.append(trial)
             _require_feasible(len(trials))
-    if len({trial.name for trial in trials}) != len(trials):
-        raise UserError("the sweep repeats a value: two trials would be the same")
     return sorted(trials, key=lambda trial: (bool(trial.control), -trial.work))
 
 
@@ -167,7 +165,11 @@ def combinations(experiment: Experiment) -> list[tuple[TrialSettings, dict[str, 
         refuse_nested(experiment)
     sweep = experiment.plan.sweep
     swept = [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
-    return [(_brain_settings(experiment, values), values) for values in swept]
+    found = [(_brain_settings(experiment, values), values) for values in swept]
+    # Not the values, which may be written in several ways: 4 and 4.0.
+    if len({settings.model_dump_json() for settings, _ in found}) != len(found):
+        raise UserError("the sweep repeats a value: two trials would be the same")
+    return found
 
 
 def _brain_settings(experiment: Experiment, swept: dict[str, Any]) -> TrialSettings:

@@ -107,6 +107,23 @@ def test_two_files_of_one_observer_are_refused(tmp_path: Path, second: str) -> N
         annotations.read(tmp_path, ["all"], KNOWN)
 
 
+def test_a_copy_of_an_observers_file_is_not_another_observer(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{i + 1},DAN,LOW,LOVE\r\n" for i in range(5))
+    write(tmp_path, "av1o01.csv", HEADER + rows)
+    write(tmp_path, "av1o01 (1).csv", HEADER + rows.replace("\r", ""))
+    with pytest.raises(UserError, match=r"av1o01 \(1\).csv: the same 5 events as av1o01.csv; keep one of the two"):
+        annotations.read(tmp_path, ["all"], KNOWN)
+    assert len(annotations.read(tmp_path, ["av1o01"], KNOWN)["av1o01"]) == 5
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_fields_may_be_separated_as_spreadsheets_do(tmp_path: Path, mark: str) -> None:
+    write(tmp_path, "av1o01.csv", HEADER + ROW)
+    expected = annotations.read(tmp_path, ["all"], KNOWN)
+    write(tmp_path, "av1o01.csv", (HEADER + ROW).replace(",", mark))
+    assert annotations.read(tmp_path, ["all"], KNOWN) == expected
+
+
 def test_only_the_wanted_observers_files_are_read(tmp_path: Path) -> None:
     write(tmp_path, "av1o01.csv", HEADER + ROW)
     write(tmp_path, "notes.csv", "not an observer")
@@ -119,6 +136,7 @@ def test_only_the_wanted_observers_files_are_read(tmp_path: Path) -> None:
         (HEADER + ROW + "3,2,DAN,LOW,LOVE\r\n", r"av1o01.csv:3: the event ends at 2 s, before its start at 3 s"),
         (HEADER + "x,2,DAN,LOW,LOVE\r\n", r":2: start 'x' is not a time"),
         (HEADER + "1,,DAN,LOW,LOVE\r\n", r":2: end '' is not a time"),
+        (HEADER + "1_30,1_40,DAN,LOW,LOVE\r\n", r":2: start '1_30' is not a time"),
         (HEADER + "1,1e308,DAN,LOW,LOVE\r\n", r":2: end '1e308' is not a time"),
         (HEADER + "1,inf,DAN,LOW,LOVE\r\n", r":2: end 'inf' is not a time"),
         (HEADER + "-1,2,DAN,LOW,LOVE\r\n", r":2: start '-1' is not a time"),

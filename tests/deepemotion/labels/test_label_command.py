@@ -70,6 +70,15 @@ def test_how_well_observers_agree_is_printed_and_stored(
     assert scores.right.tolist() == [3, 3, 0, *[0] * 7]
 
 
+def test_events_outside_of_the_movie_are_counted(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "start,end,character,emotion\n0,4000,FORREST,LOVE\n8000,12000,FORREST,FEAR\n20,20,JENNY,LOVE\n"
+    (folder / "raw" / "av1o02.csv").write_text(rows)
+    assert run(monkeypatch, "--rule", "interval", "--observers", "av") == 0
+    assert "note: 2 of 5 events lie outside of the movie (0 to 20 s), and do not count" in capsys.readouterr().err
+
+
 def test_the_real_files_give_the_published_table(
     folder: Path, shared_annotations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

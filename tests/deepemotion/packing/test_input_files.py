@@ -40,6 +40,20 @@ def test_content_decides_whatever_the_name(tmp_path: Path, compress: object, nam
     assert stream.crc32 == file_crc32(path)
 
 
+@pytest.mark.parametrize("after", [b"note", b"x" * 100, b"\0\0 end"])
+def test_bytes_after_the_end_of_a_gzip_file_are_ignored_as_gunzip_does(tmp_path: Path, after: bytes) -> None:
+    path = tmp_path / "run.nii.gz"
+    whole = gzip.compress(nifti_bytes(NOISE))
+    path.write_bytes(whole + after)
+    np.testing.assert_array_equal(read_all(path), NOISE)
+    stream = VolumeStream(read_header(path))
+    assert len(list(stream)) == 9
+    assert stream.crc32 == file_crc32(path)
+    path.write_bytes(whole[:-8] + bytes(8) + after)
+    with pytest.raises(UserError, match=r"run\.nii\.gz: (corrupt|truncated) after .*; fetch it again"):
+        read_all(path)
+
+
 @pytest.mark.parametrize("suffix", [".NII.GZ", ".nii.bz2"])
 def test_a_dataset_of_such_files_is_packed(tmp_path: Path, suffix: str) -> None:
     small = SmallDataset(tmp_path, runs=1, suffix=suffix)

@@ -49,6 +49,10 @@ def rewrite(shape: tuple[int, ...], affine: np.ndarray = AFFINE) -> Callable[[Sm
     return lambda small: void(small.write_run(2, np.ones(shape, "<i2"), affine=affine))
 
 
+def scaled_beyond_float32(small: SmallDataset) -> None:
+    small.write_run(2, bold(20), slope=1e38)
+
+
 def void(_: object) -> None:
     return None
 
@@ -92,6 +96,11 @@ BAD = [
     (rewrite((*SHAPE, 21)), r"run-2.*21 volumes.*run 2 ends after 20 s \(20\); correct the segments"),
     (rewrite((5, 4, 4, 20)), r"run-2.*another shape than .*mask\.nii\.gz"),
     (rewrite((*SHAPE, 20), 2 * AFFINE), r"run-2.*another affine than .*mask\.nii\.gz"),
+    (
+        rewrite((*SHAPE, 20), np.diag([1.2, 0, 1.2, 1.0])),
+        r"run-2.*its affine gives voxels without a volume; correct its",
+    ),
+    (scaled_beyond_float32, r"run-2.*voxels of over 1e38.*rescale the file"),
     (empty_mask, r"mask\.nii\.gz: no voxel"),
     (many_masks, r"mask\.nii\.gz: 3 volumes; a mask has one"),
     (damaged_mask, r"mask\.nii\.gz: (truncated|not a NIfTI.*or damaged)"),

@@ -56,6 +56,13 @@ def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packe
         (("--all-subjects", "--set", "train.rate=1"), "train.rate"),
         (("--all-subjects", "--controls", "time,loudness"), "--controls time,loudness: 'loudness' is no control"),
         (("--all-subjects", "--controls", "phantom"), "controls: phantom is not packed for every subject"),
+        (("--all-subjects", "--sweep", "data.lag_s=4,4.0"), "the sweep repeats a value"),
+        (("--subjects", "1;2"), "--subjects: '1;2' is not a subject's label"),
+        (("--all-subjects", "--detach"), "--detach: would do nothing with --on local; add --on slurm or slurm-array"),
+        (
+            ("--all-subjects", "--on", "slurm", "--max-parallel", "2"),
+            "--max-parallel: would do nothing with --on slurm",
+        ),
         (("--all-subjects", "--held-out-folds"), "held-out folds need at least 16 subjects"),
         (("--all-subjects", "--protocol", "run", "--set", "split.fold=9"), "split.fold=9: sub-01 has no such run"),
         (("--all-subjects", "--lr", "1e-3,inf"), "sweep (train.learning_rate=inf): train.learning_rate: "),

@@ -5,7 +5,8 @@ import pytest
 from deepemotion import config_files
 from deepemotion.errors import UserError
 from launcher.planning.experiment import read
-from launcher.planning.options import parse_sweeps
+from launcher.planning.options import parse_sweeps, with_protocol
+from launcher.planning.protocols import Protocol
 
 
 @pytest.mark.parametrize("name", ["paper", "rigorous", "demo"])
@@ -43,7 +44,9 @@ def test_unknown_keys_are_named(tmp_path):
         ("train.epoch=2", "--set train.epoch=2: no such key; did you mean epochs?"),
         ("trian.epochs=2", "--set trian.epochs=2: no such key; did you mean train?"),
         ("align.zzz=2", "--set align.zzz=2: no such key; keys are method, features"),
-        ("plan.subjects=[1]", "--set plan.subjects=[1]: Input should be"),
+        ("plan.subjects=[1]", "--set plan.subjects=[1]: 1 is a number: put the subject's label in quotes"),
+        ("plan.subjects=1", "--set plan.subjects=1: Input should be 'all' or a list"),
+        ("resources.gpus_per_trial=2", "--set resources.gpus_per_trial=2: Input should be less than or equal to 1"),
         ("resources.gpus_per_trial=-1", "--set resources.gpus_per_trial=-1: Input should be"),
     ],
 )
@@ -53,6 +56,28 @@ def test_an_override_is_blamed_for_what_it_sets(tmp_path, override, message):
     with pytest.raises(UserError) as error:
         read(path, ["data.lag_s=2", override], {}, {})
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("override", "changes", "sweeps", "message"),
+    [
+        ("data.lag_s=2", {}, {}, "since data.lag_s is swept; name the values with --sweep data.lag_s="),
+        ("train.learning_rate=1", {}, {"train.learning_rate": [1e-3]}, "since train.learning_rate is swept"),
+        ("plan.permutations=5", {"permutations": 2}, {}, "since another option decides plan.permutations"),
+    ],
+)
+def test_an_override_that_would_do_nothing_is_refused(tmp_path, override, changes, sweeps, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text("plan: {sweep: {data.lag_s: [0, 4]}}\n")
+    with pytest.raises(UserError, match=f"--set {override}: would do nothing, {message}"):
+        read(path, [override], changes, sweeps)
+    assert read(path, ["plan.permutations=5"], {}, {}).plan.permutations == 5
+
+
+def test_a_protocol_is_named_once():
+    assert with_protocol(["train.epochs=1"], Protocol("block")) == ["train.epochs=1", "split.protocol=block"]
+    with pytest.raises(UserError, match=r"--set split\.protocol=run: --protocol decides it"):
+        with_protocol(["split.protocol=run"], Protocol("block"))
 
 
 def test_sweeps_and_learning_rates_are_parsed():
@@ -65,8 +90,9 @@ def test_sweeps_and_learning_rates_are_parsed():
     for wrong in ("lag_s=0", "data.lag_s", "data.lag_s=", "data.lag_s=1,1"):
         with pytest.raises(UserError, match="--sweep"):
             parse_sweeps([wrong], None, None)
-    with pytest.raises(UserError, match="--lr"):
-        parse_sweeps([], None, "fast")
+    for wrong in ("fast", "1_0"):
+        with pytest.raises(UserError, match="--lr"):
+            parse_sweeps([], None, wrong)
 
 
 @pytest.mark.parametrize(

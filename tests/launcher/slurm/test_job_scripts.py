@@ -145,7 +145,7 @@ def test_what_sbatch_refuses_is_told_in_one_line(tmp_path, monkeypatch):
     ("words", "said"),
     [
         (("--all-subjects", "--on", "slurm"), "--on slurm: name the cluster with --cluster"),
-        (("--all-subjects", "--after", "12"), "--after 12: only SLURM can wait for jobs; add --on slurm"),
+        (("--all-subjects", "--after", "12"), "--after: would do nothing with --on local; add --on slurm"),
         (("--all-subjects", "--after", "12", "--cluster", "example"), "add --on slurm or slurm-array"),
         (("pack", "data", "--out", "packed", "--on", "slurm-array"), "--on slurm-array: name the cluster"),
     ],
