@@ -12,7 +12,7 @@ from benchmarks.machine import ROOT
 STAGES = (
     *("planning", "tables", "load", "batches", "pack", "pack_subject", "accuracy", "trial_memory"),
     *("streaming", "choices", "epoch", "published_epoch", "makespan", "growth", "explain", "alignment"),
-    *("selection", "null_controls", "null_rate"),
+    *("selection", "cluster_maps", "null_controls", "null_rate"),
 )
 
 

@@ -3,6 +3,7 @@
 import deepemotion.interrupts  # noqa: F401  It takes the signals, and so comes first.
 from deepemotion import console
 from launcher.commands import figures, jobs, launch, pack, report, reproduce, results, status, tensorboard, verify, work
+from launcher.commands.maps import maps
 
 app = console.new_app(
     "Plan and run experiments. Without a command, trains the models; the commands below inspect and manage a run."
@@ -12,6 +13,7 @@ app.command()(pack.pack)
 app.command()(results.results)
 app.command()(report.report)
 app.command()(figures.figures)
+app.command()(maps)
 app.command()(tensorboard.tensorboard)
 app.command()(verify.verify)
 app.command()(reproduce.reproduce)

@@ -90,8 +90,20 @@ def describe(maps: pd.DataFrame, out: Path) -> str:
 
 def maps(trained: Trained, options: Options) -> Iterator[tuple[str, list[EmotionMap]]]:
     """Compute each method's maps, one per emotion that has volumes; reports progress and what is left out."""
-    for name, method in _methods(trained, options.steps):
-        yield name, list(_maps(trained, name, method, options))
+    for name in (saliency.GRAD_CAM, saliency.INTEGRATED_GRADIENTS):
+        method = _method(trained, name, options.steps)
+        if method is None:
+            say(f"{name} is left out: {trained.trial.model.name} has no convolution")
+        else:
+            yield name, list(_maps(trained, name, method, options, say))
+
+
+def maps_by(name: str, trained: Trained, options: Options) -> list[EmotionMap]:
+    """Return one method's maps, one per emotion that has volumes. Raises UserError if the model has no such maps."""
+    method = _method(trained, name, options.steps)
+    if method is None:
+        raise UserError(f"{name}: {trained.trial.model.name} has no convolution; use integrated gradients")
+    return list(_maps(trained, name, method, options, lambda line: None))
 
 
 def overlap(emotion_map: EmotionMap, trained: Trained, truth: Path) -> float:
@@ -113,25 +125,25 @@ def overlap(emotion_map: EmotionMap, trained: Trained, truth: Path) -> float:
     return saliency.overlap(emotion_map.volume, network, inside)
 
 
-def _methods(trained: Trained, steps: int) -> Iterator[tuple[str, saliency.Method]]:
-    grad_cam = saliency.grad_cam(trained.model)
-    if grad_cam is None:
-        say(f"Grad-CAM is left out: {trained.trial.model.name} has no convolution")
-    else:
-        yield saliency.GRAD_CAM, grad_cam
+def _method(trained: Trained, name: str, steps: int) -> saliency.Method | None:
+    """Return a method for a model, None if the model has nothing that it could explain."""
+    if name == saliency.GRAD_CAM:
+        return saliency.grad_cam(trained.model)
     baseline = saliency.mean_volume(trained.samples, np.flatnonzero(trained.predictions["split"] == "train"))
-    yield saliency.INTEGRATED_GRADIENTS, saliency.integrated_gradients(trained.model, baseline, steps)
+    return saliency.integrated_gradients(trained.model, baseline, steps)
 
 
-def _maps(trained: Trained, name: str, method: saliency.Method, options: Options) -> Iterator[EmotionMap]:
+def _maps(
+    trained: Trained, name: str, method: saliency.Method, options: Options, report: Callable[[str], None]
+) -> Iterator[EmotionMap]:
     splits = ("train", "validation", "unseen", "") if options.all_volumes else ("validation",)
     for index, emotion in enumerate(trained.samples.classes):
         rows = _spread(trained.rows(emotion, splits), options.most)
         if len(rows):
-            say(f"{name}: {emotion}, {len(rows)} volumes")
+            report(f"{name}: {emotion}, {len(rows)} volumes")
             yield saliency.average(trained.samples, rows, name, method, index)
         else:
-            say(f"{name}: {emotion} is left out: no validation volume has this label")
+            report(f"{name}: {emotion} is left out: no validation volume has this label")
 
 
 def _spread(rows: NDArray[np.int64], most: int | None) -> NDArray[np.int64]:

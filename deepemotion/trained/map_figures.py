@@ -74,13 +74,14 @@ def _rows(maps: Sequence[EmotionMap], space: BrainSpace, draw: _Draw, view: str,
             warnings.filterwarnings("ignore", "empty mask", UserWarning)
             display = draw(emotion_map, axes, {**options, "colorbar": False, "annotate": False})
         display.annotate(size=6.5, decimals=1)
-        _scale(figure, place.y0, place.height, colours)
+        colour_scale(figure, place.y0, place.height, colours)
     figure.suptitle(f"{maps[0].method}: {view}", fontsize=8.5, y=1 - 0.1 / height)
     style.caption(figure, f"The strongest {100 * share:.0f} % of the voxels; n volumes averaged. {note}")
     return figure
 
 
-def _scale(figure: Figure, bottom: float, height: float, colours: dict[str, Any]) -> None:
+def colour_scale(figure: Figure, bottom: float, height: float, colours: dict[str, Any]) -> None:
+    """Draw the colour bar of a row from its bottom and height in the figure, and its `cmap`, `vmin` and `vmax`."""
     # Beside the row: nilearn's own colour bar would cover the last slice.
     axes = figure.add_axes((0.92, bottom + 0.1 * height, 0.01, 0.8 * height))
     low, high = colours["vmin"], colours["vmax"]

@@ -28,7 +28,7 @@ class TextTable:
     @property
     def words(self) -> set[str]:
         """The columns that are to be aligned at their left."""
-        return {"model", "chosen", "control", *_PLACE} & set(self.columns)
+        return {"model", "chosen", "control", "emotion", "region", *_PLACE} & set(self.columns)
 
 
 def tables(findings: Findings) -> list[TextTable]:

@@ -9,7 +9,7 @@ import pandas as pd
 from deepemotion.figures import style
 from deepemotion.files import write_text
 from launcher.evidence.evidence import write_evidence
-from launcher.report import figures, input_data
+from launcher.report import figures, input_data, significant_maps
 from launcher.report.figure_data import Choice
 from launcher.report.run_figure import Drawn
 from launcher.run.directory import RunDirectory
@@ -18,7 +18,7 @@ from launcher.run.directory import RunDirectory
 def write_report(run: RunDirectory) -> Path:
     """Write the run's report.html and the figures beside it (figures/NAME.png and .svg); return the report's path."""
     # Before figures are drawn, which take seconds: both may be damaged.
-    experiment, launches = run.experiment_text(), run.read_provenance()
+    experiment, launches, maps = run.experiment_text(), run.read_provenance(), significant_maps.read(run)
     evidence = write_evidence(run)
     folder = run.report.parent / "figures"
     pictures, skipped = {}, set()
@@ -44,6 +44,7 @@ def write_report(run: RunDirectory) -> Path:
         trials=evidence.trials.table.to_dict("records"),
         failed=evidence.trials.failed.table.to_dict("records"),
         figures=pictures,
+        maps=[(one, one.figure and _data_uri(one.figure)) for one in maps],
         skipped=sorted(skipped),
         launches=launches,
     )
