@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from launcher.evidence import text_tables
+from launcher.evidence.ceiling import between_brains_note
 from launcher.evidence.comparisons import write_comparisons
 from launcher.evidence.findings import Findings, compute_findings, write_findings
 from launcher.evidence.learning_curves import write_curves
@@ -43,5 +44,5 @@ def write_evidence(run: RunDirectory) -> Evidence:
         write_findings(run, findings)
         compared, curves = write_comparisons(run, trials), write_curves(run, trials)
     pairs = [*compared, *text_tables.pairs(findings.paired)]
-    notes = [*findings.notes, *selections.notes(run)]
+    notes = [*findings.notes, *between_brains_note(run), *selections.notes(run)]
     return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, curves, notes)

@@ -2,10 +2,12 @@
 
 import itertools
 
+import numpy as np
 import pandas as pd
 import pytest
 import trained_run
 
+from deepemotion.scoring.between_brains import BetweenBrains
 from launcher.checking.run import verify
 from launcher.evidence.evidence import write_evidence
 from launcher.report import figure_data
@@ -49,6 +51,13 @@ def test_the_run_shows_its_curve_and_verifies(run):
     assert table["accuracy"][3] == pytest.approx(whole)
     assert len(pd.read_csv(run.tables / "statistics.csv")) == 1
     assert verify(run, volumes=False).problems == []
+
+
+def test_the_ceiling_between_brains_is_noted_where_it_is_in_the_run(run):
+    assert not any("a brain correlates" in note for note in write_evidence(run).notes)
+    values = ((number, np.random.default_rng(number).standard_normal((3, 4, 50)), np.ones(3)) for number in (1, 2))
+    BetweenBrains.of("srm", ["01", "02", "03"], values).write(run.path / "between_brains.tsv")
+    assert any("a brain correlates with the mean of the others" in note for note in write_evidence(run).notes)
 
 
 def test_the_curve_is_drawn_and_no_aggregate_has_its_parts(run):
