@@ -63,6 +63,7 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     from deepemotion.labels.table import Labels
     from deepemotion.models.registry import entry
     from deepemotion.samples.agreement import require_agreement
+    from deepemotion.samples.confounds import most_regressors
     from deepemotion.settings.rules import refuse_alignment, refuse_control, refuse_fold
     from deepemotion.subject_file.folder import open_subjects
 
@@ -74,3 +75,4 @@ def _refuse(trial: "Trial", data: Path, labels: Path) -> None:
     own = Labels.read(labels)
     with open_subjects(data, subjects) as files:
         require_agreement(files.values(), own, labels)
+        most_regressors(files.values(), trial.data)

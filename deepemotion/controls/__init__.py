@@ -1,4 +1,4 @@
-"""Controls without a brain: what a volume's place among the others, the stimulus or the scanner alone can decode.
+"""Controls without a brain: features of volumes from their place among the others, the stimulus or the scanner alone.
 
-From outside: `load.load_control` makes samples like those of `deepemotion.samples`, of features instead of voxels.
+From outside: `features.features`. What they are trained on or regressed out of is made in `deepemotion.samples`.
 """

@@ -42,11 +42,21 @@ class Stimulus:
             parts = _moments(x[known], volume[known], seconds[known], volumes)[: 3 if self.several else 1]
             for part in parts:
                 columns.append(np.where(np.isnan(part), np.nanmean(part) if np.isfinite(part).any() else 0.0, part))
-        for c in range(numeric, values.shape[1]):
-            columns.append(np.bincount(volume, seconds * np.nan_to_num(values[event, c]), volumes) / self._tr)
-        columns.append(np.bincount(volume, seconds, volumes) / self._tr)
+        # Several events may hold one category at a time, which is still that one share of the volume.
+        for held in (*(values[:, c] > 0 for c in range(numeric, values.shape[1])), np.ones(len(onset), np.bool_)):
+            _, covered, shared = _overlaps(*_union(onset[held], (onset + duration)[held]), volumes, lag_s, self._tr)
+            columns.append(np.bincount(covered, shared, volumes) / self._tr)
         features = np.stack(columns, axis=1)
         return np.concatenate([features, *(_moving_average(features, width) for width in _AVERAGED_OVER)], axis=1)
+
+
+def _union(onset: NDArray[np.float64], end: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return onset and end of the intervals that events cover, each moment once."""
+    order = np.argsort(onset)
+    onset, end = onset[order], np.maximum.accumulate(end[order])
+    begins = np.ones(len(onset), np.bool_)
+    begins[1:] = onset[1:] > end[:-1]
+    return onset[begins], end[np.roll(begins, -1)]
 
 
 def _overlaps(

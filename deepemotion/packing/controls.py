@@ -16,7 +16,7 @@ from deepemotion.dataset.control_sources import ControlSource
 from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.packing.control_readers import ControlRuns, read_series
-from deepemotion.packing.global_signal import global_signal
+from deepemotion.packing.global_signal import read_global_signal
 from deepemotion.packing.input_file import is_pointer
 from deepemotion.packing.inputs import is_unchanged, source
 from deepemotion.subject_file.control_file import (
@@ -37,13 +37,14 @@ GLOBAL_SIGNAL = "global-signal"
 class PackedControls:
     """What packing did with a subject's controls: their names, whether the file was written, and what is missing.
 
-    `left_out` maps a control to the file that it lacks.
+    `left_out` maps a control to the file that it lacks. `notes` say how files were read.
     """
 
     path: Path
     names: list[str]
     written: bool
     left_out: dict[str, str]
+    notes: list[str]
 
 
 @dataclass
@@ -69,16 +70,20 @@ class ReadControls:
         if self.existing is not None:
             self.existing.close()
 
-    def write(self, packed: Path) -> PackedControls:
-        """Write the file of controls beside the `packed` subject, unless it is up to date. Raises UserError."""
+    def write(self, packed: Path, signal: VolumeSeries | None = None) -> PackedControls:
+        """Write the file of controls beside the `packed` subject, unless it is up to date. Raises UserError.
+
+        `signal` is the global one if it is known; else it is read.
+        """
         names = [GLOBAL_SIGNAL, *self.series]
+        known: list[Series] = [] if signal is None else [signal]
         with SubjectFile(packed) as file:
-            known = None
             if self.existing is not None and self.existing.header.packed == file.checksum:
-                (known,) = self.existing.series(GLOBAL_SIGNAL)
-                if self.kept == len(self.sources) == len(self.existing.header.sources):
-                    return PackedControls(self.path, names, False, self.left_out)
-            series = {GLOBAL_SIGNAL: [known or global_signal(file)], **self.series}
+                known = self.existing.series(GLOBAL_SIGNAL)
+                # Sources that are kept are the existing ones, which may have come in another order.
+                if self.kept == len(self.sources) and self.sources == self.existing.header.sources:
+                    return PackedControls(self.path, names, False, self.left_out, self.notes)
+            series = {GLOBAL_SIGNAL: known or [read_global_signal(file)], **self.series}
             header = ControlHeader(
                 subject=file.subject,
                 dataset=file.dataset_name,
@@ -89,7 +94,7 @@ class ReadControls:
                 notes=self.notes,
             )
         write_control_file(self.path, header, series)
-        return PackedControls(self.path, names, True, self.left_out)
+        return PackedControls(self.path, names, True, self.left_out, self.notes)
 
 
 def read_controls(dataset: Dataset, root: Path, subject: str, out: Path, volumes: Mapping[int, int]) -> ReadControls:
@@ -130,14 +135,13 @@ def _find(
         why = "was not downloaded" if missing.is_symlink() or missing.exists() else "not found"
         left_out.setdefault(described.control, f"{missing} {why}")
         return None
-    sidecars = {}
+    sidecars: dict[int, list[Path]] = {}
     if described.kind == "physio":
         for run, path in files.items():
-            sidecar = _sidecar(path, root)
-            if sidecar is None:
+            sidecars[run] = _sidecars(path, root)
+            if not sidecars[run]:
                 left_out.setdefault(described.control, f"{path} has no JSON file, beside it or in a folder above")
                 return None
-            sidecars[run] = sidecar
     seconds = {segment.run: segment.end - segment.start for segment in dataset.segments}
     return ControlRuns(described, dataset.tr, files, sidecars, volumes, seconds)
 
@@ -150,13 +154,13 @@ def _is_here(path: Path) -> bool:
         raise UserError(f"{path}: cannot read: {error.strerror or error}") from error
 
 
-def _sidecar(path: Path, root: Path) -> Path | None:
-    """Return the JSON file that describes a recording, the nearest by BIDS's rule of inheritance.
+def _sidecars(path: Path, root: Path) -> list[Path]:
+    """Return the JSON files that hold for a recording by BIDS's rule of inheritance, the nearest first.
 
-    It ends in the same suffix, and has no entity in its name that the recording's lacks.
+    They end in the same suffix, and have no entity in their names that the recording's lacks.
     """
     *entities, suffix = path.name.partition(".")[0].split("_")
-    folder = path.parent
+    folder, found = path.parent, []
     while True:
         able = [
             candidate
@@ -164,15 +168,15 @@ def _sidecar(path: Path, root: Path) -> Path | None:
             if candidate.stem.split("_")[-1] == suffix and {*candidate.stem.split("_")[:-1]} <= {*entities}
         ]
         if able:
-            return max(able, key=lambda candidate: len(candidate.stem))
+            found.append(max(able, key=lambda candidate: len(candidate.stem)))
         if folder in (root, folder.parent):
-            return None
+            return found
         folder = folder.parent
 
 
 def _add(read: ReadControls, runs: ControlRuns, out: Path) -> None:
     """Add the series of a source, from an existing file of controls if its files are as they were then."""
-    described, paths = runs.source, [*runs.files.values(), *dict.fromkeys(runs.sidecars.values())]
+    described, paths = runs.source, runs.paths
     if read.existing is not None:
         kept = _recorded(read.existing, described, paths, read.volumes, runs.tr)
         if kept is not None:

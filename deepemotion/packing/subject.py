@@ -16,6 +16,7 @@ from deepemotion.packing.inputs import Space, check_length, common_space, is_unc
 from deepemotion.packing.nifti import NiftiHeader, read_header
 from deepemotion.packing.run import copy_run, read_run
 from deepemotion.packing.threads import for_each_run
+from deepemotion.subject_file.control_series import VolumeSeries
 from deepemotion.subject_file.format import FORMAT_VERSION, Header, RunRecord
 from deepemotion.subject_file.kernels import Segments
 from deepemotion.subject_file.opening import NotASubjectFileError
@@ -84,9 +85,10 @@ def pack_subject(request: PackRequest, on_volume: Callable[[], None] = lambda: N
         ):
             unchanged = {}
         inside = Segments.of(space.mask)
-        written = _write(request, headers, space, masks, inside, existing, unchanged, on_volume)
+        written, signal = _write(request, headers, space, masks, inside, existing, unchanged, on_volume)
         read = [run for run in runs if run not in unchanged]
-        return Packed(path, written, inside.voxels, space.mask.shape, read, list(unchanged), controls.write(path))
+        done = controls.write(path, signal)
+        return Packed(path, written, inside.voxels, space.mask.shape, read, list(unchanged), done)
 
 
 def _controls(request: PackRequest, volumes: dict[int, int]) -> ReadControls:
@@ -102,8 +104,11 @@ def _write(
     existing: SubjectFile | None,
     unchanged: dict[int, RunRecord],
     on_volume: Callable[[], None],
-) -> Header:
-    """Write the subject file: runs that are `unchanged` from the existing one, the others from NIfTI."""
+) -> tuple[Header, VolumeSeries]:
+    """Write the subject file: runs that are `unchanged` from the existing one, the others from NIfTI.
+
+    Returns the global signal too.
+    """
     layout = _layout(request, headers, space, masks)
     _check_space(request, sum(layout.runs.values()), inside.voxels)
     with new_subject_file(subject_path(request.out, request.subject), layout) as writer:
@@ -118,7 +123,7 @@ def _write(
                 read_run(run, header, tr, inside, request.nan, request.out, writer.run(run), tick)
 
         for_each_run(list(headers), write, request.threads or len(os.sched_getaffinity(0)), on_volume)
-        return writer.finish()
+        return writer.finish(), writer.global_signal()
 
 
 def _layout(request: PackRequest, headers: dict[int, NiftiHeader], space: Space, masks: list[Path]) -> Layout:

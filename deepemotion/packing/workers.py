@@ -169,7 +169,7 @@ def _nominal(request: PackRequest) -> int:
 
 
 def _report(packed: Packed) -> None:
-    for note in summary.notes(packed.header):
+    for note in [*summary.notes(packed.header), *packed.controls.notes]:
         say(f"note: {note}")
     if not packed.read and not packed.kept:
         say(f"{packed.path}: up to date")

@@ -17,8 +17,11 @@ from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples import timing
 from deepemotion.samples.agreement import Space, require_one_space
+from deepemotion.samples.confounds import bases
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.normalisation import Normaliser, normaliser
+from deepemotion.samples.reader import Reader
+from deepemotion.samples.residuals import ResidualReader
 from deepemotion.samples.samples import Samples, SampleTable
 from deepemotion.samples.volume_reader import VolumeReader
 from deepemotion.samples.volumes import Held, Staged, SubjectFiles, Volumes
@@ -55,12 +58,15 @@ def load_opened(
 
     A volume's label is that of the interval that contains its movie time minus the lag. Without `labels`, all volumes
     are loaded: there are no classes, and each has the label -1. If masks differ, the voxels that all subjects share are
-    used; `grid` asks for those of other samples instead. Streamed volumes are read from their files, which must stay
-    open, whenever a batch is made. Raises UserError if files do not match each other or nothing is labelled.
+    used; `grid` asks for those of other samples instead. With `settings.confounds` volumes are residuals, found by
+    reading all volumes once before. Streamed volumes are read from their files, which must stay open, whenever a batch
+    is made. Raises UserError if files do not match each other, a subject lacks a confound or nothing is labelled.
     """
     if grid is None:
         grid = common_grid(files.values(), settings)
     chosen = {subject: _choose(file, labels, settings) for subject, file in files.items()}
+    # Before anything is read: a subject may lack a confound.
+    regressed = {subject: bases(file, settings) for subject, file in files.items() if settings.confounds}
     total = sum(len(one.rows) for one in chosen.values())
     if total == 0:
         folder = next(iter(files.values())).path.parent
@@ -68,16 +74,20 @@ def load_opened(
 
     streamed = most_bytes is not None and 2 * total * len(grid.voxels) > most_bytes
     volumes_NV = np.empty((0 if streamed else total, len(grid.voxels)), np.int16)
-    readers, columns, normalisers, end, groups = [], [], [], 0, 0
+    readers: list[Reader] = []
+    columns, normalisers, end, groups = [], [], 0, 0
     for subject, file in files.items():
         rows = chosen[subject].rows
         start, end = end, end + len(rows)
-        reader = VolumeReader(file, grid)
+        reader: Reader = VolumeReader(file, grid)
+        if settings.confounds:
+            reader = ResidualReader(reader, regressed[subject], keep=streamed)
         scale_N2 = reader.scale(rows) if streamed else reader.read_side_by_side(rows, volumes_NV[start:end])
         columns.append(_columns(file, chosen[subject], scale_N2, groups))
         groups += len(file.volumes_per_run)
-        readers.append(reader)
         normalisers.append(normaliser(reader, settings.normalisation))
+        if streamed:
+            readers.append(reader)
 
     volumes: Volumes = Held(torch.from_numpy(volumes_NV))
     if streamed:

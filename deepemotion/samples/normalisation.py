@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
-from deepemotion.samples.volume_reader import VolumeReader
+from deepemotion.samples.reader import Reader
 
 # Voxels at a time, whose float64 values stay in the processor's cache.
 _BLOCK = 65536
@@ -12,16 +12,17 @@ _BLOCK = 65536
 Normaliser = tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None]
 
 
-def normaliser(reader: VolumeReader, normalisation: str) -> Normaliser:
+def normaliser(reader: Reader, normalisation: str) -> Normaliser:
     """Return what converts a subject's stored values to the unit, run by run; `position` counts from a run's middle.
 
     A voxel without a unit becomes 0: one that is constant over the run, and under `psc` one whose mean is smaller than
     its standard deviation. Raises UserError for `psc` of data without their mean.
     """
     offset_RV, gain_RV, trend_RV = _of_physical_values(reader, normalisation)
-    if reader.voxel_scale is None:
+    scale = reader.voxel_scale
+    if scale is None:
         return offset_RV, gain_RV, trend_RV
-    slope_RV, intercept_RV = reader.voxel_scale
+    slope_RV, intercept_RV = scale
     # Applied to the stored values themselves: ((slope x + intercept) - offset - trend t) gain.
     stored_offset_RV = ((0 if offset_RV is None else offset_RV) - intercept_RV) / slope_RV
     stored_gain_RV = slope_RV if gain_RV is None else gain_RV * slope_RV
@@ -29,7 +30,7 @@ def normaliser(reader: VolumeReader, normalisation: str) -> Normaliser:
     return stored_offset_RV.astype(np.float32), stored_gain_RV.astype(np.float32), stored_trend_RV
 
 
-def _of_physical_values(reader: VolumeReader, normalisation: str) -> Normaliser:
+def _of_physical_values(reader: Reader, normalisation: str) -> Normaliser:
     if normalisation == "none":
         return None, None, None
     if normalisation == "psc":
@@ -49,7 +50,7 @@ def _of_physical_values(reader: VolumeReader, normalisation: str) -> Normaliser:
     return statistics["mean"], gain_RV, statistics["trend"]
 
 
-def _changes(reader: VolumeReader, std_RV: NDArray[np.float32]) -> NDArray[np.float32]:
+def _changes(reader: Reader, std_RV: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the standard deviations, 0 where they may only be the rounding of version 1 of the file format."""
     if reader.file.format_version == 1:
         error_R = np.array([run.largest_error for run in reader.file.header.runs], np.float32)
@@ -57,7 +58,7 @@ def _changes(reader: VolumeReader, std_RV: NDArray[np.float32]) -> NDArray[np.fl
     return std_RV
 
 
-def _percent(reader: VolumeReader, mean_RV: NDArray[np.float32], std_RV: NDArray[np.float32]) -> NDArray[np.float32]:
+def _percent(reader: Reader, mean_RV: NDArray[np.float32], std_RV: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return 100 / mean (R, V), 0 where the mean is smaller than the standard deviation."""
     small_RV = np.abs(mean_RV) < std_RV
     for run, small_V, std_V in zip(reader.file.volumes_per_run, small_RV, std_RV, strict=True):

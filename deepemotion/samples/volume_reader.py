@@ -12,18 +12,10 @@ from numpy.typing import NDArray
 
 from deepemotion.errors import UserError
 from deepemotion.samples.grid import Grid
+from deepemotion.samples.reader import LARGEST, THREADS, VoxelScale
 from deepemotion.subject_file.format import Statistic
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.subject_file.run_statistics import BLOCK, RunStatistics
-
-# Enough concurrent requests for a slow file system.
-_THREADS = 4
-# Symmetric, so that the middle of a range is stored as 0.
-_LARGEST = 32767
-
-
-# Slope and intercept (R, V) by which a run's stored values become physical ones.
-VoxelScale = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 class VolumeReader:
@@ -36,6 +28,7 @@ class VolumeReader:
     def __init__(self, file: SubjectFile, grid: Grid) -> None:
         """Read from `file`, whose mask must contain that of the grid. The file must stay open."""
         self.file = file
+        self.voxels = len(grid.voxels)
         self._grid = grid
         self._chosen_P: NDArray[np.int64] | None = None
         if file.voxels != np.count_nonzero(grid.mask):
@@ -77,7 +70,7 @@ class VolumeReader:
         reach_RV *= np.sqrt(np.array(list(self.file.volumes_per_run.values()), np.float64) - 1)[:, None]
         # The statistics are float32.
         reach_RV = np.where(reach_RV > 0, 1.001 * reach_RV + 1e-6 * np.abs(mean_RV), 0)
-        return np.where(reach_RV > 0, reach_RV / _LARGEST, 1), mean_RV
+        return np.where(reach_RV > 0, reach_RV / LARGEST, 1), mean_RV
 
     @cached_property
     def _packed_scale(self) -> VoxelScale | None:
@@ -122,7 +115,7 @@ class VolumeReader:
             slope_RP, intercept_RP = self._packed_scale
             mean_V = self._means(stored_P * slope_RP[run] + intercept_RP[run])
         steps_V = np.rint((mean_V - centre_RV[run]) / slope_RV[run])
-        out[:] = np.clip(steps_V, -_LARGEST, _LARGEST)
+        out[:] = np.clip(steps_V, -LARGEST, LARGEST)
 
     @cached_property
     def _run_row(self) -> NDArray[np.int64]:
@@ -131,8 +124,8 @@ class VolumeReader:
 
     def read_side_by_side(self, rows: NDArray[np.int64], out: NDArray[np.int16]) -> NDArray[np.float64]:
         """Do the same as `read` in several threads: most of it is waiting, copying and checking outside Python."""
-        bounds = [len(rows) * part // _THREADS for part in range(_THREADS + 1)]
-        with ThreadPoolExecutor(_THREADS) as pool:
+        bounds = [len(rows) * part // THREADS for part in range(THREADS + 1)]
+        with ThreadPoolExecutor(THREADS) as pool:
             parts = pool.map(lambda a, b: self.read(rows[a:b], out[a:b]), bounds[:-1], bounds[1:])
             return np.concatenate(list(parts))
 

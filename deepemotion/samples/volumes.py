@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepemotion.samples.volume_reader import VolumeReader
+from deepemotion.samples.reader import Reader
 
 # Batches that are read while one is in use, each by its own thread: enough for many concurrent requests to a slow file
 # system, and little memory compared with the activations of a step.
@@ -77,7 +77,7 @@ class SubjectFiles:
     It has the labelled volumes of several subjects: first those of the first reader, in the order of its `rows`.
     """
 
-    def __init__(self, readers: Sequence[VolumeReader], rows: Sequence[NDArray[np.int64]], voxels: int) -> None:
+    def __init__(self, readers: Sequence[Reader], rows: Sequence[NDArray[np.int64]], voxels: int) -> None:
         self._readers = readers
         self._rows = rows
         self._end_S = np.cumsum([len(one) for one in rows])

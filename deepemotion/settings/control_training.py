@@ -28,7 +28,7 @@ def control_settings(settings: TrialSettings, control: ControlName, model: str) 
     if model not in CONTROL_TRAINING:
         raise UserError(f"control_model={model}: controls are trained with {' or '.join(CONTROL_TRAINING)}")
     train = settings.train
-    of_brain = {"normalisation": "none", "crop": False, "downsample": 1, "control": control}
+    of_brain = {"normalisation": "none", "crop": False, "downsample": 1, "control": control, "confounds": ()}
     of_machine = {"seed": train.seed, "threads": train.threads, "device": train.device}
     return TrialSettings(
         data=settings.data.model_copy(update=of_brain),

@@ -19,6 +19,21 @@ ControlName = Literal["time", "global-signal", "motion", "stimulus", "physio", "
 CONTROLS: tuple[ControlName, ...] = get_args(ControlName)
 
 
+def _names(value: object) -> object:
+    """Return names as a list: `none`, or names joined by `+`, stand for one on the command line."""
+    if isinstance(value, str):
+        return [] if value == "none" else value.split("+")
+    return value
+
+
+def _in_order(names: tuple[ControlName, ...]) -> tuple[ControlName, ...]:
+    return tuple(name for name in CONTROLS if name in names)
+
+
+# Sorted and each once, so that what removes the same is the same trial.
+Confounds = Annotated[tuple[ControlName, ...], BeforeValidator(_names), AfterValidator(_in_order)]
+
+
 class DataSettings(Section):
     """Which label each volume gets, and how volumes are normalised.
 
@@ -26,7 +41,8 @@ class DataSettings(Section):
     brain: `shift` moves the labels of each run circularly, `block` shuffles its blocks of equal labels.
     `crop` cuts dense volumes to the bounding box of the mask. `downsample` 2 averages the voxels of the mask in each
     block of 2 x 2 x 2 when volumes are loaded, before anything is normalised. With a `control`, a volume is not its
-    voxels but features that hold no brain, of the same volumes with the same labels.
+    voxels but features that hold no brain, of the same volumes with the same labels. `confounds` are controls whose
+    features are regressed out of every voxel, run by run, before volumes are normalised.
     """
 
     # YAML reads an unquoted `true` as a boolean.
@@ -39,6 +55,16 @@ class DataSettings(Section):
     permutation: Annotated[int, Field(ge=0, lt=2**31)] = 0
     permute: Literal["shift", "block"] = "shift"
     control: ControlName | None = None
+    confounds: Confounds = ()
+
+    @pydantic.model_validator(mode="after")
+    def _of_voxels(self) -> Self:
+        if self.control is not None and self.confounds:
+            raise ValueError(
+                f"control={self.control} has no voxels that confounds={'+'.join(self.confounds)} could be regressed"
+                " out of; leave one of them out"
+            )
+        return self
 
 
 # The largest number in single precision, in which networks are trained.
@@ -158,16 +184,16 @@ class Trial(TrialSettings):
 
 
 TRIAL_SECTIONS = tuple(TrialSettings.model_fields)
-# Settings that earlier versions did not have: where they are None, a trial is the one that it was without them.
-_LATER = (("data", "control"), ("split", "outer"), ("split", "training_runs"))
+# Settings that earlier versions did not have: where they are None or empty, a trial is what it was without them.
+_LATER = (("data", "control"), ("data", "confounds"), ("split", "outer"), ("split", "training_runs"))
 
 
 def described(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trial's sections as plain values for hashing: without the later settings where they are None."""
+    """Return a trial's sections as plain values for hashing: without the later settings where they are unset."""
     plain = dict(sections)
     for section, name in _LATER:
         # A damaged record may have anything in the place of a section.
-        if isinstance(plain.get(section), Mapping) and plain[section].get(name) is None:
+        if isinstance(plain.get(section), Mapping) and plain[section].get(name) in (None, [], ()):
             plain[section] = {key: value for key, value in plain[section].items() if key != name}
     return plain
 

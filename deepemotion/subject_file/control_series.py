@@ -34,14 +34,15 @@ class EventSeries:
     values: NDArray[np.float32]
 
     def only(self, columns: Sequence[str]) -> "EventSeries":
-        """Return some of the columns, in their own order."""
-        places = [place for place, name in enumerate(self.columns) if name in columns]
+        """Return some of the columns, in the order given but for the categorical ones, which stay the last."""
         numeric = len(self.columns) - self.categorical
+        places = [self.columns.index(name) for name in columns]
+        ordered = [place for place in places if place < numeric] + [place for place in places if place >= numeric]
         return replace(
             self,
-            columns=tuple(self.columns[place] for place in places),
-            categorical=sum(place >= numeric for place in places),
-            values=self.values[:, places],
+            columns=tuple(self.columns[place] for place in ordered),
+            categorical=sum(place >= numeric for place in ordered),
+            values=self.values[:, ordered],
         )
 
 

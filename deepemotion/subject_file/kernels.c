@@ -1,4 +1,4 @@
-/* What packing does with every voxel besides decompressing it, in one pass each; kernels.py says what arrays these take. */
+/* What packing and regression do with every voxel, in one pass each; kernels.py says what arrays these take. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -6,6 +6,15 @@
 
 /* Voxels at a time, so that their centres and sums stay in registers. */
 #define STRIP 16
+/* Values at a time whose sum int32 holds. */
+#define SHORT 32768
+/* The same for sums in double precision, and the most volumes that are added at a time. */
+#define WIDE_STRIP 8
+#define MOST_VOLUMES 16
+/* Columns of a basis whose products with a strip stay in registers. */
+#define TOGETHER 4
+/* Voxels at a time, so that they and their coefficients stay in the cache. */
+#define CACHED 256
 /* Bytes in a cache line, and how far ahead of its writing memory is fetched. */
 #define LINE 64
 #define AHEAD 2048
@@ -93,3 +102,116 @@ void add_volumes(const int16_t *volumes, ptrdiff_t count, ptrdiff_t voxels, cons
 
 QUANTISE(quantise_float, float)
 QUANTISE(quantise_double, double)
+
+/* Sums the values of each slice, which ends before voxel ends[i]. */
+FOR_NEWER_PROCESSORS_TOO
+void sum_slices(const int16_t *stored, const int64_t *ends, ptrdiff_t slices, double *sums)
+{
+    int64_t v = 0;
+    for (ptrdiff_t i = 0; i < slices; i++) {
+        int64_t sum = 0;
+        while (v < ends[i]) {
+            int64_t end = ends[i] - v > SHORT ? v + SHORT : ends[i];
+            int32_t part = 0;
+            for (; v < end; v++)
+                part += stored[v];
+            sum += part;
+        }
+        sums[i] = (double)sum;
+    }
+}
+
+/* The same, of slope[v] * stored[v]. Strips are added side by side, which stay in registers. */
+FOR_NEWER_PROCESSORS_TOO
+void sum_scaled_slices(const int16_t *stored, const float *slope, const int64_t *ends, ptrdiff_t slices, double *sums)
+{
+    int64_t v = 0;
+    for (ptrdiff_t i = 0; i < slices; i++) {
+        double strip[STRIP] = {0}, sum = 0;
+        for (; v + STRIP <= ends[i]; v += STRIP)
+            for (int s = 0; s < STRIP; s++)
+                strip[s] += (double)slope[v + s] * stored[v + s];
+        for (; v < ends[i]; v++)
+            sum += (double)slope[v] * stored[v];
+        for (int s = 0; s < STRIP; s++)
+            sum += strip[s];
+        sums[i] = sum;
+    }
+}
+
+/* Adds the products of n voxels with m columns of a basis, beginning with those that the arrays point to. */
+static inline __attribute__((always_inline)) void add_columns(ptrdiff_t n, ptrdiff_t m, double away[][WIDE_STRIP],
+                                                              ptrdiff_t count, ptrdiff_t voxels, const double *basis,
+                                                              ptrdiff_t columns, double *sums)
+{
+    double product[TOGETHER][WIDE_STRIP] = {{0}};
+    for (ptrdiff_t t = 0; t < count; t++)
+        for (ptrdiff_t k = 0; k < m; k++)
+            for (ptrdiff_t v = 0; v < n; v++)
+                product[k][v] += basis[t * columns + k] * away[t][v];
+    for (ptrdiff_t k = 0; k < m; k++)
+        for (ptrdiff_t v = 0; v < n; v++)
+            sums[k * voxels + v] += product[k][v];
+}
+
+/* Adds n voxels, beginning with those that the arrays point to, out of `voxels`. */
+static inline __attribute__((always_inline)) void add_products_strip(ptrdiff_t n, const int16_t *volumes,
+                                                                     ptrdiff_t count, ptrdiff_t voxels,
+                                                                     const double *scale, const double *basis,
+                                                                     ptrdiff_t columns, const double *centre,
+                                                                     double *sums, double *squares)
+{
+    double away[MOST_VOLUMES][WIDE_STRIP], total[WIDE_STRIP] = {0};
+    for (ptrdiff_t t = 0; t < count; t++) {
+        const int16_t *x = volumes + t * voxels;
+        double slope = scale[2 * t], intercept = scale[2 * t + 1];
+        for (ptrdiff_t v = 0; v < n; v++) {
+            away[t][v] = slope * x[v] + intercept - centre[v];
+            total[v] += away[t][v] * away[t][v];
+        }
+    }
+    for (ptrdiff_t v = 0; v < n; v++)
+        squares[v] += total[v];
+    ptrdiff_t k = 0;
+    for (; k + TOGETHER <= columns; k += TOGETHER)
+        add_columns(n, TOGETHER, away, count, voxels, basis + k, columns, sums + k * voxels);
+    for (; k < columns; k++)
+        add_columns(n, 1, away, count, voxels, basis + k, columns, sums + k * voxels);
+}
+
+FOR_NEWER_PROCESSORS_TOO
+void add_products(const int16_t *volumes, ptrdiff_t count, ptrdiff_t voxels, ptrdiff_t first, ptrdiff_t end,
+                  const double *scale, const double *basis, ptrdiff_t columns, const double *centre, double *sums,
+                  double *squares)
+{
+    ptrdiff_t v = first;
+    for (; v + WIDE_STRIP <= end; v += WIDE_STRIP)
+        add_products_strip(WIDE_STRIP, volumes + v, count, voxels, scale, basis, columns, centre + v, sums + v,
+                           squares + v);
+    add_products_strip(end - v, volumes + v, count, voxels, scale, basis, columns, centre + v, sums + v, squares + v);
+}
+
+FOR_NEWER_PROCESSORS_TOO
+void subtract_products(int16_t *volumes, ptrdiff_t count, ptrdiff_t voxels, const double *scale, const double *basis,
+                       ptrdiff_t columns, const float *coefficients, const float *centre, const float *per_unit)
+{
+    for (ptrdiff_t first = 0; first < voxels; first += CACHED) {
+        ptrdiff_t n = voxels - first < CACHED ? voxels - first : CACHED;
+        for (ptrdiff_t t = 0; t < count; t++) {
+            int16_t *x = volumes + t * voxels + first;
+            double slope = scale[2 * t], intercept = scale[2 * t + 1], rest[CACHED];
+            for (ptrdiff_t v = 0; v < n; v++)
+                rest[v] = slope * x[v] + intercept - centre[first + v];
+            for (ptrdiff_t k = 0; k < columns; k++) {
+                double weight = basis[t * columns + k];
+                const float *coefficient = coefficients + k * voxels + first;
+                for (ptrdiff_t v = 0; v < n; v++)
+                    rest[v] -= weight * coefficient[v];
+            }
+            for (ptrdiff_t v = 0; v < n; v++) {
+                double steps = ROUNDED(rest[v] * per_unit[first + v]);
+                x[v] = (int16_t)(steps > 32767 ? 32767 : steps < -32767 ? -32767 : steps);
+            }
+        }
+    }
+}

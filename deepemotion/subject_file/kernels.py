@@ -1,4 +1,4 @@
-"""Calls the compiled code for what packing does with every voxel: kernels.c, built by hatch_build.py."""
+"""Calls the compiled code for what packing and regression do with every voxel: kernels.c, built by hatch_build.py."""
 
 import ctypes
 import functools
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from deepemotion.errors import UserError
 
 _SOURCE = Path(__file__).with_suffix(".c")
+# As kernels.c has it.
+_MOST_VOLUMES = 16
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,58 @@ def quantise(
     function(values.ctypes.data, values.size, slope, intercept, out, error)
 
 
+def sum_slices(
+    stored: NDArray[np.int16], slope: NDArray[np.float32] | None, ends: NDArray[np.int64], sums: NDArray[np.float64]
+) -> None:
+    """Write the sum of each slice of a volume into `sums` (S,): of `stored` (V,), or of `slope` (V,) * stored if given.
+
+    A slice ends before the voxel that `ends` (S,) has for it, and begins where the one before it ends.
+    """
+    if ends[-1] != stored.size or len(ends) != len(sums) or (slope is not None and slope.size != stored.size):
+        raise ValueError("stored, slope, ends and sums do not match")
+    if slope is None:
+        library().sum_slices(stored, ends, len(ends), sums)
+    else:
+        library().sum_scaled_slices(stored, slope, ends, len(ends), sums)
+
+
+def add_products(
+    volumes: NDArray[np.int16],
+    scale: NDArray[np.float64],
+    basis: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    part: tuple[int, int],
+) -> None:
+    """Add to `sums` (K, V) the products of the columns of `basis` (T, K) with x - c, and to `squares` (V,) its square.
+
+    x = scale[t, 0] * volumes[t] + scale[t, 1] in `volumes` (T, V), T at most 16, and `centre` (V,) is c. Only voxels
+    from the first of `part` up to its second are added, each in the same way whatever the part.
+    """
+    count, voxels = volumes.shape
+    if count > _MOST_VOLUMES or not 0 <= part[0] <= part[1] <= voxels:
+        raise ValueError("too many volumes, or no such part of the voxels")
+    library().add_products(volumes, count, voxels, *part, scale, basis, basis.shape[1], centre, sums, squares)
+
+
+def subtract_products(
+    volumes: NDArray[np.int16],
+    scale: NDArray[np.float64],
+    basis: NDArray[np.float64],
+    coefficients: NDArray[np.float32],
+    centre: NDArray[np.float32],
+    per_unit: NDArray[np.float32],
+) -> None:
+    """Replace `volumes` (T, V) by the nearest whole numbers to per_unit * (x - c - basis @ coefficients).
+
+    x and c are those of `add_products`, in float64; `basis` is (T, K), `coefficients` (K, V). Results beyond 32767 on
+    either side become that.
+    """
+    count, voxels = volumes.shape
+    library().subtract_products(volumes, count, voxels, scale, basis, basis.shape[1], coefficients, centre, per_unit)
+
+
 @functools.cache
 def library() -> ctypes.CDLL:
     """Return the compiled code, loaded when first needed: reading packed files and most trainings do not need it.
@@ -100,7 +154,8 @@ def library() -> ctypes.CDLL:
     except OSError as error:
         raise UserError(f"{path}: cannot be loaded ({error}); install deepemotion again (pip install)") from error
     size, number, address = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
-    loaded.gather.restype = loaded.add_volumes.restype = None
+    for name in ("gather", "add_volumes", "sum_slices", "sum_scaled_slices", "add_products", "subtract_products"):
+        getattr(loaded, name).restype = None
     for quantise_type in (loaded.quantise_float, loaded.quantise_double):
         quantise_type.restype = None
         quantise_type.argtypes = [
@@ -121,6 +176,18 @@ def library() -> ctypes.CDLL:
         number,
         ctypes.c_int,
         _array(np.float64),
+        _array(np.float64),
+    ]
+    volumes = [_array(np.int16), size, size]
+    products = [_array(np.float64), _array(np.float64), size]
+    loaded.add_products.argtypes = [*volumes, size, size, *products, *[_array(np.float64)] * 3]
+    loaded.subtract_products.argtypes = [*volumes, *products, *[_array(np.float32)] * 3]
+    loaded.sum_slices.argtypes = [_array(np.int16), _array(np.int64), size, _array(np.float64)]
+    loaded.sum_scaled_slices.argtypes = [
+        _array(np.int16),
+        _array(np.float32),
+        _array(np.int64),
+        size,
         _array(np.float64),
     ]
     return loaded

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from deepemotion.subject_file.format import RunRecord
 from deepemotion.subject_file.quantisation import VoxelScale, largest_ratio
 from deepemotion.subject_file.run_statistics import BLOCK, UNSCALED, RunStatistics
+from deepemotion.subject_file.slice_means import SliceMeans
 from deepemotion.subject_file.volume_output import VolumeOutput
 
 
 class EndedRun(NamedTuple):
-    """What is known of a run once all its volumes are written; each statistic is (V,)."""
+    """What is known of a run once all its volumes are written; a statistic is (V,), the means of a volume (1 + S,)."""
 
     record: RunRecord
     statistics: dict[str, NDArray[np.float32]]
     voxel_scale: VoxelScale | None
+    slice_means: list[NDArray[np.float64]]
 
 
 class RunWriter:
@@ -36,12 +38,14 @@ class RunWriter:
     def __init__(
         self,
         output: VolumeOutput,
+        mask: NDArray[np.bool_],
         first_row: int,
         scale_T2: NDArray[np.float64],
         crc32_T: NDArray[np.uint32],
         ended: dict[int, EndedRun],
     ) -> None:
         self._output = output
+        self._mask = mask
         self._first_row = first_row
         self._scale_T2 = scale_T2
         self._crc32_T = crc32_T
@@ -54,10 +58,13 @@ class RunWriter:
         self._count = 0  # volumes of the run
         self._written: Future[None] | None = None
         self._voxel_scale: VoxelScale | None = None
+        self._slices = SliceMeans(mask)
+        self._slice_means: list[NDArray[np.float64]] = []
 
     def scale_voxels(self, scale: VoxelScale) -> None:
         """Give each voxel of the run a scale of its own, before the first volume. All volumes then share one scale."""
         self._voxel_scale = scale
+        self._slices = SliceMeans(self._mask, scale)
 
     @contextmanager
     def next_volume(self, slope: float, intercept: float) -> Iterator[NDArray[np.int16]]:
@@ -69,6 +76,7 @@ class RunWriter:
         yield volume
         self._scale_T2[self._count] = slope, intercept
         self._crc32_T[self._count] = isal_zlib.crc32(volume)
+        self._slice_means.append(self._slices.of(volume, slope, intercept))
         self._count += 1
         if self._count - self._begun == BLOCK:
             self._write()
@@ -87,7 +95,7 @@ class RunWriter:
         changes: dict[str, float] = {"constant_voxels": int(np.count_nonzero(std_V == 0))}
         if error_V is not None:
             changes |= {"largest_error": float(error_V.max()), "largest_error_sd": largest_ratio(error_V, std_V)}
-        self._ended[record.run] = EndedRun(record.model_copy(update=changes), statistics, scale)
+        self._ended[record.run] = EndedRun(record.model_copy(update=changes), statistics, scale, self._slice_means)
 
     def _write(self) -> None:
         volumes = self._block[: self._count - self._begun]

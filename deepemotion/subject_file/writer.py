@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from deepemotion.dataset.description import Dataset
 from deepemotion.errors import UserError
 from deepemotion.files import atomic_path
+from deepemotion.subject_file.control_series import VolumeSeries
 from deepemotion.subject_file.format import (
     ARRAYS,
     FORMAT_VERSION,
@@ -29,6 +30,7 @@ from deepemotion.subject_file.format import (
 from deepemotion.subject_file.options import Compression, NanRule
 from deepemotion.subject_file.quantisation import VoxelScale
 from deepemotion.subject_file.run_writer import EndedRun, RunWriter
+from deepemotion.subject_file.slice_means import global_signal
 from deepemotion.subject_file.uncached_file import PAGE, UncachedFile
 from deepemotion.subject_file.unfinished import cause, lock, remove_abandoned
 from deepemotion.subject_file.volume_output import VolumeOutput
@@ -73,7 +75,12 @@ class SubjectWriter:
         runs = list(self._layout.runs)
         first = sum(self._layout.runs[before] for before in runs[: runs.index(number)])
         rows = slice(first, first + self._layout.runs[number])
-        return RunWriter(self._output, first, self._scale[rows], self._crc32[rows], self._ended)
+        return RunWriter(self._output, self._layout.mask, first, self._scale[rows], self._crc32[rows], self._ended)
+
+    def global_signal(self) -> VolumeSeries:
+        """Return the means of all volumes by slice, once every run has ended."""
+        means = (mean for number in self._layout.runs for mean in self._ended[number].slice_means)
+        return global_signal(self._layout.mask, means)
 
     def finish(self) -> Header:
         """Write everything but the volumes, and return the header."""

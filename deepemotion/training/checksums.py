@@ -7,9 +7,21 @@ from pathlib import Path
 
 from deepemotion.labels.table import Labels
 from deepemotion.samples import atlas
-from deepemotion.settings.schema import Trial
+from deepemotion.settings.schema import DataSettings, Trial
 from deepemotion.subject_file.control_file import ControlFile
 from deepemotion.subject_file.reader import SubjectFile
+
+# The beginnings of the names of checksums of a subject's control that is trained on, and of one regressed out.
+CONTROLS, CONFOUNDS = "controls-", "confounds-"
+
+
+def packed_controls(data: DataSettings, subject: str) -> dict[str, str]:
+    """Return the controls that must be packed beside a subject, by the name of each one's checksum."""
+    names = {f"{CONFOUNDS}{subject}:{name}": name for name in data.confounds}
+    if data.control is not None:
+        names[f"{CONTROLS}{subject}"] = data.control
+    # Moments of volumes need no packed values.
+    return {part: name for part, name in names.items() if name != "time"}
 
 
 def data_checksums(trial: Trial, files: Mapping[str, SubjectFile], labels: Labels) -> dict[str, str]:
@@ -22,9 +34,10 @@ def data_checksums(trial: Trial, files: Mapping[str, SubjectFile], labels: Label
         checksums["atlas"] = atlas.checksum(Path(trial.model.atlas))
     for subject in trial.all_subjects:
         checksums[f"sub-{subject}"] = files[subject].checksum
-        if trial.data.control is not None and trial.data.control != "time":
-            with ControlFile.of(files[subject]) as controls:
-                checksums[f"controls-{subject}"] = controls.checksum(trial.data.control)
+        controls = packed_controls(trial.data, subject)
+        if controls:
+            with ControlFile.of(files[subject]) as packed:
+                checksums |= {part: packed.checksum(name) for part, name in controls.items()}
         if trial.model.atlas is not None:
             atlas.require_grid(Path(trial.model.atlas), files[subject])
     return checksums

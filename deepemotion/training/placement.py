@@ -5,6 +5,7 @@ from math import prod
 
 import torch
 
+from deepemotion.samples.confounds import most_regressors
 from deepemotion.samples.load import common_grid
 from deepemotion.samples.samples import Samples
 from deepemotion.settings.schema import Trial
@@ -16,13 +17,14 @@ def most_bytes(trial: Trial, files: Mapping[str, SubjectFile], memory_bytes: int
     """Return how many bytes of volumes may be in the host's memory if the trial may use `memory_bytes` in total.
 
     None means no limit. Aligned volumes exist only in memory, so they are kept there. Raises UserError if the subjects'
-    files do not match each other.
+    files do not match each other, and as `confounds.bases` does.
     """
     if memory_bytes is None or trial.align.method != "none":
         return None
     grid = common_grid(files.values(), trial.data)
     runs = sum(len(file.volumes_per_run) for file in files.values())
-    return memory_bytes - memory.besides_volumes(trial, prod(grid.shape), len(grid.voxels), runs)
+    regressors = most_regressors(files.values(), trial.data)
+    return memory_bytes - memory.besides_volumes(trial, prod(grid.shape), len(grid.voxels), runs, regressors)
 
 
 def fits_device(samples: Samples, trial: Trial, device: torch.device) -> bool:

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from deepemotion.alignment.align import align
-from deepemotion.controls.load import load_control
 from deepemotion.labels.table import Labels
 from deepemotion.samples import splits
+from deepemotion.samples.control import load_control
 from deepemotion.samples.load import load_opened
 from deepemotion.samples.permutation import permuted
 from deepemotion.samples.samples import Samples

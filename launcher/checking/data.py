@@ -10,9 +10,9 @@ from deepemotion.samples import atlas
 from deepemotion.subject_file import verify as subject_verify
 from deepemotion.subject_file.control_file import ControlFile, control_path
 from deepemotion.subject_file.reader import SubjectFile, subject_path
+from deepemotion.training.checksums import CONFOUNDS, CONTROLS
 from deepemotion.training.data_sources import Sources
 from launcher.checking.problems import Problems, listed
-from launcher.planning.identity import CONTROLS
 from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
 
@@ -26,8 +26,8 @@ def check_data(
 ) -> None:
     """Check labels, atlases and packed subjects by their checksums, and with `volumes` every volume of the latter.
 
-    `trained` has the checksums of the data of each trial, by part (`labels`, `atlas`, `sub-01`, `controls-01`): the
-    trials of a run that a later launch replaced are to be left out.
+    `trained` has the checksums of the data of each trial, by part (`labels`, `atlas`, `sub-01`, `controls-01`,
+    `confounds-01:motion`): the trials of a run that a later launch replaced are to be left out.
     """
     sources = None
     with found.collecting():
@@ -41,7 +41,7 @@ def check_data(
         for part, checksum in parts.items():
             place = str(trial.trial.model.atlas) if part == "atlas" else str(_place(sources, part))
             # One file has all controls of a subject.
-            control = trial.control if part.startswith(CONTROLS) else ""
+            control = trial.control if part.startswith(CONTROLS) else _confound(part)[1]
             recorded[part, place, control][name] = checksum
     for (part, place, control), of_trials in sorted(recorded.items()):
         _check_part(part, Path(place), control, of_trials, volumes, found)
@@ -50,7 +50,15 @@ def check_data(
 def _place(sources: Sources, part: str) -> Path:
     if part.startswith(CONTROLS):
         return control_path(sources.packed, part.removeprefix(CONTROLS))
+    if part.startswith(CONFOUNDS):
+        return control_path(sources.packed, _confound(part)[0])
     return sources.labels if part == "labels" else subject_path(sources.packed, part.removeprefix("sub-"))
+
+
+def _confound(part: str) -> tuple[str, str]:
+    """Return subject and control of the checksum of a confound, empty for that of anything else."""
+    subject, _, name = part.removeprefix(CONFOUNDS).rpartition(":")
+    return (subject, name) if part.startswith(CONFOUNDS) else ("", "")
 
 
 def _check_part(

@@ -88,7 +88,7 @@ def _names(name: str, key: str, value: Any) -> bool:
     number = _number(bare)
     if number is not None and number == _number(value):
         return True
-    return name == _in_condition(key, value) or bare.lower() == str(value).lower()
+    return name == _in_condition(key, value) or bare.lower() == identity.text(value).lower()
 
 
 def _number(value: object) -> float | None:

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from deepemotion.errors import UserError
 from deepemotion.labels.table import Labels
 from deepemotion.samples.agreement import Origin, Space, require_labels_of, require_one_film, require_one_space
+from deepemotion.samples.confounds import most_regressors
 from deepemotion.samples.grid import bounding_box
+from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.control_file import ControlFile, control_path
 from deepemotion.subject_file.folder import find_subjects
 from deepemotion.subject_file.reader import SubjectFile
@@ -26,7 +28,8 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
     need not wait for a repair. Raises UserError where there are no files, no readable one, no labels, an atlas that is
     missing or does not fit, where a subject that `plan.subjects` names cannot be read, and where the subjects of the
     plan or the labels are of different films, or the subjects of one trial on different grids of voxels. If the
-    experiment has controls, the same goes for those of a subject that cannot be read.
+    experiment has controls, the same goes for those of a subject that cannot be read; and if it has confounds, for a
+    subject that lacks one, or has too few volumes for them.
     """
     labels = Labels.read(labels_file)
     named = [] if experiment.plan.subjects == "all" else experiment.plan.subjects
@@ -50,8 +53,13 @@ def read(packed: Path, labels_file: Path, experiment: Experiment) -> tuple[DataF
         broken = {}
     # Those that are named and not packed are missed later, where the training sets are made.
     used = [subject for subject in known if not named or subject in named] or list(known)
-    if experiment.controls:
+    regressed = _settings_with_confounds(experiment)
+    if experiment.controls or regressed:
         subjects |= {subject: replace(subjects[subject], controls=_controls(packed, subject)) for subject in used}
+    if regressed:
+        subjects |= {
+            subject: replace(subjects[subject], regressors=_regressors(packed, subject, regressed)) for subject in used
+        }
     for subject in broken:
         size = paths[subject].lstat()
         unread = f"unreadable-{size.st_size}-{size.st_mtime_ns}"
@@ -121,6 +129,18 @@ def _controls(packed: Path, subject: str) -> dict[str, str]:
         return {}
     with SubjectFile.of(packed, subject) as file, ControlFile.of(file) as controls:
         return {name: controls.checksum(name) for name in controls.header.controls}
+
+
+def _settings_with_confounds(experiment: Experiment) -> list[DataSettings]:
+    """Return the settings of each value of `data.confounds` that is not empty."""
+    swept = experiment.plan.sweep.get("data.confounds", [experiment.data.confounds])
+    of_values = (experiment.trial_settings({"data.confounds": value}).data for value in swept)
+    return [settings for settings in of_values if settings.confounds]
+
+
+def _regressors(packed: Path, subject: str, regressed: list[DataSettings]) -> dict[str, int]:
+    with SubjectFile.of(packed, subject) as file:
+        return {"+".join(settings.confounds): most_regressors([file], settings) for settings in regressed}
 
 
 def _box(file: SubjectFile) -> tuple[int, int, int]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 class SubjectFacts:
     """What planning needs to know of a packed subject; `checksum` identifies its content.
 
-    `controls` has the same of each control that is packed beside it, by the control's name.
+    `controls` has the same of each control that is packed beside it, by the control's name. `regressors` is how many
+    independent features a run has of confounds, by `+` and their names.
     """
 
     checksum: str
@@ -18,6 +19,7 @@ class SubjectFacts:
     volumes: int
     runs: tuple[int, ...]
     controls: Mapping[str, str] = field(default_factory=dict)
+    regressors: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from deepemotion import __version__
-from deepemotion.settings.schema import Trial, TrialSettings, described
+from deepemotion.settings.schema import DataSettings, Trial, TrialSettings, described
 from deepemotion.subject_file.format import FORMAT_VERSION
+from deepemotion.training.checksums import CONFOUNDS, CONTROLS, packed_controls
 from launcher.planning.facts import AtlasFacts, DataFacts
 
-# The beginning of the checksums' keys that are of a subject's control.
-CONTROLS = "controls-"
 # Replicates differ in these settings; aggregates average over them.
 REPLICATED = ("train.seed",)
 _LEARNING_RATE = "train.learning_rate"
@@ -33,7 +32,12 @@ def nested_condition(settings: TrialSettings, chosen: Collection[str]) -> str:
 
 def part(key: str, value: Any) -> str:
     """Return what the value of a swept setting adds to a condition's name."""
-    return f"{prefix(key)}{value:g}" if key == _LEARNING_RATE else f"{prefix(key)}{value}"
+    return f"{prefix(key)}{value:g}" if key == _LEARNING_RATE else f"{prefix(key)}{text(value)}"
+
+
+def text(value: Any) -> str:
+    """Return the value of a setting as it is written on the command line, of several names as `motion+physio`."""
+    return "+".join(map(str, value)) or "none" if isinstance(value, list | tuple) else str(value)
 
 
 def prefix(key: str) -> str:
@@ -64,18 +68,17 @@ def safe(name: str) -> str:
 
 
 def checksums(
-    subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None, control: str | None
+    subjects: Sequence[str], data: DataFacts, atlas: AtlasFacts | None, settings: DataSettings
 ) -> dict[str, str]:
-    """Return what `checksums.data_checksums` will find when the trial runs."""
+    """Return what `checksums.data_checksums` will find when a trial with these settings runs."""
     found = {"labels": data.labels_checksum}
     if atlas is not None:
         found["atlas"] = atlas.checksum
     for subject in subjects:
         facts = data.subjects[subject]
         found[f"sub-{subject}"] = facts.checksum
-        # The control `time` needs no packed values.
-        if control is not None and control in facts.controls:
-            found[f"{CONTROLS}{subject}"] = facts.controls[control]
+        controls = packed_controls(settings, subject)
+        found |= {part: facts.controls[name] for part, name in controls.items() if name in facts.controls}
     return found
 
 
@@ -112,9 +115,10 @@ def digest_of(
         "format": format_version,
         "code": code,
     }
-    controls = {name: value for name, value in checksums.items() if name.startswith(CONTROLS)}
-    if controls:
-        content["controls"] = controls
+    for key, beginning in (("controls", CONTROLS), ("confounds", CONFOUNDS)):
+        of_kind = {name: value for name, value in checksums.items() if name.startswith(beginning)}
+        if of_kind:
+            content[key] = of_kind
     if procedure:
         content["procedure"] = procedure
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

@@ -74,7 +74,10 @@ class PlannedTrial:
         if self.selection is None:
             return ""
         parts = [key.partition(".") for key in self.selection.keys]
-        values = [f"{section}.{name}={getattr(getattr(self.trial, section), name)}" for section, _, name in parts]
+        values = [
+            f"{section}.{name}={identity.text(getattr(getattr(self.trial, section), name))}"
+            for section, _, name in parts
+        ]
         return ", ".join([*values, f"epoch {self.trial.train.epochs}"])
 
     @property
@@ -229,7 +232,7 @@ def trials_with(
     plain = stored.model_dump(mode="json", include=set(TRIAL_SECTIONS))
     share = 1.0 if settings.data.control is None else _CONTROL_WORK
     for training_set in (one.inner if inner else one for one in sets):
-        checksums = training_set.checksums(atlas, settings.data.control)
+        checksums = training_set.checksums(atlas, settings.data)
         digest = data_digest(checksums)
         needed = memory_bytes(settings, training_set, data.labelled_share)
         protocol = Protocol.of(settings.split.protocol, bool(training_set.members.unseen_subjects)).in_tables

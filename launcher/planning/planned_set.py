@@ -28,9 +28,15 @@ class PlannedSet:
         self.size = memory.PackedSize(facts[0].shape, (x, y, z), facts[0].voxels)
         self.films = [fact.volumes for fact in facts]
         self.film_runs = sum(len(fact.runs) for fact in facts)
+        self._regressors = [fact.regressors for fact in facts]
         self.runs = sorted({run for subject in subjects for run in data.subjects[subject].runs})
         self.checksums = partial(identity.checksums, (*subjects, *unseen), data)
         self._without_unseen = ((self.name, subjects, ()), data)
+
+    def regressors(self, settings: TrialSettings) -> int:
+        """Return how many independent features of the confounds that are regressed out a run has at most."""
+        confounds = "+".join(settings.data.confounds)
+        return max(known.get(confounds, 0) for known in self._regressors)
 
     @property
     def inner(self) -> "PlannedSet":
@@ -107,4 +113,5 @@ def memory_bytes(settings: TrialSettings, training_set: PlannedSet, labelled_sha
     if settings.train.batch_size > max(volumes, 1):
         train = settings.train.model_copy(update={"batch_size": max(volumes, 1)})
         settings = settings.model_copy(update={"train": train})
-    return memory.trial_bytes(settings, training_set.size, volumes, training_set.films, training_set.film_runs)
+    runs, regressors = training_set.film_runs, training_set.regressors(settings)
+    return memory.trial_bytes(settings, training_set.size, volumes, training_set.films, runs, regressors)

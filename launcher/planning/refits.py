@@ -78,7 +78,7 @@ def refits(experiment: Experiment, data: DataFacts, only: Iterable[Place] | None
             for trial in trials_with(settings, swept, permutations, data, [sets[name]], inner=True, only=folds):
                 inner[Place.of_inner(trial)].append(trial.name)
         atlas = None if settings.model.atlas is None else data.atlases[settings.model.atlas]
-        digests = {name: data_digest(one.checksums(atlas, None)) for name, one in sets.items()}
+        digests = {name: data_digest(one.checksums(atlas, settings.data)) for name, one in sets.items()}
         for place, names in inner.items():
             refit = found.setdefault(place, Refit(place))
             refit.candidates.append(Candidate({key: swept[key] for key in keys}, names))

@@ -83,11 +83,12 @@ class RunDirectory:
                     if session.alive and not (shared and session.job is not None):
                         # Left here, the new file would let the next launch in.
                         file.unlink(missing_ok=True)
-                        raise self._busy(f"another launch (process {session.pid} on {session.host})")
+                        who = f"another launch (process {session.pid} on {session.host})"
+                        raise self._busy(who, f"; if it was killed, launch again in {session.counts_s:.0f} s")
             yield
 
-    def _busy(self, who: str) -> UserError:
-        return UserError(f"{self.path}: {who} is working on this run; wait for it or stop it")
+    def _busy(self, who: str, more: str = "") -> UserError:
+        return UserError(f"{self.path}: {who} is working on this run; wait for it or stop it{more}")
 
     @contextmanager
     def only_one(self, name: str, every_s: float) -> Iterator[bool]:
@@ -120,18 +121,26 @@ class RunDirectory:
         return State.FAILED if trial.failure.exists() else State.PENDING
 
     def read_experiment(self) -> Experiment:
-        """Return the last launch's experiment. Raises UserError where there is none."""
-        return experiment.read(self.experiment_file, [], {}, {})
+        """Return the last launch's experiment. Raises UserError where there is none, or a damaged one."""
+        with self._rewritten_by_a_launch():
+            return experiment.read(self.experiment_file, [], {}, {})
 
     def experiment_text(self) -> str:
         """Return the text of the last launch's experiment. Raises UserError where there is none, or a damaged one."""
         with readable(self.experiment_file, "launch into this run again"):
             text = self.experiment_file.read_text(encoding="utf-8")
-        try:
+        with self._rewritten_by_a_launch():
             config_files.read_yaml(self.experiment_file)
-        except UserError as error:
-            raise UserError(f"{error}; delete it and launch into this run again") from error
         return text
+
+    @contextmanager
+    def _rewritten_by_a_launch(self) -> Iterator[None]:
+        """Say what to do where the experiment is missing or damaged: nobody but a launch should write it."""
+        try:
+            yield
+        except UserError as error:
+            remedy = "delete it and launch into this run again" if self.experiment_file.exists() else "launch again"
+            raise UserError(f"{error}; {remedy}") from error
 
     def write_experiment(self, resolved: Experiment) -> None:
         """Write the resolved experiment."""

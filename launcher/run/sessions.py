@@ -51,9 +51,14 @@ class Session:
     @property
     def alive(self) -> bool:
         """Return whether the session was at work a moment ago."""
-        if self.ended is not None or time.time() - self.beat > _DEAD_AFTER_S:
+        if self.ended is not None or self.counts_s <= 0:
             return False
         return self.host != socket.gethostname() or Path(f"/proc/{self.pid}").exists()
+
+    @property
+    def counts_s(self) -> float:
+        """Return for how long the session still counts as at work without another sign of life (seconds)."""
+        return self.beat + _DEAD_AFTER_S - time.time()
 
 
 def _require_finite(session: Session) -> Session:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from launcher.slurm import allocation, environment
 LEAVE = b"leave\n"
 _PR_SET_CHILD_SUBREAPER = 36
 _LOG_LINES = 10
+# What makes a terminal change colour (ECMA-48, control sequences).
+_COLOURS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _ANSWER_S = 10
 # SLURM gives the processes of a cancelled step only its KillWait, which is 5 s at some sites.
 _LEAVE_S = 2
@@ -80,7 +83,8 @@ def _take_part(words: list[str], folder: Path) -> None:
                 ray = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
             ray.wait()
             # Not reached if the session ends normally: Ray's messages do not matter then.
-            say("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]))
+            printed = _COLOURS.sub("", log.read_text(encoding="utf-8", errors="replace"))
+            say("\n".join(printed.splitlines()[-_LOG_LINES:]))
         finally:
             _end_children()
 

@@ -1,6 +1,7 @@
 """What became of a run after a fault: recover as the messages say, and compare with the undisturbed run."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -104,7 +105,8 @@ def launch_and_show(place: Place, runner: Callable[..., Done]) -> Done:
 def remedy(said: str, place: Place, base: Base) -> bool:
     """Do what a message says; return whether it said anything that can be done."""
     text = " ".join(said.split())
-    inside = [Path(name.rstrip(":,;")) for name in re.findall(r"/\S+", text) if name.startswith(str(place.folder))]
+    words = [re.sub(r"(:\d+)?[:,;]*$", "", word) for word in re.findall(r"/\S+", text)]
+    inside = [Path(word) for word in words if word.startswith(str(place.folder))]
     folders = [Path(name) for name in re.findall(rf"{_REMOVE} the folder (\S+?),? (?:and|aside)", text)]
     helped = False
     for folder in folders:
@@ -120,6 +122,11 @@ def remedy(said: str, place: Place, base: Base) -> bool:
     if re.search(r"pack (?:it|the subject|sub-\S+)?\s?again|deepemotion pack", text):
         done = run_fresh("deepemotion", "pack", base.raw, "--out", place.packed, "--subjects", "1,2")
         helped = done.code == 0
+    if waiting := re.search(r"launch again in (\d+) s", text):
+        for path in (place.run / "sessions").glob("*.json"):
+            written = path.stat().st_mtime - int(waiting[1]) - 1
+            os.utime(path, (written, written))
+            helped = True
     if "deepemotion label" in text:
         shutil.copy2(base.finished.labels, place.labels)
         helped = True

@@ -14,10 +14,10 @@ from launcher.run.directory import RunDirectory
 SETTINGS = ("train.epochs=2", "model.name=linear", "data.drop_overlaps=false", "split.protocol=random")
 
 
-def make(path, packed, labels, controls=(), **plan):
+def make(path, packed, labels, controls=(), overrides=(), **plan):
     """Train every trial of a small plan, one after the other, and write the tables; return the run."""
     run = RunDirectory(path)
-    wanted = experiment.read(config_files.find("demo"), list(SETTINGS), plan, {}, list(controls))
+    wanted = experiment.read(config_files.find("demo"), [*SETTINGS, *overrides], plan, {}, list(controls))
     job = Launch.of(run, wanted, packed, labels)
     for trial in plan_run(job):
         train(trial.trial, packed, labels, run.trial(trial.name), lambda metrics: None, None, trial.data)

@@ -27,6 +27,8 @@ HALF = {"cpus_per_node": 4, "gpus_per_node": 1, "memory_gb": 2.5}
 # Epochs of trials that nobody disturbs.
 QUICK = 6
 LINEAR = ("--set", "model.name=linear")
+# The subjects of runs that are disturbed, and the trials they make with the pooled one: each node has several.
+FEW, FEW_TRIALS = "1-8", 9
 _DEADLINE_S = 900
 # An epoch syncs four times.
 _BRISK_SYNC_S = 0.05
@@ -74,10 +76,10 @@ class Study:
         profile = self.profile(name, **HALF | {"nodes": 1} | keys)
         return ["--on", "slurm-array", "--trials-per-task", trials_per_task, "--cluster", profile]
 
-    def both_ways(self, stem: str, **keys: object) -> dict[str, list[object]]:
+    def both_ways(self, stem: str, trials_per_task: int, **keys: object) -> dict[str, list[object]]:
         """Return the names of two runs that together fill the cluster, by Ray and by an array, and their words."""
         by_ray, by_array = f"{stem}-ray", f"{stem}-array"
-        return {by_ray: self.by_ray(by_ray, **keys), by_array: self.by_array(by_array, 7, **keys)}
+        return {by_ray: self.by_ray(by_ray, **keys), by_array: self.by_array(by_array, trials_per_task, **keys)}
 
     def submit(self, name: str, epochs: int, *more: object, **options: object) -> subprocess.CompletedProcess[str]:
         """Launch without waiting for the jobs."""
@@ -85,9 +87,12 @@ class Study:
         assert submitted.returncode == 0, submitted.stderr
         return submitted
 
-    def submit_slowly(self, name: str, epochs: int, *more: object) -> subprocess.CompletedProcess[str]:
+    def submit_slowly(
+        self, name: str, epochs: int, *more: object, subjects: str = FEW
+    ) -> subprocess.CompletedProcess[str]:
         """Launch trials of the linear model on a disk that takes them 0.2 s an epoch, until that is changed."""
-        return self.submit(name, epochs, *more, *LINEAR, env=self.slow_environment(name, _BRISK_SYNC_S))
+        slow = self.slow_environment(name, _BRISK_SYNC_S)
+        return self.submit(name, epochs, *more, *LINEAR, subjects=subjects, env=slow)
 
     def slow_environment(self, name: str, sync_s: float = _SLOW_SYNC_S) -> dict[str, str]:
         """Return the environment to launch from, so that the disk takes a run's trials 4 `sync_s` an epoch."""
@@ -123,12 +128,12 @@ class Study:
     def _let_syncs_take(self, name: str, seconds: float) -> None:
         write_text(self._sync_seconds(name), str(seconds))
 
-    def wait_until_done(self, name: str) -> None:
+    def wait_until_done(self, name: str, trials: int = 20) -> None:
         """Wait until no job of the user is in the queue, and require that all trials of the run are done."""
         wait_for(lambda: not self.queue("%i"), f"{name}: an empty queue")
         states = {trial.name: self.run(name).state(trial.name, running=()) for trial in self.run(name).read_plan()}
         assert set(states.values()) == {"done"}, (states, self.logs(name), self.failures(name))
-        assert len(states) == 20
+        assert len(states) == trials
 
     def queue(self, fields: str) -> str:
         """Return squeue's words on the jobs that have not ended."""

@@ -12,10 +12,10 @@ pytestmark = pytest.mark.slow
 
 def test_the_time_limit_strikes_twice(study):
     # More than two allocations can do, each with 140 s until it is warned: slowed down, a trial takes two minutes.
-    epochs = 60
-    runs = study.both_ways("limit", time=3, warn_before_end_s=40)
+    epochs, subjects, trials = 60, "1-12", 13
+    runs = study.both_ways("limit", trials_per_task=5, time=3, warn_before_end_s=40)
     for name, words in runs.items():
-        study.submit_slowly(name, epochs, *words)
+        study.submit_slowly(name, epochs, *words, subjects=subjects)
     study.slow_down_amid(*runs)
     done_early = {}
     while study.queue("%i"):
@@ -26,7 +26,7 @@ def test_the_time_limit_strikes_twice(study):
                 assert done_early.setdefault((name, trial), written) == written, f"{name}: {trial} was trained again"
         time.sleep(1)
     for name in runs:
-        study.wait_until_done(name)
+        study.wait_until_done(name, trials)
         assert_curves_are_whole(study.run(name), epochs)
         assert _limits(study, name) >= 2
         # Nothing else has ended a session: a task that is requeued leaves the others of its array alone.

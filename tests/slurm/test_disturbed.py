@@ -1,7 +1,7 @@
-"""The demo's 19 + 1 trials on a real SLURM, disturbed: a node dies, jobs are preempted and cancelled."""
+"""Runs on a real SLURM, disturbed: a node dies, jobs are preempted and cancelled."""
 
 import pytest
-from study import LINEAR, assert_curves_are_whole, assert_nothing_stayed, wait_for
+from study import FEW, FEW_TRIALS, LINEAR, assert_curves_are_whole, assert_nothing_stayed, wait_for
 
 from launcher.run import sessions
 
@@ -26,7 +26,7 @@ def test_a_node_dies_that_is_a_worker_of_one_job_and_the_head_of_another(study):
     try:
         study.speed_up(*runs)
         for name in runs:
-            study.wait_until_done(name)
+            study.wait_until_done(name, FEW_TRIALS)
     finally:
         study.cluster.restore("node2")
     for name in runs:
@@ -41,7 +41,7 @@ def test_a_node_dies_that_is_a_worker_of_one_job_and_the_head_of_another(study):
 def test_a_higher_partition_preempts(study):
     # The array's tasks are given a minute to end, and end sooner.
     runs = {"preempt-ray": study.by_ray("preempt-ray", partition="low")}
-    runs |= {"preempt-array": study.by_array("preempt-array", 7, partition="patient")}
+    runs |= {"preempt-array": study.by_array("preempt-array", 3, partition="patient")}
     for name, words in runs.items():
         study.submit_slowly(name, EPOCHS, *words)
     study.slow_down_amid(*runs)
@@ -51,20 +51,20 @@ def test_a_higher_partition_preempts(study):
         wait_for(lambda name=name: "preempted" in study.ask("status", name).stdout, f"{name}: preempted")
     study.speed_up(*runs)
     for name in runs:
-        study.wait_until_done(name)
+        study.wait_until_done(name, FEW_TRIALS)
         study.assert_kept(name, before[name])
         assert_curves_are_whole(study.run(name), EPOCHS)
     assert_nothing_stayed(study.cluster)
 
 
 def test_cancelled_and_launched_again(study):
-    runs = study.both_ways("cancel")
+    runs = study.both_ways("cancel", trials_per_task=3)
     for name, words in runs.items():
         study.submit_slowly(name, EPOCHS, *words)
     study.slow_down_amid(*runs)
     for name, words in runs.items():
-        assert "already queued or running in SLURM" in study.submit(name, EPOCHS, *words, *LINEAR).stderr
-        here = study.launch(name, EPOCHS, "--on", "local", *LINEAR)
+        assert "already queued or running in SLURM" in study.submit(name, EPOCHS, *words, *LINEAR, subjects=FEW).stderr
+        here = study.launch(name, EPOCHS, "--on", "local", *LINEAR, subjects=FEW)
         assert here.returncode == 2
         assert "cancel" in here.stderr
     # The job with Ray, and an array of three.
@@ -78,11 +78,11 @@ def test_cancelled_and_launched_again(study):
         assert "cancelled" in study.ask("status", name).stdout
     assert_nothing_stayed(study.cluster)
     by_ray, by_array = runs
-    study.submit(by_ray, EPOCHS, *runs[by_ray], *LINEAR)
+    study.submit(by_ray, EPOCHS, *runs[by_ray], *LINEAR, subjects=FEW)
     again = study.ask("retry", by_array)
     assert again.returncode == 0, again.stderr
     for name in runs:
-        study.wait_until_done(name)
+        study.wait_until_done(name, FEW_TRIALS)
         study.assert_kept(name, before[name])
         assert_curves_are_whole(study.run(name), EPOCHS)
         assert "nothing to submit" in study.ask("retry", name).stderr

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 from devcluster import CHECKOUT
-from study import NODES, PROGRAMS, assert_curves_are_whole, assert_nothing_stayed, make_study, wait_for
+from study import FEW, FEW_TRIALS, NODES, PROGRAMS, assert_curves_are_whole, assert_nothing_stayed, make_study, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +17,7 @@ EPOCHS = 5
 def test_without_accounting_and_with_arrays_of_three(new_cluster, data):
     study = make_study(new_cluster(nodes=2, accounting=False, max_array_size=3), data)
     # Four tasks, more than an array may have. Each starts a Ray of its own.
-    study.submit("r", EPOCHS, *study.by_array("r", 5), "--max-parallel", 2)
+    study.submit("r", EPOCHS, *study.by_array("r", 3), "--max-parallel", 2, subjects="1-9")
     record = json.loads((study.run("r").slurm / "submission-001.json").read_text())
     assert list(record["jobs"].values()) == [0, 3]
     assert study.cluster.run("sacct").returncode != 0
@@ -31,12 +31,12 @@ def test_without_accounting_and_with_arrays_of_three(new_cluster, data):
     assert "cancelled" in study.ask("status", "r").stdout
     again = study.ask("retry", "r")
     assert again.returncode == 0, again.stderr
-    study.wait_until_done("r")
+    study.wait_until_done("r", 10)
     study.assert_kept("r", before)
     assert_curves_are_whole(study.run("r"), EPOCHS)
     results = study.ask("results", "r")
     assert results.returncode == 0
-    assert "20 done" in results.stdout
+    assert "10 done" in results.stdout
     assert_nothing_stayed(study.cluster, NODES[:2])
 
 
@@ -49,13 +49,13 @@ def test_two_users_on_the_same_nodes(study):
     other.mkdir()
     os.chown(other, pwd.getpwnam("nobody").pw_uid, -1)
     home = {"env": {**os.environ, "HOME": str(other)}}
-    study.submit("mine", EPOCHS, *words)
-    theirs = study.launch("theirs", EPOCHS, *words, "--runs", other, "--detach", user="nobody", **home)
+    study.submit("mine", EPOCHS, *words, subjects=FEW)
+    theirs = study.launch("theirs", EPOCHS, *words, "--runs", other, "--detach", subjects=FEW, user="nobody", **home)
     assert theirs.returncode == 0, theirs.stderr
     wait_for(lambda: not study.queue("%i"), "both to end")
-    study.wait_until_done("mine")
+    study.wait_until_done("mine", FEW_TRIALS)
     results = list(other.glob("theirs/trials/*/result.json"))
-    assert len(results) == 20, [log.read_text() for log in other.glob("theirs/slurm/*.log")]
+    assert len(results) == FEW_TRIALS, [log.read_text() for log in other.glob("theirs/slurm/*.log")]
     assert {path.stat().st_uid for path in results} == {pwd.getpwnam("nobody").pw_uid}
     token = other / "theirs" / "slurm" / "token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600

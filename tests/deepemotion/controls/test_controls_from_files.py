@@ -10,9 +10,9 @@ from hypothesis.extra.numpy import arrays
 from small_training import trial
 
 from deepemotion.controls import volume_series
-from deepemotion.controls.load import load_control
 from deepemotion.controls.stimulus import Stimulus
 from deepemotion.errors import UserError
+from deepemotion.samples.control import load_control
 from deepemotion.settings.schema import DataSettings
 from deepemotion.subject_file.control_series import EventSeries
 from deepemotion.subject_file.folder import open_subjects
@@ -102,6 +102,11 @@ def test_a_category_is_the_share_of_the_volume_and_empty_cells_do_not_count():
     np.testing.assert_allclose(found, [[2, 1, 0, 1], [2, 0.5, 0.5, 1], [2, 0, 1, 1]])
 
 
+def test_events_at_the_same_time_are_one_share_of_the_volume():
+    series = events([0, 0, 1], [1, 2, 1], [[1, 0], [1, 0], [0, 1]], categorical=2)
+    np.testing.assert_allclose(features_of(series, 2, lag=0), [[1, 0.5, 1], [0, 0, 0]])
+
+
 def test_moving_averages_end_at_the_borders_of_the_run():
     found = Stimulus([events([0], [8], [[1]])], 2.0).features(events(range(8), [1] * 8, np.arange(8)[:, None]), 1, 4, 0)
     mean = found[:, 0]
@@ -139,6 +144,18 @@ def test_subjects_are_compared_on_the_columns_that_all_have(small, tmp_path):
     with pytest.raises(UserError, match="control motion: the subjects 01, 02 have no column in common"):
         load(small, "motion", ("01", "02"))
     assert header == "fd\tother"
+
+
+def test_columns_of_a_stimulus_are_compared_by_name_whatever_their_order(small, tmp_path):
+    describe(small, [{"control": "stimulus", "kind": "events", "file": "sub-{subject}_{run}_events.tsv"}])
+    for run in (1, 2):
+        (tmp_path / f"sub-01_{run}_events.tsv").write_text("onset\tduration\ta\tb\tc\n0\t20\t1\t2\tx\n")
+        (tmp_path / f"sub-02_{run}_events.tsv").write_text("onset\tduration\tb\tc\ta\n0\t20\t2\tx\t1\n")
+    for subject in ("01", "02"):
+        small.pack(subject)
+    features = load(small, "stimulus", ("01", "02"))
+    assert (features[:, :2] == [1, 2]).all()
+    np.testing.assert_array_equal(features[:40], features[40:])
 
 
 def test_a_missing_control_is_one_line_with_what_to_do(small):

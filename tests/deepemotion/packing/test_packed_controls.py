@@ -72,6 +72,11 @@ def test_the_global_signal_is_the_mean_of_mask_and_slices_in_physical_units(tmp_
     for z in range(SHAPE[2]):
         column = signal.values[20:, signal.columns.index(f"slice_{z}")]
         np.testing.assert_allclose(column, inside[:, z_of_voxel == z].mean(axis=1), rtol=1e-5)
+    # Taken while packing, it has the same bits as from the packed file.
+    small.controls.unlink()
+    small.pack()
+    (again,) = volumes_of(small, "global-signal")
+    np.testing.assert_array_equal(again.values, signal.values)
 
 
 def test_a_phantom_is_reduced_to_means_of_blocks_and_cut_to_the_runs(tmp_path: Path) -> None:

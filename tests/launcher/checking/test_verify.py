@@ -34,67 +34,6 @@ def test_a_run_that_is_right_has_no_problem(run):
     assert {path: path.stat().st_mtime_ns for path in run.path.rglob("*")} == before
 
 
-def frames(run, name, change):
-    """Change a table that is Parquet, and write it as a stranger would."""
-    path = run.tables / f"{name}.parquet"
-    frame = pd.read_parquet(path)
-    frame = frame.astype(dict.fromkeys(frame.select_dtypes("category"), str))
-    change(frame).to_parquet(path)
-
-
-def raised(frame, column):
-    frame = frame.copy()
-    frame.loc[frame.index[1], column] = 0.999
-    return frame
-
-
-@pytest.mark.parametrize(
-    ("name", "column"), [("trials", "accuracy_validation"), ("epochs", "accuracy/train"), ("predictions", "p_FEAR")]
-)
-@pytest.mark.parametrize("way", ["changed", "doubled", "missing", "foreign", "column"])
-def test_a_table_with_another_row_is_named(run, name, column, way):
-    changes = {
-        "changed": (lambda frame: raised(frame, column), f"{column} differs in 1 rows"),
-        "doubled": (lambda frame: pd.concat([frame, frame.iloc[[0]]]), "rows are doubled"),
-        "missing": (lambda frame: frame.iloc[1:], "rows are missing"),
-        "foreign": (lambda frame: pd.concat([frame, frame.iloc[[0]].assign(trial="x")]), "rows come from no trial"),
-        "column": (lambda frame: frame.drop(columns=[column]), f"the column {column} is missing"),
-    }
-    change, problem = changes[way]
-    frames(run, name, change)
-    (found,) = problems(run)
-    assert f"{name}.parquet: " in found
-    assert problem in found
-
-
-@pytest.mark.parametrize("name", ["trials.csv", "statistics.csv", "paired.csv"])
-def test_a_text_table_with_another_number_or_row_is_named(run, name):
-    path = run.tables / name
-    header, row, *rows = path.read_text().splitlines(keepends=True)
-    cells = row.rstrip("\n").split(",")
-    column = header.rstrip("\n").split(",").index("accuracy_validation" if name == "trials.csv" else "protocol")
-    changed = ",".join([*cells[:column], "0.123", *cells[column + 1 :]]) + "\n"
-    path.write_text("".join([header, changed, *rows]))
-    assert any(name in problem for problem in problems(run))
-    path.write_text("".join([header, row, row, *rows]))
-    (found,) = problems(run)
-    assert f"{name}: rows are doubled" in found
-
-
-@pytest.mark.parametrize("name", ["trials.parquet", "predictions.parquet", "trials.csv", "statistics.csv"])
-def test_a_table_that_is_missing_or_damaged_is_named(run, name):
-    path = run.tables / name
-    content = path.read_bytes()
-    path.unlink()
-    assert any(f"{name}: missing" in problem for problem in problems(run))
-    path.write_bytes(content[: len(content) // 2])
-    assert any(name in problem for problem in problems(run))
-    damaged = bytearray(content)
-    damaged[-6] ^= 2
-    path.write_bytes(damaged)
-    assert any(name in problem for problem in problems(run))
-
-
 def test_tables_that_are_older_than_a_result_are_named(run):
     path = run.trial(sub_01(run)).result
     result = json.loads(path.read_text())

@@ -123,7 +123,8 @@ def test_a_trial_s_data_are_those_of_its_control_only():
     assert [one.control for one, new in zip(first, again, strict=True) if one.name != new.name] == ["motion"]
     motion = next(trial for trial in first if trial.control == "motion")
     checksums = {"labels": "labels", "sub-01": "checksum-01", "controls-01": "old"}
-    assert motion.data == data_digest(checksums) == data_digest(identity.checksums(["01"], data, None, "motion"))
+    assert identity.checksums(["01"], data, None, motion.trial.data) == checksums
+    assert motion.data == data_digest(checksums)
     assert list(replaced([*first, *again])) == [motion.name]
 
 

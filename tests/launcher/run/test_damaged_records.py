@@ -149,6 +149,14 @@ def test_a_damaged_experiment_is_named(run, content):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("content", [b"[]", b"\xff\xfe", b"{", b"train: {epochs: -1}", b"train: 1", b"a: 1\na: 1"])
+def test_an_experiment_that_cannot_be_used_comes_with_its_remedy(run, content):
+    run.experiment_file.write_bytes(content)
+    with pytest.raises(UserError, match=r"experiment\.yaml.*; delete it and launch into this run again") as error:
+        run.read_experiment()
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("content", [b"null", b"[]", b"{}", b'{"packed": 1, "labels": 2}', b"\0", b"\xff"])
 def test_damaged_sources_are_named(run, content):
     (run.path / "sources.json").write_bytes(content)

@@ -58,7 +58,7 @@ def node(head, tmp_path):
         process.communicate()
 
 
-ENDS = "print('the raylet failed')\nraise SystemExit(1)\n"
+ENDS = r"print('\x1b[31mthe raylet\x1b[0m failed')" + "\nraise SystemExit(1)\n"
 RUNS = "import time\ntime.sleep(600)\n"
 
 
@@ -76,6 +76,7 @@ def test_a_node_whose_ray_ends_joins_once_more_and_then_watches_the_head(node, h
     process = start(ENDS)
     told = read_until(process, "the session continues without it")
     assert told.count("the raylet failed") == 2
+    assert "\x1b" not in told
     assert told.count("joining once more") == 1
     time.sleep(1)
     assert process.poll() is None

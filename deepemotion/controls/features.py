@@ -1,4 +1,4 @@
-"""Features of the controls that were packed beside the subjects of a trial."""
+"""Features of a control for every volume of its subjects, from their moments or from what was packed beside them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -6,30 +6,31 @@ from contextlib import ExitStack
 import numpy as np
 from numpy.typing import NDArray
 
-from deepemotion.controls import volume_series
+from deepemotion.controls import time, volume_series
 from deepemotion.controls.stimulus import Stimulus
 from deepemotion.errors import UserError
-from deepemotion.samples.samples import SampleTable
 from deepemotion.subject_file.control_file import ControlFile
 from deepemotion.subject_file.control_series import EventSeries, Series
 from deepemotion.subject_file.reader import SubjectFile
 
 
-def features(control: str, table: SampleTable, files: Mapping[str, SubjectFile], lag_s: float) -> NDArray[np.float32]:
-    """Return the features (N, F) of the volumes in `table`, from the columns that all subjects have.
+def features(control: str, files: Mapping[str, SubjectFile], lag_s: float) -> dict[str, NDArray[np.float32]]:
+    """Return the features (T, F) of all volumes of each subject, in their file's order, from the columns that all have.
 
     Values of volumes belong to the scanner's time, as voxels do; a stimulus is taken `lag_s` seconds before a volume,
     as labels are. Raises UserError where a subject has no such control, its file is damaged, or nothing is shared.
     """
+    if control == "time":
+        return {subject: time.features(file) for subject, file in files.items()}
     series = _shared_series(control, files)
     stimuli = {
         number: Stimulus(parts, next(iter(files.values())).tr)
         for number, parts in enumerate(zip(*series.values(), strict=True))
         if all(isinstance(part, EventSeries) for part in parts)
     }
-    found: list[NDArray[np.float32]] = []
+    found = {}
     for subject, file in files.items():
-        first, by_run = 0, {}
+        first, runs = 0, []
         for run, volumes in file.volumes_per_run.items():
             rows = slice(first, first + volumes)
             first += volumes
@@ -39,11 +40,9 @@ def features(control: str, table: SampleTable, files: Mapping[str, SubjectFile],
                     columns.append(stimuli[number].features(part, run, volumes, lag_s).astype(np.float32))
                 else:
                     columns.append(volume_series.features(part.values[rows], with_differences=control == "motion"))
-            by_run[run] = np.concatenate(columns, axis=1)
-        of_subject = table.subject == subject
-        places = zip(table.run[of_subject].tolist(), table.index_in_run[of_subject].tolist(), strict=True)
-        found.append(np.stack([by_run[run][index] for run, index in places]))
-    return np.concatenate(found)
+            runs.append(np.concatenate(columns, axis=1))
+        found[subject] = np.concatenate(runs)
+    return found
 
 
 def _shared_series(control: str, files: Mapping[str, SubjectFile]) -> dict[str, list[Series]]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from deepemotion.controls import from_files, time
+from deepemotion.controls.features import features
 from deepemotion.labels.table import Labels
 from deepemotion.samples.grid import Grid
 from deepemotion.samples.load import load_opened
@@ -24,9 +24,16 @@ def load_control(files: Mapping[str, SubjectFile], labels: Labels | None, settin
     does, and where a subject lacks what the control is made of.
     """
     brain = load_opened(files, labels, settings.model_copy(update={"normalisation": "none"}), most_bytes=0)
-    if settings.control == "time":
-        return _with_features(brain, time.features(brain.table, files))
-    return _with_features(brain, from_files.features(str(settings.control), brain.table, files, settings.lag_s))
+    by_subject = features(str(settings.control), files, settings.lag_s)
+    table, of_volumes = brain.table, []
+    for subject, file in files.items():
+        # Run and index in run say which row of the file a volume is.
+        length = file.volumes_per_run
+        first = dict(zip(length, np.cumsum([0, *length.values()]).tolist(), strict=False))
+        own = table.subject == subject
+        rows = [first[run] for run in table.run[own].tolist()] + table.index_in_run[own]
+        of_volumes.append(by_subject[subject][rows])
+    return _with_features(brain, np.concatenate(of_volumes))
 
 
 def _with_features(brain: Samples, features_NF: NDArray[np.float32]) -> Samples:
