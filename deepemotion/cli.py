@@ -1,7 +1,7 @@
 """The `deepemotion` program: data, labels and single models. Each command imports what it needs when it runs."""
 
 from deepemotion import console
-from deepemotion.commands import evaluate, explain, inspect, label, pack, simulate, train, verify
+from deepemotion.commands import ceiling, evaluate, explain, inspect, label, pack, simulate, train, verify
 
 app = console.new_app("Decode emotion from fMRI volumes: label, pack, train and look at single models.")
 app.command()(simulate.simulate)
@@ -9,6 +9,7 @@ app.command()(label.label)
 app.command()(pack.pack)
 app.command()(inspect.inspect)
 app.command()(verify.verify)
+app.command()(ceiling.ceiling)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)

@@ -76,7 +76,7 @@ def align(
         rows = np.flatnonzero(samples.table.subject == subject)
         # Not assigned to a name, for the same reason as in _moments_and_gram.
         map_VK, projected_NMK = _project(
-            AlignedMoments.of(files[subject], samples, trial).only(used[subject]),
+            AlignedMoments.of(files[subject], samples.grid, trial).only(used[subject]),
             weights_TMK.to(device),
             samples,
             torch.from_numpy(rows),
@@ -93,7 +93,7 @@ def _moments_and_gram(
     file: SubjectFile, samples: Samples, trial: Trial, device: torch.device
 ) -> tuple[Moments, Tensor]:
     # A separate function, so that a subject's film, 3 GB of real data, is freed before the next one is loaded.
-    film = AlignedMoments.of(file, samples, trial)
+    film = AlignedMoments.of(file, samples.grid, trial)
     return film.moment_T, film.gram(device)
 
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepemotion.samples import splits
+from deepemotion.samples.grid import Grid
 from deepemotion.samples.load import load_opened
 from deepemotion.samples.samples import Samples
 from deepemotion.samples.timing import outside_overlaps
 from deepemotion.samples.volumes import Held
-from deepemotion.settings.schema import Trial
+from deepemotion.settings.schema import SplitSettings, TrialSettings
 from deepemotion.subject_file.reader import SubjectFile
 
 # For a whole film, a block takes about 60 MB, and four times as much while it is normalised.
@@ -38,9 +39,9 @@ class AlignedMoments:
     _series: Samples
 
     @classmethod
-    def of(cls, file: SubjectFile, samples: Samples, trial: Trial) -> Self:
-        """Load a subject's volumes in the unit and the voxels of `samples`. Raises UserError for an unknown fold."""
-        series = load_opened({file.subject: file}, None, trial.data, grid=samples.grid)
+    def of(cls, file: SubjectFile, grid: Grid, trial: TrialSettings) -> Self:
+        """Load a subject's volumes in a trial's unit and a grid's voxels. Raises UserError for an unknown fold."""
+        series = load_opened({file.subject: file}, None, trial.data, grid=grid)
         in_own_part = outside_overlaps(file.segments, series.table.run, series.table.true_time)
         rows_T = np.flatnonzero(splits.moments(series.table, trial.split)[0] & in_own_part)
         moment_T = series.table.run[rows_T].astype(np.int64) * _A_RUN + series.table.index_in_run[rows_T]
@@ -50,6 +51,11 @@ class AlignedMoments:
         """Return a selection of the moments, all of which must be present."""
         rows_T = self._rows_T[torch.from_numpy(np.searchsorted(self.moment_T, moment_T))]
         return replace(self, moment_T=moment_T, _rows_T=rows_T)
+
+    def training(self, split: SplitSettings) -> NDArray[np.bool_]:
+        """Return (T,) which moments are training moments of another split. Raises UserError for an unknown fold."""
+        training: NDArray[np.bool_] = splits.moments(self._series.table, split)[0][self._rows_T.numpy()]
+        return training
 
     def gram(self, device: torch.device) -> Tensor:
         """Return the Gram matrix (T, T) of the volumes: float64, on the CPU; products within a block are float32."""

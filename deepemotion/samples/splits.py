@@ -23,11 +23,12 @@ def split(table: SampleTable, settings: SplitSettings, count: int | None = None)
     `gap_s` seconds from that, whichever run or subject it was recorded in: adjacent runs share some seconds of the
     movie, and with a gap wider than the haemodynamic response no response reaches from one side to the other. The true
     time decides what is held out, wherever `data.timing` places the labels. What belongs to the fold `outer`, or is
-    within `gap_s` seconds of it, is on neither side.
+    within `gap_s` seconds of it, is on neither side. With `training_runs`, volumes of other runs do not train.
     Raises UserError if a side would be empty.
     """
     if settings.fold_is is None:
         training, validation = _random(table.subject[:count], settings)
+        training = training[_trains(table, settings)[training]]
     else:
         training, validation = (np.flatnonzero(side[:count]) for side in moments(table, settings))
     for side, rows in (("training", training), ("validation", validation)):
@@ -41,17 +42,27 @@ def split(table: SampleTable, settings: SplitSettings, count: int | None = None)
 def moments(table: SampleTable, settings: SplitSettings) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return (N,) which volumes are of training moments and which of validation moments, for any subject's volumes.
 
-    `random` has no folds: all moments are on both sides. Raises UserError for a fold that the protocol does not have.
+    `random` has no folds: all moments are on both sides, but for runs that do not train. Raises UserError for a fold
+    that the protocol does not have.
     """
     refuse_fold(settings)
+    trains = _trains(table, settings)
     if settings.fold is None:
-        return np.ones(len(table), bool), np.ones(len(table), bool)
+        return trains, np.ones(len(table), bool)
     time = table.true_time
     validation = _of_fold(table, settings, settings.fold)
     if settings.outer is None:
-        return _beyond(time, validation, settings.gap_s), validation
+        return trains & _beyond(time, validation, settings.gap_s), validation
     outer = _of_fold(table, settings, settings.outer)
-    return _beyond(time, validation | outer, settings.gap_s), validation & _beyond(time, outer, settings.gap_s)
+    training = trains & _beyond(time, validation | outer, settings.gap_s)
+    return training, validation & _beyond(time, outer, settings.gap_s)
+
+
+def _trains(table: SampleTable, settings: SplitSettings) -> NDArray[np.bool_]:
+    """Return (N,) which volumes are of runs that train."""
+    if settings.training_runs is None:
+        return np.ones(len(table), bool)
+    return np.isin(table.run, settings.training_runs)
 
 
 def _of_fold(table: SampleTable, settings: SplitSettings, fold: int) -> NDArray[np.bool_]:

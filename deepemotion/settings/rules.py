@@ -5,7 +5,7 @@ from deepemotion.settings.schema import SplitSettings, TrialSettings
 
 
 def refuse_fold(split: SplitSettings) -> None:
-    """Raise UserError where `fold` is missing, or where it or `outer` is not a fold of the protocol."""
+    """Raise UserError where `fold` is missing, where it or `outer` is not a fold of the protocol, or would train."""
     if split.fold_is is None:
         for name, number in (("fold", split.fold), ("outer", split.outer)):
             if number is not None:
@@ -21,6 +21,10 @@ def refuse_fold(split: SplitSettings) -> None:
         raise UserError(f"split.outer={split.outer}: there are {split.folds} folds")
     elif split.outer == split.fold:
         raise UserError(f"split.outer={split.outer}: the outer fold cannot be split.fold too")
+    if split.fold_is == "run" and split.training_runs:
+        for name, number in (("fold", split.fold), ("outer", split.outer)):
+            if number in split.training_runs:
+                raise UserError(f"split.training_runs: run {number} is split.{name}, which does not train")
 
 
 def refuse_alignment(settings: TrialSettings, subjects: int) -> None:

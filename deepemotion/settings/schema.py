@@ -72,6 +72,11 @@ _LARGEST = 3.4e38
 # What `split.fold` counts under each protocol: nothing, the number of a run, or one of `split.folds` parts.
 _FOLD_IS: dict[str, Literal["run", "fold"] | None] = {"random": None, "block": "fold", "run": "run"}
 
+# Numbers of runs, whose order and repetition mean nothing.
+_Runs = Annotated[
+    list[Annotated[int, Field(ge=1)]], Field(min_length=1), AfterValidator(lambda runs: sorted(dict.fromkeys(runs)))
+]
+
 
 class SplitSettings(Section):
     """Which moments of the movie are used for training and which for validation.
@@ -81,6 +86,7 @@ class SplitSettings(Section):
     the `gap_s` seconds around it. Subjects that are not trained on are tested at validation moments (`random`: at all).
     `outer` is a second fold that neither trains nor validates, with the gap around it: `fold` then is the inner fold of
     a nested cross-validation, which chooses settings for the model that is tested on the outer one.
+    With `training_runs` only volumes of these runs train; what validates stays the same.
     """
 
     protocol: Literal["random", "block", "run"] = "random"
@@ -88,6 +94,7 @@ class SplitSettings(Section):
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     fold: Annotated[int, Field(ge=1)] | None = None
     outer: Annotated[int, Field(ge=1)] | None = None
+    training_runs: _Runs | None = None
     folds: Annotated[int, Field(ge=2, le=10_000)] = 5
     block_s: Annotated[float, Field(gt=0, le=1e6)] = 120.0
     gap_s: Annotated[float, Field(ge=0, le=1e6)] = 20.0
@@ -178,7 +185,7 @@ class Trial(TrialSettings):
 
 TRIAL_SECTIONS = tuple(TrialSettings.model_fields)
 # Settings that earlier versions did not have: where they are None or empty, a trial is what it was without them.
-_LATER = (("data", "control"), ("data", "confounds"), ("split", "outer"))
+_LATER = (("data", "control"), ("data", "confounds"), ("split", "outer"), ("split", "training_runs"))
 
 
 def described(sections: Mapping[str, Any]) -> dict[str, Any]:

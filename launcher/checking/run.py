@@ -6,7 +6,8 @@ from launcher.checking.data import check_data
 from launcher.checking.problems import Problems
 from launcher.checking.tables import check_tables
 from launcher.checking.trials import check_plan, check_trial
-from launcher.planning.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial
+from launcher.planning.replaced import replaced
 from launcher.run.directory import RunDirectory
 
 

@@ -14,6 +14,7 @@ from launcher.checking.predictions import PLACE, plain
 from launcher.checking.problems import Problems, listed
 from launcher.evidence.controls import COMPARED
 from launcher.evidence.evidence import write_evidence
+from launcher.evidence.learning_curves import SIZES
 from launcher.run.directory import RunDirectory
 from launcher.tables import stored
 from launcher.tables.selection import KEYS
@@ -29,6 +30,7 @@ _KEYS = {
     "comparisons.csv": ["first_condition", "second_condition", "models", "protocol"],
     "controls.csv": [*KEYS, "split"],
     "against_controls.csv": COMPARED,
+    "learning_curve.csv": SIZES,
 }
 _REMEDY = "delete it; deepemotion-launch results writes it anew"
 # Another machine may round the last digits of a score otherwise.

@@ -60,6 +60,12 @@ def launch(
         str | None,
         typer.Option(help="Also train these controls without a brain: time,motion; all that are packed; or none."),
     ] = None,
+    learning_curve: Annotated[
+        bool | None,
+        typer.Option(
+            "--learning-curve/--no-learning-curve", help="Also train on 1, 2, 4, ... of the runs and of the subjects."
+        ),
+    ] = None,
     held_out_folds: Annotated[
         bool, typer.Option("--held-out-folds", help="Also train the paper's four folds of unseen subjects.")
     ] = False,
@@ -129,6 +135,7 @@ def launch(
     changes |= {"held_out_folds": True} if held_out_folds else {}
     changes |= options.parse_comparisons(compare or [])
     changes |= {} if permutations is None else {"permutations": permutations}
+    changes |= {} if learning_curve is None else {"learning_curve": learning_curve}
     changes |= {} if select is None else {"select": select.value}
     overrides = options.with_protocol(set_ or [], protocol)
     sweeps = options.parse_sweeps(sweep or [], model, lr)

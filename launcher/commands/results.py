@@ -30,7 +30,7 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
     console = Console(width=None if sys.stdout.isatty() else 240)
     for table in evidence.tables:
         console.print(_rich(table))
-    lines = [*evidence.controls, *evidence.pairs, *evidence.notes]
+    lines = [*evidence.controls, *evidence.pairs, *evidence.curves, *evidence.notes]
     lines.append(" · ".join(f"{count} {state}" for state, count in evidence.trials.states.items()))
     lines += [f"failed {row.trial}: {row.reason}" for row in evidence.trials.failed.table.itertuples()]
     for line in lines:

@@ -1,4 +1,4 @@
-"""The observers' ceiling beside a model's scores, on the volumes that the model was tested on."""
+"""The observers' ceiling beside a model's scores, on the volumes that it was tested on; and that between brains."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from deepemotion.labels import leave_one_out
+from deepemotion.scoring.between_brains import BetweenBrains
 from deepemotion.scoring.ceiling import Ceiling, Estimate, in_words, observers_ceiling
+from launcher.run.directory import RunDirectory
 
 CEILING = "observers_ceiling"
 SHARE = "share_of_ceiling"
@@ -54,6 +56,15 @@ def ceiling_note(scores: pd.DataFrame) -> str:
     by_class = tuple(Estimate(row[_of_class(name)], np.nan, np.nan) for name in classes)
     words = in_words(Ceiling(overall, by_class, None), classes)
     return f"an observer agrees with the label of the others in {words}; of observers: the accuracy as a share of that"
+
+
+def between_brains_note(run: RunDirectory) -> list[str]:
+    """Return the sentence on how well other brains predict a brain, none where `between_brains.tsv` is not in the run.
+
+    Raises UserError for a damaged file.
+    """
+    path = run.path / "between_brains.tsv"
+    return [BetweenBrains.read(path).in_words()] if path.is_file() else []
 
 
 def _of_class(name: str) -> str:

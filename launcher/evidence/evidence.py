@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from launcher.evidence import text_tables
+from launcher.evidence.ceiling import between_brains_note
 from launcher.evidence.comparisons import write_comparisons
 from launcher.evidence.findings import Findings, compute_findings, write_findings
+from launcher.evidence.learning_curves import write_curves
 from launcher.evidence.text_tables import TextTable
 from launcher.run import selections
 from launcher.run.directory import RunDirectory
@@ -15,12 +17,16 @@ from launcher.tables.trials import write_tables
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes."""
+    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes.
+
+    Those on learning curves come after those on pairs.
+    """
 
     trials: Trials
     tables: list[TextTable]
     controls: list[str]
     pairs: list[str]
+    curves: list[str]
     notes: list[str]
 
 
@@ -31,11 +37,12 @@ def write_evidence(run: RunDirectory) -> Evidence:
     """
     trials = write_tables(run)
     findings = Findings(trials)
-    compared: list[str] = []
+    compared, curves = list[str](), list[str]()
     predictions = run.tables / "predictions.parquet"
     if predictions.exists():
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
-        compared = write_comparisons(run, trials)
-    pairs, notes = [*compared, *text_tables.pairs(findings.paired)], [*findings.notes, *selections.notes(run)]
-    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes)
+        compared, curves = write_comparisons(run, trials), write_curves(run, trials)
+    pairs = [*compared, *text_tables.pairs(findings.paired)]
+    notes = [*findings.notes, *between_brains_note(run), *selections.notes(run)]
+    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, curves, notes)

@@ -93,7 +93,7 @@ def conclude(job: Launch) -> int:
     counts = Counter(states.values())
     counts["pending"] += sum(one.trial is None and not one.failed for one in _refits(job))
     ended = f"{counts['done']} done, {counts['failed']} failed, {counts['pending']} unfinished"
-    say(f"{job.run.path}: {ended}{_of_controls(job.trials)}")
+    say(f"{job.run.path}: {ended}{_of_kinds(job.trials)}")
     for name, state in states.items():
         if state == "failed":
             directory = job.run.trial(name)
@@ -140,10 +140,14 @@ def _costs(job: Launch) -> str:
 
 
 def _counted(trials: list[PlannedTrial]) -> str:
-    return f"{len(trials)} trials{_of_controls(trials)}"
+    return f"{len(trials)} trials{_of_kinds(trials)}"
 
 
-def _of_controls(trials: list[PlannedTrial]) -> str:
-    """Return how many of the trials are of controls, in brackets; nothing for none."""
-    number = sum(bool(trial.control) for trial in trials)
-    return f" ({number} of controls)" if number else ""
+def _of_kinds(trials: list[PlannedTrial]) -> str:
+    """Return how many of the trials are of controls and of learning curves, in brackets; nothing for none."""
+    numbers = {
+        "controls": sum(bool(trial.control) for trial in trials),
+        "learning curves": sum(trial.point is not None for trial in trials),
+    }
+    words = [f"{number} of {kind}" for kind, number in numbers.items() if number]
+    return f" ({', '.join(words)})" if words else ""

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from deepemotion.errors import UserError
-from launcher.planning.plan import replaced
+from launcher.planning.replaced import replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.slurm import queue, submissions, submit

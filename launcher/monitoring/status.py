@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from launcher.planning.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial
+from launcher.planning.replaced import replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.sessions import Session

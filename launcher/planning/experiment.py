@@ -27,6 +27,11 @@ def _pairs(value: object) -> object:
     return value
 
 
+def _curves(value: object) -> object:
+    """Return which learning curves `true` and `false` stand for."""
+    return {True: ["runs", "subjects"], False: []}[value] if isinstance(value, bool) else value
+
+
 _Name = Annotated[str, BeforeValidator(_name)]
 _Pair = Annotated[list[_Name], Field(min_length=2, max_length=2)]
 
@@ -37,6 +42,8 @@ class PlanSettings(Section):
     `permutations` is how many trainings on permuted labels are added to each trial, for its permutation test. `select`
     says what the accuracy of a swept setting is for: `best` trains each value on the same folds, to choose by their
     validation; `nested` chooses values and epoch by inner folds, and tests the model trained with them.
+    `learning_curve` adds trainings on 1, 2, 4, ... of the runs, of a pool's subjects, or (true) of both, and `draws` is
+    how many choices of them.
     `compare` are pairs of conditions or swept values whose difference is tested: see `comparisons.declared`.
     """
 
@@ -48,6 +55,8 @@ class PlanSettings(Section):
     permutations: Annotated[int, Field(ge=0, le=100_000)] = 0
     sweep: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(default={})
     select: Literal["best", "nested"] = "best"
+    learning_curve: Annotated[list[Literal["runs", "subjects"]], BeforeValidator(_curves)] = Field(default=[])
+    draws: Annotated[int, Field(ge=1, le=1000)] = 1
     compare: Annotated[list[_Pair], BeforeValidator(_pairs)] = Field(default=[])
 
 

@@ -56,6 +56,12 @@ def name(training_set: str, condition: str, trial: Trial, swept: dict[str, Any],
     return f"{safe('_'.join(parts))}_{digest}"
 
 
+def name_of_point(name: str, over: str, size: int, draw: int) -> str:
+    """Return the name of a trial that trains on a part of the runs or subjects, from that of the same on all."""
+    stem, _, digest = name.rpartition("_")
+    return f"{stem}_{over}-{size}{f'_draw-{draw}' if draw > 1 else ''}_{digest}"
+
+
 def safe(name: str) -> str:
     """Return the name with a hyphen for everything that has no place in the name of a folder."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", name)

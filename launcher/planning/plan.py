@@ -9,7 +9,7 @@ import itertools
 import json
 import math
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,9 +17,10 @@ from deepemotion.errors import UserError
 from deepemotion.models import registry
 from deepemotion.settings.schema import TRIAL_SECTIONS, Trial, TrialSettings, described
 from deepemotion.training.checksums import data_digest
-from launcher.planning import comparisons, controls, identity
+from launcher.planning import comparisons, controls, identity, learning_curve
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
+from launcher.planning.learning_curve import Point
 from launcher.planning.nested import Selection
 from launcher.planning.nested import refuse as refuse_nested
 from launcher.planning.planned_set import PlannedSet, memory_bytes, places
@@ -30,6 +31,8 @@ from launcher.planning.training_sets import training_sets
 _MOST_TRIALS = 250_000
 # The settings in which trials of one setup differ, besides their subjects.
 _OWN = {"split": {"fold", "outer"}, "data": {"permutation"}, "train": {"seed"}}
+# Those of a learning curve differ in the runs that they train on as well.
+_OWN_OF_CURVE = {**_OWN, "split": {*_OWN["split"], "training_runs"}}
 _BASIS: dict[str, Any] = {"data": controls.BASIS, "split": True}
 # A control has hundreds of features where a brain has hundreds of thousands of voxels.
 _CONTROL_WORK = 0.01
@@ -40,7 +43,8 @@ class PlannedTrial:
     """One training to be run, and its needs: `memory_bytes`, and `work` in epochs times subjects (controls: 1 % of it).
 
     `condition` and `protocol` are its names for readers; `data` is the `checksums.data_digest` of the data that it was
-    planned for; `selection` is how inner trials chose its settings, None where they were given.
+    planned for; `selection` is how inner trials chose its settings, None where they were given; `point` is what part of
+    its training set's runs or subjects it trains on for a learning curve, None where it trains on all.
     """
 
     name: str
@@ -52,6 +56,7 @@ class PlannedTrial:
     trial: Trial
     data: str = ""
     selection: Selection | None = None
+    point: Point | None = None
 
     @property
     def fold(self) -> int | None:
@@ -96,6 +101,13 @@ class PlannedTrial:
         return (*self.trial.subjects, *self.trial.unseen_subjects)
 
     @property
+    def pool(self) -> tuple[str, ...]:
+        """All subjects of its training set, of which a learning curve takes a part."""
+        if self.point is None or self.point.over == "runs":
+            return self.subjects
+        return (*self.point.order, *self.trial.unseen_subjects)
+
+    @property
     def control(self) -> str:
         """The name of the control that it trains on, "" for the brain."""
         return self.trial.data.control or ""
@@ -108,12 +120,14 @@ class PlannedTrial:
         """
         if self.selection is not None:
             return self.selection.procedure
-        return _eight_digits(described(self.trial.model_dump(mode="json", include=set(TRIAL_SECTIONS), exclude=_OWN)))
+        own = _OWN if self.point is None else _OWN_OF_CURVE
+        return _eight_digits(described(self.trial.model_dump(mode="json", include=set(TRIAL_SECTIONS), exclude=own)))
 
     @cached_property
     def basis(self) -> str:
         """Eight hexadecimal digits for what a control shares with the brain's trials: volumes, labels and split."""
-        return _eight_digits(self.trial.model_dump(mode="json", include=_BASIS, exclude={"split": {"fold", "outer"}}))
+        basis = self.trial.model_dump(mode="json", include=_BASIS, exclude={"split": {"fold", "outer"}})
+        return _eight_digits(described(basis))
 
 
 def _eight_digits(settings: Mapping[str, Any]) -> str:
@@ -124,9 +138,10 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     """Return the experiment's trials, the longest first, so that only short ones are left at the end.
 
     Those of controls, planned once for all of the brain's that they serve, come after these. Of a nested selection they
-    are the inner trials and the controls of the outer folds. Raises UserError for a subject or a control that is not
-    packed, an unknown key, a plan with nothing in it or with far too much, a comparison of what the plan does not have,
-    and a trial that cannot be trained with its settings and the runs that the data has.
+    are the inner trials and the controls of the outer folds. Learning curves are of the brain on true labels. Raises
+    UserError for a subject or a control that is not packed, an unknown key, a plan with nothing in it or with far too
+    much, a comparison of what the plan does not have, and a trial that cannot be trained with its settings and the runs
+    that the data has.
     """
     sets = training_sets(experiment, list(data.subjects))
     if not sets:
@@ -146,6 +161,12 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
         for trial in trials_with(settings, swept, permutations, data, facts, inner):
             trials.append(trial)
             _require_feasible(len(trials))
+    whole = {_digest(trial) for trial in trials}
+    for settings, swept in of_brain:
+        for trial in _of_curves(experiment, settings, swept, data, facts):
+            # A part of one subject may be a training set of its own.
+            trials += [] if _digest(trial) in whole else [trial]
+            _require_feasible(len(trials))
     return sorted(trials, key=lambda trial: (bool(trial.control), -trial.work))
 
 
@@ -163,6 +184,7 @@ def combinations(experiment: Experiment) -> list[tuple[TrialSettings, dict[str, 
     """
     if experiment.plan.select == "nested":
         refuse_nested(experiment)
+    learning_curve.refuse(experiment)
     sweep = experiment.plan.sweep
     swept = [dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())]
     found = [(_brain_settings(experiment, values), values) for values in swept]
@@ -234,29 +256,29 @@ def trials_with(
                 )
 
 
-def replaced(plan: Sequence[PlannedTrial]) -> dict[str, str]:
-    """Return the trials of a run's plan that a later launch replaced, and by which trial each.
+def _of_curves(
+    experiment: Experiment,
+    settings: TrialSettings,
+    swept: dict[str, Any],
+    data: DataFacts,
+    sets: Iterable[PlannedSet],
+) -> Iterator[PlannedTrial]:
+    """Yield the trials of the learning curves with these settings: on a part of the runs or subjects of each set."""
+    if not experiment.plan.learning_curve:
+        return
+    for training_set in sets:
+        known = set()
+        for fold, _ in places(settings, training_set, data, inner=False):
+            for point in learning_curve.points(experiment, settings, training_set, fold, data):
+                part, smaller = learning_curve.narrowed(point, settings, training_set, fold, data)
+                (trial,) = trials_with(part, swept, [0], data, [smaller])
+                # Another draw may give the same part; of subjects, the first one is tested.
+                same = _digest(trial), point.order[0] if point.over == "subjects" else ""
+                if same not in known:
+                    known.add(same)
+                    name = identity.name_of_point(trial.name, point.over, point.size, point.draw)
+                    yield replace(trial, name=name, work=trial.work * point.share, point=point)
 
-    They had other labels or volumes, or, of trials of several subjects, another pool of subjects: models from different
-    pools have no common mean.
-    """
-    # Inner trials are no models that have a mean, and read the subjects of their own training set only.
-    models = {
-        trial.name: (
-            *(trial.condition, trial.setup, trial.protocol),
-            *(() if trial.outer is None else (trial.training_set, trial.outer)),
-        )
-        for trial in plan
-    }
-    places = {
-        trial.name: (*models[trial.name], trial.training_set, trial.fold, trial.seed, trial.permutation)
-        for trial in plan
-    }
-    last = {place: name for name, place in places.items()}
-    dead = {name: last[place] for name, place in places.items() if last[place] != name}
-    newest = {models[trial.name]: trial for trial in plan if len(trial.subjects) > 1}
-    for trial in plan:
-        latest = newest.get(models[trial.name])
-        if latest is not None and len(trial.subjects) > 1 and set(trial.subjects) != set(latest.subjects):
-            dead.setdefault(trial.name, latest.name)
-    return dead
+
+def _digest(trial: PlannedTrial) -> str:
+    return trial.name.rpartition("_")[2]

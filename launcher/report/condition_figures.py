@@ -3,14 +3,24 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepemotion.figures import calibration, confusion, controls, emotions, held_out, label_audit, learning
+from deepemotion.figures import (
+    calibration,
+    confusion,
+    controls,
+    emotions,
+    held_out,
+    label_audit,
+    learning,
+    training_size,
+)
 from launcher.evidence.findings import best_rows, compute_findings
+from launcher.evidence.learning_curves import curve_table, learning_curves, shown
 from launcher.evidence.models import TOGETHER
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
 from launcher.report.figure_data import Material, read_predictions
 from launcher.report.run_figure import FigureOfCondition
 from launcher.tables.epochs import epochs_table
-from launcher.tables.held_out import SPLITS, HeldOutPredictions
+from launcher.tables.held_out import SPLITS, HeldOutPredictions, read_right
 from launcher.tables.selection import Trials
 from launcher.tables.tensorboard import aggregate
 
@@ -79,6 +89,23 @@ def _controls(material: Material) -> Figure | str:
     return controls.against_controls(models, scores, f"The brain against controls ({material.condition})", note)
 
 
+def _learning_curve(material: Material) -> Figure | str:
+    if not len(material.parts):
+        return "needs trainings on a part of the data: launch with --learning-curve"
+    trials = Trials(pd.concat([material.trials, material.parts.table], ignore_index=True))
+    curves = learning_curves(trials, read_right(material.run.tables / "predictions.parquet", trials))
+    table = curve_table(shown(curves))
+    if table.empty:
+        return "no fold has all of its parts yet"
+    points = table.rename(columns={"accuracy_low": "low", "accuracy_high": "high"}).assign(model=_model_and_split)
+    note = (
+        "Points: accuracy on the same volumes for each size, with 95 % over models or, for one model, over folds."
+        " Lines: a - b n^-c, fitted where there are at least three sizes."
+    )
+    title = f"Accuracy over the amount of training data ({material.condition})"
+    return training_size.over_training_size(points, material.trials["chance"].mean(), title, note)
+
+
 def _model_and_split(rows: pd.DataFrame) -> pd.Series:
     unseen = (rows["split"] == "unseen") & ~rows["training_set"].isin(TOGETHER.values())
     return rows["training_set"] + unseen.map({True: " on unseen", False: ""})
@@ -116,6 +143,13 @@ CONTROLS = FigureOfCondition(
     "controls",
     "The brain against controls",
     _controls,
+    (*_MODELS, HELD_OUT_FOLD, LEFT_OUT),
+    "needs a finished model",
+)
+LEARNING_CURVE = FigureOfCondition(
+    "learning-curve",
+    "Accuracy over the amount of training data",
+    _learning_curve,
     (*_MODELS, HELD_OUT_FOLD, LEFT_OUT),
     "needs a finished model",
 )

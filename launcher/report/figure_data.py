@@ -31,7 +31,7 @@ class Material:
 
     `predictions` are those of tables/predictions.parquet, all folds and seeds, with a column
     training_set. `name` is the condition, and which setup where the run has several of that condition. `controls` are
-    the trials, finished or not, of controls that these trials are compared with.
+    the trials, finished or not, of controls that these trials are compared with; `parts` those of its learning curves.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Material:
     predictions: pd.DataFrame
     run: RunDirectory
     controls: Trials
+    parts: Trials
 
     @property
     def classes(self) -> list[str]:
@@ -95,7 +96,7 @@ def read(run: RunDirectory, trials: Trials, choice: Choice) -> list[Material]:
         return []
     predictions = read_predictions(run, done)
     _check(choice, predictions)
-    return list(_by_setup(run, done, predictions, trials.controls.latest.true_labels))
+    return list(_by_setup(run, done, predictions, trials))
 
 
 def classes(predictions: pd.DataFrame) -> list[str]:
@@ -112,11 +113,14 @@ def tested(predictions: pd.DataFrame) -> list[str]:
     return sorted(str(subject) for subject in held_out["subject"].unique())
 
 
-def _by_setup(run: RunDirectory, done: pd.DataFrame, predictions: pd.DataFrame, controls: Trials) -> Iterator[Material]:
+def _by_setup(run: RunDirectory, done: pd.DataFrame, predictions: pd.DataFrame, trials: Trials) -> Iterator[Material]:
+    controls, parts = trials.controls.latest.true_labels.table, trials.brain.parts.table
     for name, rows in done.groupby(conditions.names(done), sort=False):
         own = predictions[predictions["trial"].isin(rows["trial"])]
-        of_basis = Trials(controls.table[controls.table["basis"].isin(rows["basis"])])
-        yield Material(str(name), str(rows["condition"].iloc[0]), rows, own, run, of_basis)
+        condition, setup = str(rows["condition"].iloc[0]), rows["setup"].iloc[0]
+        of_basis = Trials(controls[controls["basis"].isin(rows["basis"])])
+        of_setup = Trials(parts[(parts["condition"] == condition) & (parts["setup"] == setup)])
+        yield Material(str(name), condition, rows, own, run, of_basis, of_setup)
 
 
 def read_predictions(run: RunDirectory, trials: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,7 @@ _OF_CONDITION: tuple[FigureOfCondition | FigureOfSubject, ...] = (
     condition_figures.HELD_OUT,
     condition_figures.CONFUSION,
     condition_figures.LABEL_AUDIT,
+    condition_figures.LEARNING_CURVE,
     condition_figures.CONTROLS,
     condition_figures.CALIBRATION,
     subject_figures.ONE_EMOTION,

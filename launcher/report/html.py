@@ -38,7 +38,7 @@ def write_report(run: RunDirectory) -> Path:
         experiment=experiment,
         states=evidence.trials.states,
         tables=evidence.tables,
-        pairs=[*evidence.controls, *evidence.pairs],
+        pairs=[*evidence.controls, *evidence.pairs, *evidence.curves],
         data=input_data.read(run),
         notes=evidence.notes,
         trials=evidence.trials.table.to_dict("records"),

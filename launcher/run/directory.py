@@ -22,7 +22,8 @@ from deepemotion.files import readable, write_text
 from deepemotion.training.trial_directory import TRIALS, TrialDirectory
 from launcher.planning import experiment
 from launcher.planning.experiment import Experiment
-from launcher.planning.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial
+from launcher.planning.replaced import replaced
 from launcher.run import locks, permissions, plan_file, sessions
 from launcher.run.states import State
 

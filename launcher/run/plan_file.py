@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pydantic
 
 from deepemotion.errors import UserError, from_validation
 from deepemotion.files import whole_lines, write_text
 from deepemotion.settings.schema import Trial, TrialSettings
+from launcher.planning.learning_curve import Over, Point
 from launcher.planning.nested import Selection
 from launcher.planning.plan import PlannedTrial
 
@@ -28,12 +30,14 @@ _COLUMNS: dict[str, Callable[[PlannedTrial], object]] = {
     "memory_bytes": lambda planned: planned.memory_bytes,
     "work": lambda planned: planned.work,
     "selection": lambda planned: "" if planned.selection is None else " ".join(_words(planned.selection)),
+    "curve": lambda planned: "" if planned.point is None else " ".join(_words_of_point(planned.point)),
     "settings": lambda planned: json.dumps(planned.trial.model_dump(mode="json")),
     "data": lambda planned: planned.data,
 }
 # The columns that repeat a part of the settings.
 _REPEATED = ("fold", "permutation", "learning_rate", "seed")
 _SETTINGS = {f"{section}.{name}" for section, values in TrialSettings().model_dump().items() for name in values}
+_CURVES: dict[str, Over] = {name: name for name in get_args(Over)}
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*")
 
 
@@ -95,6 +99,9 @@ def _planned(row: dict[str, str]) -> PlannedTrial:
     memory_bytes, work = int(row["memory_bytes"]), float(row["work"])
     if memory_bytes < 0 or not 0 <= work < math.inf:
         raise ValueError(f"{row['name']}: impossible memory_bytes or work")
+    trial, point = Trial.model_validate_json(row["settings"]), _point(row.get("curve", ""))
+    if point is not None and set(point.chosen) != _trained_on(trial, point):
+        raise ValueError(f"{row['name']}: its curve is not that of its settings")
     return PlannedTrial(
         name=row["name"],
         training_set=row["training_set"],
@@ -102,9 +109,10 @@ def _planned(row: dict[str, str]) -> PlannedTrial:
         protocol=row["protocol"],
         memory_bytes=memory_bytes,
         work=work,
-        trial=Trial.model_validate_json(row["settings"]),
+        trial=trial,
         data=row["data"],
         selection=_selection(row.get("selection", "")),
+        point=point,
     )
 
 
@@ -118,6 +126,28 @@ def _selection(text: str) -> Selection | None:
     if text and not (re.fullmatch("[0-9a-f]{8}", procedure) and set(keys) <= _SETTINGS):
         raise ValueError(f"{text!r} is no selection of settings")
     return Selection(procedure, tuple(keys)) if text else None
+
+
+def _words_of_point(point: Point) -> tuple[str, ...]:
+    return point.over, str(point.size), str(point.draw), *point.order
+
+
+def _point(text: str) -> Point | None:
+    """Return the part that a trial trains on from its words, None for the many trials that train on all."""
+    if not text:
+        return None
+    over, *numbers = text.split(" ")
+    if over not in _CURVES or len(numbers) < 3 or not all(number.isdecimal() for number in numbers[:2]):
+        raise ValueError(f"{text!r} is no part of a learning curve")
+    point = Point(_CURVES[over], int(numbers[0]), int(numbers[1]), tuple(numbers[2:]))
+    if not 0 < point.size < len(point.order):
+        raise ValueError(f"{text!r} is no part of a learning curve")
+    return point
+
+
+def _trained_on(trial: Trial, point: Point) -> set[str]:
+    runs = trial.split.training_runs or []
+    return set(map(str, runs)) if point.over == "runs" else set(trial.subjects)
 
 
 def _not_a_plan(path: Path, why: str) -> UserError:

@@ -18,8 +18,9 @@ from deepemotion.training import integrity
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.nested import InnerResult, choose, selection_of
-from launcher.planning.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial
 from launcher.planning.refits import Place, Refit, planned, refits
+from launcher.planning.replaced import replaced
 from launcher.run.directory import RunDirectory
 from launcher.run.states import State
 from launcher.run.trial_files import VALIDATION, read_epochs, read_failure, read_result

@@ -37,7 +37,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from deepemotion.console import say
-from launcher.planning.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial
+from launcher.planning.replaced import replaced
 from launcher.run import selections, sessions
 from launcher.run.directory import RunDirectory
 from launcher.session.session import RunningSession, open_session, tabulate_what_is_new

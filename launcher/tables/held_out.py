@@ -58,18 +58,34 @@ class HeldOutPredictions:
 def read_held_out(path: Path, trials: Trials) -> HeldOutPredictions:
     """Read what `trials` that are done predicted, from tables/predictions.parquet.
 
-    Of the many permuted trials only labels and predictions are read, as codes, and counted.
+    Of the many permuted trials only labels and predictions are read, as codes, and counted. Those of learning curves
+    are left out: see `read_right`.
     """
-    true, permuted = trials.done.true_labels.names, trials.done.permuted.names
+    true, permuted = trials.whole.done.true_labels.names, trials.done.permuted.names
     columns = [name for name in pq.read_schema(path).names if name in _LOCATED or name.startswith("p_")]
     file = ds.dataset(path, format=_CHECKED)
     tested = ds.field("split").isin(list(SPLITS))
     # Filtering by the names of all trials would take as long as reading the file.
-    wanted = tested & _of(true) if permuted else tested
+    wanted = tested & _of(true) if permuted or len(trials.parts) else tested
     table = file.to_table(columns=columns, filter=wanted).to_pandas()
     counted = file.to_table(columns=_COUNTED, filter=tested & _of(permuted)).unify_dictionaries()
     n = counted.to_pandas().groupby(_COUNTED, observed=True).size()
     return HeldOutPredictions(table, n.rename("n").reset_index())
+
+
+def read_right(path: Path, trials: Trials) -> pd.DataFrame:
+    """Return how many held-out volumes of each subject `trials` on true labels answer rightly, if they are done.
+
+    Columns: trial, split, subject, right, n (volumes).
+    """
+    wanted = ds.field("split").isin(list(SPLITS)) & _of(trials.done.true_labels.names)
+    columns = ["trial", "split", "subject", "label", "prediction"]
+    table = ds.dataset(path, format=_CHECKED).to_table(columns=columns, filter=wanted)
+    frame = table.to_pandas().astype(dict.fromkeys(columns, str))
+    right = (frame["label"] == frame["prediction"]).rename("right")
+    places = [frame[name] for name in columns[:3]]
+    counts: pd.DataFrame = right.groupby(places).agg(right="sum", n="size").reset_index()
+    return counts
 
 
 def _of(trials: list[str]) -> ds.Expression:

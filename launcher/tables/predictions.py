@@ -19,10 +19,11 @@ _ROWS = 1 << 17
 
 
 def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
-    """Write tables/predictions.parquet of trials that are done, each with whether it is permuted, in this order.
+    """Write tables/predictions.parquet of trials that are done, each with whether it is included partly, in this order.
 
-    Of permuted trials only the predictions of volumes that test are included: nothing is made of the others, and they
-    would be most of the file. A table that was made from the same content, and is as it was written, stays.
+    Of such trials, on permuted labels or of learning curves, only the predictions of volumes that test are included:
+    nothing is made of the others, and they would be most of the file. A table that was made from the same content, and
+    is as it was written, stays.
     """
     if not done:
         return
@@ -45,13 +46,13 @@ def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
     stored.write(path, write)
 
 
-def _gathered(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> Iterator[list[pa.Table]]:
+def _gathered(parts: Mapping[str, Path], partly: Mapping[str, bool]) -> Iterator[list[pa.Table]]:
     """Yield the trials' tables, some at a time."""
     tables: list[pa.Table] = []
     for name, path in parts.items():
         with readable(path, REMEDY), pq.ParquetFile(path, page_checksum_verification=True) as file:
             table = file.read(use_threads=False)
-        if permuted[name]:
+        if partly[name]:
             table = table.filter(pc.field("split").isin(SPLITS))
         tables.append(table.add_column(0, "trial", pa.array([name] * len(table)).dictionary_encode()))
         if sum(map(len, tables)) >= _ROWS:
@@ -69,10 +70,10 @@ def _schema(parts: Iterable[Path]) -> pa.Schema:
     return schema
 
 
-def _content(parts: Mapping[str, Path], permuted: Mapping[str, bool]) -> str:
+def _content(parts: Mapping[str, Path], partly: Mapping[str, bool]) -> str:
     """Return a digest of the content of these files: their times say nothing where a clock was set or files copied."""
     digest = hashlib.sha256()
     for name, path in parts.items():
         with readable(path, REMEDY):
-            digest.update(f"{name}\t{permuted[name]}\t{stored.file_digest(path)}\n".encode())
+            digest.update(f"{name}\t{partly[name]}\t{stored.file_digest(path)}\n".encode())
     return digest.hexdigest()

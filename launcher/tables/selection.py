@@ -31,10 +31,20 @@ class Trials:
         return Trials(self.table[self.table["outer"].isna()])
 
     @property
+    def whole(self) -> "Trials":
+        """Those that train on all of their training set, as models do: all but those of learning curves."""
+        return Trials(self.table[self.table["curve"] == ""])
+
+    @property
     def latest(self) -> "Trials":
         """Those that count: that test a model, without trials whose labels or volumes a later launch replaced."""
-        table = self.testing.table
+        table = self.testing.whole.table
         return Trials(table.drop_duplicates([*KEYS, "fold", "seed", "permutation"], keep="last"))
+
+    @property
+    def parts(self) -> "Trials":
+        """Those of learning curves, which train on a part of their training set, without replaced ones."""
+        return Trials(self.table[(self.table["curve"] != "") & ~self.table["replaced"]])
 
     @property
     def done(self) -> "Trials":

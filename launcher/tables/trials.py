@@ -5,7 +5,8 @@ from typing import Any
 import pandas as pd
 
 from deepemotion.scoring import audit
-from launcher.planning.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial
+from launcher.planning.replaced import replaced
 from launcher.run.directory import RunDirectory
 from launcher.run.states import State
 from launcher.run.trial_files import read_epochs, read_failure, read_result
@@ -26,8 +27,12 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     subjects, fold, permutation and seed only; a condition names what is swept, and a later launch into the run may
     have changed other settings), control (its name, empty for the brain), basis (equal for trials with the same
     volumes, labels and split, by which controls are compared with the brain), outer (the outer fold that this inner
-    trial helps to choose settings for, none for other trials), chosen (what inner trials chose for this one), then
-    counts of volumes, further metrics, those on unseen subjects, and accuracy_SPLIT_EMOTION.
+    trial helps to choose settings for, none for other trials), chosen (what inner trials chose for this one), curve
+    (runs or subjects, of which this trial of a learning curve trains on a part, empty for other trials), draw and order
+    (which order of these, and its items: the first ones are trained on), train_subjects and train_runs (how many are
+    trained on; runs: none where no learning curve says so), subjects (which), replaced (whether a later launch planned
+    another trial in its place), then counts of volumes, further metrics,
+    those on unseen subjects, and accuracy_SPLIT_EMOTION.
     """
     running = run.running()
     plan = run.read_plan()
@@ -44,10 +49,12 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
         "epochs",
         *("accuracy_train", "accuracy_validation", *audit.COLUMNS, "duration_s", "reason", "beats_labels"),
         *("missing", "setup", "control", "basis", "outer", "chosen"),
+        *("curve", "draw", "order", "train_subjects", "train_runs", "subjects", "replaced"),
     ]
     rest = sorted(set(table.columns) - set(first))
-    table = table[[*first, *rest]].astype({"fold": "Int64", "outer": "Int64"})
-    return table.sort_values(["training_set", "condition", "outer", "fold", "seed", "permutation"], ignore_index=True)
+    table = table[[*first, *rest]].astype(dict.fromkeys(("fold", "outer", "draw", "train_runs"), "Int64"))
+    by_place = ["training_set", "condition", "outer", "fold", "seed", "permutation"]
+    return table.sort_values([*by_place, "curve", "draw", "train_subjects", "train_runs"], ignore_index=True)
 
 
 def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) -> dict[str, Any]:
@@ -70,6 +77,7 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
         "basis": trial.basis,
         "outer": trial.outer,
         "chosen": trial.chosen,
+        **_of_curve(trial),
     }
     if state is State.DONE:
         result = read_result(directory, trial)
@@ -83,7 +91,19 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
         state = State.REPLACED
     if state is State.FAILED:
         row["reason"] = (read_failure(directory) or {}).get("reason", "")
-    return {**row, "state": str(state)}
+    return {**row, "state": str(state), "replaced": dead}
+
+
+def _of_curve(trial: PlannedTrial) -> dict[str, Any]:
+    point, runs = trial.point, trial.trial.split.training_runs
+    return {
+        "curve": "" if point is None else point.over,
+        "draw": None if point is None else point.draw,
+        "order": "" if point is None else " ".join(point.order),
+        "train_subjects": len(trial.trial.subjects),
+        "train_runs": None if runs is None else len(runs),
+        "subjects": " ".join(trial.trial.subjects),
+    }
 
 
 def write_tables(run: RunDirectory) -> Trials:
@@ -96,7 +116,8 @@ def write_tables(run: RunDirectory) -> Trials:
     trials = trials_table(run)
     # Of inner trials nothing but their validation accuracy is used.
     done = Trials(trials).done.testing.table
-    write_predictions(run, dict(zip(done["trial"], done["permutation"] > 0, strict=True)))
+    part = (done["permutation"] > 0) | (done["curve"] != "")
+    write_predictions(run, dict(zip(done["trial"], part, strict=True)))
     stored.write_frame(run.tables / "epochs.parquet", epochs_table(run))
     stored.write(run.tables / "trials.csv", lambda file: trials.to_csv(file, index=False))
     # It comes last: where it was made from what there is now, everything was.

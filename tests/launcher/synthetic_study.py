@@ -26,6 +26,7 @@ class Study:
         row = {"trial": name, "training_set": training_set, "protocol": "run", "fold": fold, "permutation": permutation}
         row |= {"condition": "lr-0.001", "setup": "a", "seed": 0, "state": "done", "missing": ""}
         row |= {"control": "", "basis": "b", "accuracy_train": 1.0, "outer": None, "chosen": ""}
+        row |= {"curve": "", "draw": None, "order": "", "replaced": False}
         row |= {"label_only_accuracy": 0.4, "majority_accuracy": 0.35, "chance": 1 / 3}
         self.trials.append(row | changes)
         for subject in subjects or [training_set.removeprefix("sub-")]:

@@ -49,7 +49,7 @@ def test_memory_grows_with_voxels_times_volumes_not_voxels_squared(tiny_packed, 
     kept = moments.Samples.values
     monkeypatch.setattr(moments.Samples, "values", lambda *a: sizes.append(kept(*a)) or sizes[-1])
     with SubjectFile.of(tiny_packed, "01") as file:
-        own = AlignedMoments.of(file, big, trial())
+        own = AlignedMoments.of(file, big.grid, trial())
     # Voxels by voxels would be 360 GB.
     assert own.gram(CPU).shape == (len(own.moment_T),) * 2
     assert max(x.numel() for x in sizes) <= total * moments.BLOCK_VOXELS

@@ -112,7 +112,7 @@ def test_alignment_keeps_its_distance_from_all_volumes_that_validate(tiny_packed
     wanted = trial(f"data.drop_overlaps={drop_overlaps}", "split.gap_s=2")
     samples = load(tiny_packed, ["01"], Labels.read(tiny_labels), wanted.data)
     with SubjectFile.of(tiny_packed, "01") as file:
-        moment_T = AlignedMoments.of(file, samples, wanted).moment_T
+        moment_T = AlignedMoments.of(file, samples.grid, wanted).moment_T
         places = file.run.astype(np.int64) * moments._A_RUN + file.index_in_run
         time_T = file.movie_time[np.isin(places, moment_T)]
         kept = timing.outside_overlaps(file.segments, file.run, file.movie_time) | (drop_overlaps == "false")

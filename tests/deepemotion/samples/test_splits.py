@@ -180,3 +180,33 @@ def test_unseen_subjects_hold_out_moments_too():
     training, validation = split(samples, SplitSettings(protocol="run", fold=1, gap_s=4), 40)
     assert validation.tolist() == list(range(10))
     assert samples.true_time[training].min() == 64
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["01", "02"]), st.integers(1, 4)), min_size=8, max_size=80),
+    st.sampled_from(["random", "run", "block"]),
+    st.sets(st.integers(2, 4), min_size=1),
+)
+def test_training_on_some_runs_changes_nothing_that_validates(places, protocol, runs):
+    subjects, numbers = zip(*sorted(places), strict=True)
+    samples = table([0] * len(places), runs=numbers, subjects=subjects, times=7.0 * np.arange(len(places)))
+    fold = None if protocol == "random" else 1
+    whole = SplitSettings(protocol=protocol, fold=fold, folds=2, block_s=30)
+    part = whole.model_copy(update={"training_runs": sorted(runs)})
+    of_runs = np.isin(samples.run, sorted(runs))
+    for training, validation, smaller, same in [(*moments(samples, whole), *moments(samples, part))]:
+        np.testing.assert_array_equal(same, validation)
+        np.testing.assert_array_equal(smaller, training & of_runs)
+    try:
+        (rows, tested), (smaller_rows, same_rows) = split(samples, whole), split(samples, part)
+    except UserError:
+        # One of the sides is empty.
+        return
+    np.testing.assert_array_equal(same_rows, tested)
+    np.testing.assert_array_equal(smaller_rows, [row for row in rows if of_runs[row]])
+
+
+def test_a_run_that_validates_cannot_train():
+    with pytest.raises(UserError, match=r"split\.training_runs: run 2 is split\.fold, which does not train"):
+        split(table([0] * 10), SplitSettings(protocol="run", fold=2, training_runs=[1, 2]))
+    assert SplitSettings(training_runs=[3, 1, 3]).training_runs == [1, 3]

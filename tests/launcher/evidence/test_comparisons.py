@@ -27,6 +27,7 @@ def trial(condition, accuracy, fold, training_set="sub-01", **changes):
         "state": "done",
         "control": "",
         "outer": None,
+        "curve": "",
     }
     return row | {"n_train": 80, "n_validation": 20, "accuracy_validation": accuracy} | changes
 

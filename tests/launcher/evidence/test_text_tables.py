@@ -24,7 +24,7 @@ def statistic(training_set, accuracy, split="validation", **changes):
 
 def trial(row, accuracy_train=0.8):
     names = ("training_set", "condition", "setup", "protocol")
-    place = {"fold": 1, "outer": None, "seed": 0, "permutation": 0, "state": "done"}
+    place = {"fold": 1, "outer": None, "seed": 0, "permutation": 0, "state": "done", "curve": ""}
     return {**{name: row[name] for name in names}, **place, "accuracy_train": accuracy_train}
 
 

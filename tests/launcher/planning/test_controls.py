@@ -10,7 +10,8 @@ from deepemotion.errors import UserError
 from deepemotion.settings.schema import CONTROLS
 from deepemotion.training.checksums import data_digest
 from launcher.planning import controls, experiment, identity, options
-from launcher.planning.plan import make_plan, replaced
+from launcher.planning.plan import make_plan
+from launcher.planning.replaced import replaced
 
 
 def with_controls(by_subject):

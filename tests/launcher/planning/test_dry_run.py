@@ -36,6 +36,14 @@ def test_controls_are_counted_apart_and_missing_ones_are_named(command, tiny_pac
     assert line.endswith("phantom")
 
 
+def test_learning_curves_are_counted_apart(command, tiny_packed, tiny_labels, tmp_path):
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path / "runs"), "--protocol", "run", "--dry-run")
+    done = command("deepemotion-launch", *words, "--learning-curve")
+    assert (done.returncode, done.stderr) == (0, "")
+    # 4 models of 8 folds, each on 1, 2 and 4 runs, and the pooled one on 2 subjects.
+    assert done.stdout.splitlines()[-1] == f"{4 * 8 + 4 * 8 * 3 + 8} trials ({4 * 8 * 3 + 8} of learning curves)"
+
+
 def test_a_thousand_trials_are_planned_without_heavy_imports(lightly, tiny_packed, tiny_labels, tmp_path):
     rates = ",".join(f"{i}e-6" for i in range(1, 251))
     words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path), "--lr", rates, "--dry-run")

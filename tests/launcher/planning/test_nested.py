@@ -11,8 +11,8 @@ from deepemotion import config_files
 from deepemotion.errors import UserError
 from launcher.planning import experiment
 from launcher.planning.nested import InnerResult, choose, selection_of
-from launcher.planning.plan import replaced
 from launcher.planning.refits import Place, planned, refits
+from launcher.planning.replaced import replaced
 from launcher.run import plan_file
 
 RATES = {"train.learning_rate": [1e-4, 1e-3, 1e-2]}

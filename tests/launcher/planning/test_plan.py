@@ -9,8 +9,8 @@ from small_plan import SUBJECTS, facts, plan
 from deepemotion.errors import UserError
 from launcher.planning import options
 from launcher.planning.facts import AtlasFacts
-from launcher.planning.plan import replaced
 from launcher.planning.protocols import Protocol
+from launcher.planning.replaced import replaced
 
 
 def test_nineteen_single_subject_trainings_and_the_pooled_one_first():

@@ -90,6 +90,7 @@ def test_a_run_gets_every_figure_or_a_word_why_not(run):
     assert "cannot be read any more" in skipped.pop("figure-2_cnn3d")
     assert "--held-out-folds" in skipped.pop("figure-6_lr-0.001")
     assert "--controls all" in skipped.pop("controls_lr-0.001")
+    assert "--learning-curve" in skipped.pop("learning-curve_lr-0.001")
     assert not skipped
 
 

@@ -18,7 +18,7 @@ def tables(*rows):
         model = {"trial": f"t{i}", "training_set": f"sub-{subject}", "condition": "lr-0.001", "fold": 1, "seed": 0}
         audit = {"label_only_accuracy": accuracy / 2, "majority_accuracy": 0.3, "chance": 0.25}
         where = {"setup": setup, "protocol": protocol, "permutation": permutation, "state": "done", "control": ""}
-        where |= {"outer": None}
+        where |= {"outer": None, "curve": "", "replaced": False}
         trials.append(model | where | audit)
         if not permutation:
             epochs.append(model | {"epoch": 1.0, "accuracy/train": 1.0, "accuracy/validation": accuracy})
