@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from launcher.evidence import text_tables
 from launcher.evidence.comparisons import write_comparisons
-from launcher.evidence.findings import Findings, compute_findings, write_findings
+from launcher.evidence.findings import Findings, compute_findings, tested, write_findings
 from launcher.evidence.text_tables import TextTable
 from launcher.run import selections
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_held_out
 from launcher.tables.selection import Trials
+from launcher.tables.tensorboard import write_aggregates
 from launcher.tables.trials import write_tables
 
 
@@ -25,7 +26,7 @@ class Evidence:
 
 
 def write_evidence(run: RunDirectory) -> Evidence:
-    """Bring everything in the run's tables/ up to date, and return what it shows.
+    """Bring everything in the run's tables/ and tensorboard/ up to date, and return what it shows.
 
     Raises UserError for a trial's file, or an experiment, that cannot be read.
     """
@@ -37,5 +38,6 @@ def write_evidence(run: RunDirectory) -> Evidence:
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
         compared = write_comparisons(run, trials)
+    write_aggregates(run, tested(findings.scores))
     pairs, notes = [*compared, *text_tables.pairs(findings.paired)], [*findings.notes, *selections.notes(run)]
     return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes)

@@ -16,7 +16,7 @@ from launcher.tables.predictions import write_predictions
 from launcher.tables.selection import Trials
 
 
-def trials_table(run: RunDirectory) -> pd.DataFrame:
+def trials_table(run: RunDirectory, done: dict[str, dict[str, Any]] | None = None) -> pd.DataFrame:
     """Return one row per planned trial, in the order of training set and learning rate; accuracies in [0, 1].
 
     Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition,
@@ -28,11 +28,19 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     volumes, labels and split, by which controls are compared with the brain), outer (the outer fold that this inner
     trial helps to choose settings for, none for other trials), chosen (what inner trials chose for this one), then
     counts of volumes, further metrics, those on unseen subjects, and accuracy_SPLIT_EMOTION.
+
+    `done` keeps what was read of trials that are done, for whoever calls this again and again.
     """
+    done = {} if done is None else done
     running = run.running()
     plan = run.read_plan()
     dead = replaced(plan)
-    rows = [_row(run, trial, running, trial.name in dead) for trial in plan]
+    rows = []
+    for trial in plan:
+        row = done.get(trial.name) or _row(run, trial, running, trial.name in dead)
+        rows.append(row)
+        if row["state"] == State.DONE:
+            done[trial.name] = row
     table = pd.DataFrame(rows)
     for column in ("accuracy_train", "accuracy_validation", *audit.COLUMNS, "duration_s"):
         if column not in table:
