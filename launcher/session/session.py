@@ -149,9 +149,10 @@ def open_session(
 
 def _refresher(run: RunDirectory) -> Callable[[], None]:
     """Return a function that updates TensorBoard's aggregates; it reports an error once and never raises it."""
+    from launcher.session.usage import usage
     from launcher.tables.tensorboard import Board
 
-    board = Board(run)
+    board = Board(run, usage)
     reported: set[str] = set()
 
     def refresh() -> None:

@@ -116,6 +116,16 @@ class Events:
             file.write(self._buffer.getvalue())
 
 
+def newest(folder: Path) -> Path | None:
+    """Return the event file of a folder that was written last, None where it has none."""
+    return max(folder.glob(_NAMES), default=None)
+
+
+def began(path: Path) -> float:
+    """Return when an event file of `Events.replace` was begun, in seconds since the epoch."""
+    return int(path.name.split(".")[3]) / 1e6
+
+
 def remove(folder: Path) -> None:
     """Remove the event files of a folder, and the folder if nothing else is in it."""
     for file in folder.glob(_NAMES):

@@ -4,6 +4,8 @@ TensorBoard ticks all of its runs (folders with event files) only where there ar
 Scalars it gives each a colour and draws margins, which it never smooths. docs/tensorboard.md has what it does.
 """
 
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -48,8 +50,11 @@ _OTHER_RUNS = len(_LINES) + 5
 class Board:
     """The event files of a run in its folder tensorboard/, for one process that keeps them up to date."""
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, usage: Callable[[], Mapping[str, float]] = dict) -> None:
+        """`usage` tells how busy the machine is, in values by their names."""
         self._run = run
+        self._usage = usage
+        self._counted: tuple[float, int] | None = None
         self._tables = LiveTables(run)
         self._drawn: dict[str, pd.DataFrame] = {}
         self._rows: list[hparams.Row] = []
@@ -78,6 +83,7 @@ class Board:
             rows = hparams.model_rows(plan, self._tables.trials, tested)
             self._write_rows(rows[: _MOST_RUNS - _OTHER_RUNS])
             self._write_text(about.text(self._run, plan, self._tables.trials, len(rows) - len(self._rows)))
+            self._add_machine()
             _remove_old(folder)
 
     def _draw(self, values: pd.DataFrame) -> None:
@@ -115,6 +121,21 @@ class Board:
             if old.name not in names:
                 event_files.remove(old)
         self._rows = rows
+
+    def _add_machine(self) -> None:
+        """Add how busy the machine is, and how fast the whole run trains, if it has trained since the last time."""
+        now, epochs = time.monotonic(), len(self._tables.epochs)
+        earlier, self._counted = self._counted, (now, epochs)
+        if earlier is None or epochs <= earlier[1]:
+            return
+        values = {"epochs a second": (epochs - earlier[1]) / (now - earlier[0]), **self._usage()}
+        events = Events()
+        folder = self._run.tensorboard / "machine"
+        path = event_files.newest(folder) or events.replace(folder)
+        # The steps are seconds since the file began.
+        step = max(0, int(time.time() - event_files.began(path)))
+        events.scalars(step, {f"machine/{name}": value for name, value in values.items()})
+        events.append(path)
 
     def _write_text(self, text: str) -> None:
         if text != self._text:

@@ -3,7 +3,6 @@
 import fnmatch
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from deepemotion.errors import UserError
 from launcher.planning.plan import PlannedTrial
@@ -12,7 +11,7 @@ from launcher.run.trial_files import EPOCH, read_epochs
 from launcher.tables import hparams
 from launcher.tables.event_files import Events
 from launcher.tables.selection import Trials
-from launcher.tables.trials import trials_table
+from launcher.tables.trials import Known, trials_table
 
 
 def chosen(run: RunDirectory, pattern: str) -> list[PlannedTrial]:
@@ -33,14 +32,14 @@ class TrialFolders:
     folder: Path
     _files: dict[str, Path] = field(default_factory=dict)
     _epochs: dict[str, int] = field(default_factory=dict)
-    _done: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _known: Known = field(default_factory=Known)
     _rows: set[str] = field(default_factory=set)
 
     def update(self) -> None:
         """Write what is new of each trial. Raises UserError where a file of one is damaged."""
-        names = {trial.name for trial in self.trials}
-        table = trials_table(self.run, self._done)
-        rows = hparams.trial_rows(self.trials, Trials(table[table["trial"].isin(names)]))
+        self._known.plan = self.trials
+        table = trials_table(self.run, self._known)
+        rows = hparams.trial_rows(self.trials, Trials(table))
         if not any(self.folder.iterdir()):
             events = Events()
             hparams.add_columns(events, rows, hparams.COLUMNS)

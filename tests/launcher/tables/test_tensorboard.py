@@ -138,3 +138,13 @@ def test_what_an_earlier_version_wrote_is_removed(run):
     train(run, subject(1))
     write_aggregates(run)
     assert not old.parent.exists()
+
+
+def test_how_busy_the_machine_is_grows_while_the_run_trains(run):
+    board = Board(run, lambda: {"here: CPUs in %": 50.0})
+    for epochs in (1, 3, 3, 4):
+        train(run, subject(1), epochs=epochs)
+        board.write()
+    found = read(run)
+    assert [event.value for event in found.Scalars("tensorboard/machine", "machine/here: CPUs in %")] == [50.0, 50.0]
+    assert all(event.value > 0 for event in found.Scalars("tensorboard/machine", "machine/epochs a second"))
