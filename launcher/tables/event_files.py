@@ -3,7 +3,8 @@
 import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from tensorboard.plugins.hparams.api_pb2 import Experiment
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboard.plugins.text import metadata as text
 from tensorboard.summary.writer.record_writer import RecordWriter
+
+from deepemotion.errors import UserError
 
 _NAMES = "events.out.tfevents.*"
 # By then, every TensorBoard has left a file that was replaced (seconds).
@@ -92,16 +95,22 @@ class Events:
 
         Event files only grow, and their points are drawn in their order. A new file begins with a mark that makes a
         running TensorBoard forget the points that it has read from the earlier ones. TensorBoard lists its runs by
-        their first event's time, which is `order` if it is given.
+        their first event's time, which is `order` if it is given. Raises UserError where the folder cannot be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         earlier = sorted(folder.glob(_NAMES))
         first = Events(self.time if order is None else order)
         first._event(Event(wall_time=first.time, file_version="brain.Event:2"))
         first._event(Event(wall_time=first.time, step=0, session_log=SessionLog(status=SessionLog.START)))
         # TensorBoard reads the files of a folder in the order of their names.
         path = folder / f"events.out.tfevents.{time.time_ns() // 1000:016d}.{os.uname().nodename}.{os.getpid()}"
-        path.write_bytes(first._buffer.getvalue() + self._buffer.getvalue())
+        try:
+            with _writing(path):
+                path.write_bytes(first._buffer.getvalue() + self._buffer.getvalue())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         for file in earlier:
             # Not removed at once: TensorBoard would never leave a file that is gone for the next one.
             if file.stat().st_size:
@@ -111,9 +120,17 @@ class Events:
         return path
 
     def append(self, path: Path) -> None:
-        """Append the events to a file."""
-        with path.open("ab") as file:
+        """Append the events to a file. Raises UserError where it cannot be written."""
+        with _writing(path), path.open("ab") as file:
             file.write(self._buffer.getvalue())
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot write: {error.strerror or error}") from error
 
 
 def newest(folder: Path) -> Path | None:

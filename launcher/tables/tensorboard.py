@@ -72,19 +72,26 @@ class Board:
         A mean changes when another model reaches its epoch, but event files can only grow: the lines that have changed
         are written to new files, at most one point per epoch. Raises UserError where a trial's file is damaged.
         """
-        folder = self._run.tensorboard
+        with locks.acquire(self._run.tensorboard, ".lock"):
+            try:
+                self._write(self._run.tensorboard, tested)
+            except BaseException:
+                # What was read and not written would not be read again.
+                self._tables = LiveTables(self._run)
+                raise
+
+    def _write(self, folder: Path, tested: hparams.Tested | None) -> None:
         plan = self._tables.look()
-        with locks.acquire(folder, ".lock"):
-            curves = TrialCurves(folder / "trials")
-            if not curves.add(self._tables.fresh):
-                curves.write(self._tables.epochs)
-            self._draw(aggregate(self._tables.epochs, self._tables.trials))
-            tested = tested_scores.known(folder, self._tables.trials, tested)
-            rows = hparams.model_rows(plan, self._tables.trials, tested)
-            self._write_rows(rows[: _MOST_RUNS - _OTHER_RUNS])
-            self._write_text(about.text(self._run, plan, self._tables.trials, len(rows) - len(self._rows)))
-            self._add_machine()
-            _remove_old(folder)
+        curves = TrialCurves(folder / "trials")
+        if not curves.add(self._tables.fresh):
+            curves.write(self._tables.epochs)
+        self._draw(aggregate(self._tables.epochs, self._tables.trials))
+        tested = tested_scores.known(folder, self._tables.trials, tested)
+        rows = hparams.model_rows(plan, self._tables.trials, tested)
+        self._write_rows(rows[: _MOST_RUNS - _OTHER_RUNS])
+        self._write_text(about.text(self._run, plan, self._tables.trials, len(rows) - len(self._rows)))
+        self._add_machine()
+        _remove_old(folder)
 
     def _draw(self, values: pd.DataFrame) -> None:
         """Write the lines of figure 3 that have changed."""
@@ -92,9 +99,9 @@ class Board:
             points = _points(values, tags)
             if line in self._drawn and points.equals(self._drawn[line]):
                 continue
-            self._drawn[line] = points
             if points.empty:
                 event_files.remove(self._run.tensorboard / line)
+                self._drawn[line] = points
                 continue
             events = Events()
             if order == 0:
@@ -103,6 +110,7 @@ class Board:
                 of_epoch = points[points["epoch"] == epoch]
                 events.scalars(int(epoch), dict(zip(of_epoch["tag"], of_epoch["value"], strict=True)))
             events.replace(self._run.tensorboard / line, order)
+            self._drawn[line] = points
 
     def _write_rows(self, rows: list[hparams.Row]) -> None:
         """Write the rows of the page HParams, if they have changed."""

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -134,18 +135,30 @@ def test_tensorboard_shows_trials_and_figure_3(finished):
         assert mean[-1].value == pytest.approx(sum(single) / 3, rel=1e-5)
 
 
-def test_the_tensorboard_command_serves_the_run_on_this_machine_only(finished):
+@pytest.mark.parametrize(("words", "shown"), [((), "validation"), (("--trials", "pooled"), "pooled_lr")])
+def test_the_tensorboard_command_serves_the_run_or_trials_of_it_on_this_machine_only(finished, words, shown):
     run, _ = finished
-    words = [LAUNCH, "tensorboard", run, "--port", "0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    words = [LAUNCH, "tensorboard", run, "--port", "0", *words]
+    job = os.environ | {"SLURM_SUBMIT_HOST": "login"}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True, env=job) as process:
         try:
-            line = next(line for line in process.stderr if "http://localhost:" in line)
-            address = re.search(r"http://localhost:\d+/", line).group()
-            with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:
-                assert answer.status == 200
+            line = next(line for line in process.stderr if "open http://localhost:" in line)
+            address = re.search(r"http://localhost:(\d+)/", line)
+            ssh = next(line for line in process.stderr if "ssh" in line)
+            assert re.search(rf"ssh -N -J \S+@login -L {address[1]}:localhost:{address[1]} \S+", ssh)
+            assert any(name.startswith(shown) for name in _runs(address[0]))
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
+
+
+def _runs(address):
+    """Return the runs of a TensorBoard, once it has read some."""
+    while True:
+        with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:
+            if runs := json.load(answer):
+                return runs
+        time.sleep(0.2)
 
 
 def test_results_name_the_best_learning_rate_of_each_model(finished, command):
