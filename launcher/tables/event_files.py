@@ -3,6 +3,7 @@
 import io
 import os
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -118,6 +119,10 @@ class Events:
             elif time.time() - file.stat().st_mtime > _READ_S:
                 file.unlink()
         return path
+
+    def checksum(self, before: int = 0) -> int:
+        """Return the CRC-32 of the events, after others of which it is `before`."""
+        return zlib.crc32(self._buffer.getbuffer(), before)
 
     def append(self, path: Path) -> None:
         """Append the events to a file. Raises UserError where it cannot be written."""

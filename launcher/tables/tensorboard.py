@@ -81,9 +81,10 @@ class Board:
                 raise
 
     def _write(self, folder: Path, tested: hparams.Tested | None) -> None:
+        first = not len(self._tables.trials)
         plan = self._tables.look()
         curves = TrialCurves(folder / "trials")
-        if not curves.add(self._tables.fresh):
+        if not curves.add(self._tables.fresh, whole=first):
             curves.write(self._tables.epochs)
         self._draw(aggregate(self._tables.epochs, self._tables.trials))
         tested = tested_scores.known(folder, self._tables.trials, tested)

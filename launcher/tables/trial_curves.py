@@ -5,6 +5,7 @@ are written again from the beginning where a trial was trained anew and has othe
 """
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,15 @@ class TrialCurves:
     folder: Path
     _shown: dict[str, list[float]] = field(default_factory=dict)
     _files: dict[str, str] = field(default_factory=dict)
+    _checksums: dict[str, int] = field(default_factory=dict)
 
-    def add(self, fresh: pd.DataFrame) -> bool:
+    def add(self, fresh: pd.DataFrame, whole: bool) -> bool:
         """Append the epochs of trials that are not there yet; return False where everything has to be written again.
 
-        `fresh` has all epochs of each of its trials. Another process may have appended since the last call.
+        `fresh` has all epochs of each of its trials. Another process may have appended since the last call. Where
+        `fresh` is the `whole` run, it is also found out whether the files are damaged or show what is no longer there.
         """
-        if not self._read():
+        if not self._read() or (whole and not (self._intact() and self._all_in(fresh))):
             return False
         if fresh.empty:
             return True
@@ -47,6 +50,7 @@ class TrialCurves:
         for side, one in events.items():
             if one:
                 one.append(self.folder / side / self._files[side])
+                self._checksums[side] = one.checksum(self._checksums[side])
         self._remember(new)
         return True
 
@@ -55,6 +59,7 @@ class TrialCurves:
         self._shown = {}
         files = {side: one.replace(self.folder / side) for side, one in self._events(epochs).items()}
         self._files = {side: file.name for side, file in files.items()}
+        self._checksums = {side: zlib.crc32(file.read_bytes()) for side, file in files.items()}
         self._remember(epochs)
 
     def _events(self, epochs: pd.DataFrame) -> dict[str, Events]:
@@ -70,7 +75,7 @@ class TrialCurves:
         values = zip(last["trial"], last[EPOCH], last[TRAIN], last[VALIDATION], strict=True)
         self._shown |= {name: [epoch, train, validation] for name, epoch, train, validation in values}
         sizes = {side: (self.folder / side / name).stat().st_size for side, name in self._files.items()}
-        content = {"files": self._files, "sizes": sizes, "shown": self._shown}
+        content = {"files": self._files, "sizes": sizes, "checksums": self._checksums, "shown": self._shown}
         write_text(self.folder / "shown.json", json.dumps(content))
 
     def _read(self) -> bool:
@@ -78,11 +83,21 @@ class TrialCurves:
         try:
             content: Any = json.loads((self.folder / "shown.json").read_text(encoding="utf-8"))
             self._files = {side: Path(content["files"][side]).name for side in _SIDES}
+            self._checksums = {side: int(content["checksums"][side]) for side in _SIDES}
             self._shown = {name: _of_three(values) for name, values in content["shown"].items()}
             sizes = {side: (self.folder / side / self._files[side]).stat().st_size for side in _SIDES}
             return bool(sizes == content["sizes"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
+
+    def _intact(self) -> bool:
+        files = {side: self.folder / side / name for side, name in self._files.items()}
+        return all(zlib.crc32(file.read_bytes()) == self._checksums[side] for side, file in files.items())
+
+    def _all_in(self, epochs: pd.DataFrame) -> bool:
+        """Return whether every trial that is shown has come as far."""
+        last = epochs.groupby("trial")[EPOCH].max().to_dict()
+        return all(last.get(name, 0) >= epoch for name, (epoch, _, _) in self._shown.items())
 
 
 def _of_three(values: Any) -> list[float]:

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from fault_base import Base, Place
+from fault_base import EPOCHS, Base, Place
 from fault_commands import Done, run, run_fresh
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.util import tensor_util
 
 OUTCOMES = ("lost", "wrong", "traceback", "hang")
 # So often is a message followed before following it counts as going in circles.
@@ -158,7 +157,10 @@ def numbers(run_folder: Path) -> dict[str, object]:
         kept[str(path.relative_to(run_folder))] = timeless
     for path in sorted(run_folder.glob("trials/*/epochs.tsv")):
         kept[str(path.relative_to(run_folder))] = _timeless(pd.read_csv(path, sep="\t"))
-    kept["tensorboard/trials"] = _curves(run_folder)
+    for path in sorted(run_folder.glob("trials/*")):
+        kept[f"trials/{path.name}/events.out.tfevents*"] = _steps(path, "loss/train")
+        for side in (run_folder / "tensorboard" / "trials").glob("*/"):
+            kept[f"{side.name} of {path.name}"] = _steps(side, f"trials {path.name.split('_')[0]}/{path.name}")
     return kept
 
 
@@ -168,15 +170,13 @@ def _timeless(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype({name: str for name in table if isinstance(table[name].dtype, pd.CategoricalDtype)})
 
 
-def _curves(run_folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Return the points that TensorBoard shows of each trial: each once, in the order in which it joins them."""
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for path in sorted(run_folder.glob("tensorboard/trials/*/events.out.tfevents*")):
+def _steps(folder: Path, tag: str) -> list[int]:
+    """Return the epochs that TensorBoard shows of a tag; each once and in order is what is right."""
+    steps: list[int] = []
+    for path in sorted(folder.glob("events.out.tfevents*")):
         for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                points = curves.setdefault(f"{path.parent.name} {value.tag}", [])
-                points.append((event.step, tensor_util.make_ndarray(value.tensor).item()))
-    return curves
+            steps += [event.step for value in event.summary.value if value.tag == tag]
+    return steps if steps != list(range(1, EPOCHS + 1)) else []
 
 
 def _same(one: object, other: object) -> bool:

@@ -131,6 +131,26 @@ def test_curves_are_written_again_where_nobody_knows_what_they_hold(run, content
     assert points(read(run), "trials/validation", "trials sub-01/sub-01_a") == [(1, 0.51), (2, 0.52)]
 
 
+@pytest.mark.parametrize("place", [20, -20])
+def test_a_damaged_file_of_curves_is_written_again(run, place):
+    train(run, subject(1), epochs=2)
+    write_aggregates(run)
+    (file,) = (run.tensorboard / "trials" / "validation").iterdir()
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+    write_aggregates(run)
+    assert points(read(run), "trials/validation", "trials sub-01/sub-01_a") == [(1, 0.51), (2, 0.52)]
+
+
+def test_the_curve_of_a_trial_that_was_deleted_goes_with_it(run):
+    train(run, subject(1), subject(2))
+    write_aggregates(run)
+    shutil.rmtree(run.trial("sub-02_a").path)
+    write_aggregates(run)
+    assert "trials sub-02/sub-02_a" not in read(run).Runs()["tensorboard/trials/validation"]["scalars"]
+
+
 def test_what_an_earlier_version_wrote_is_removed(run):
     old = run.tensorboard / "lr-0.001" / "events.out.tfevents.1.host.1.0"
     old.parent.mkdir(parents=True)
