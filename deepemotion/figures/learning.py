@@ -16,7 +16,7 @@ def learning_curves(aggregates: pd.DataFrame, condition: str, models: int, note:
 
     The title gives their last values, with a dagger if the validation accuracy does not beat the label-only audit.
 
-    `aggregates` has condition, epoch, tag, value as `launcher.tables.tensorboard.aggregate` returns; `models` is the
+    `aggregates` has condition, epoch, tag, value as `launcher.tables.aggregates.aggregate` returns; `models` is the
     number of single-subject models; `note` begins the caption.
     """
     values = aggregates[aggregates["condition"] == condition].pivot(index="epoch", columns="tag", values="value")

@@ -44,6 +44,7 @@ def train(
     on_epoch: Callable[[Metrics], None],
     memory_bytes: int | None = None,
     planned_data: str | None = None,
+    event_file: bool = True,
 ) -> Metrics:
     """Train one model, or resume it from its last checkpoint, and return its result.
 
@@ -56,6 +57,7 @@ def train(
     poolings overlap differ in the last bits: their gradient is summed in any order there.)
 
     `planned_data` is the `data_digest` of the data that the trial was planned for: any other data raises UserError.
+    `event_file` says whether to write the metrics for TensorBoard as well as to epochs.tsv.
     """
     malloc.keep_pages()
     started = time.monotonic()
@@ -93,7 +95,10 @@ def train(
         directory.remove_abandoned()
         for note in notes:
             directory.log(note)
-        result, probability = _train_epochs(trial, data, model, loss_of, directory, on_epoch, digest(trial, checksums))
+        events = EventFile(directory.path, _hyperparameters(trial)) if event_file else None
+        result, probability = _train_epochs(
+            trial, data, model, loss_of, directory, on_epoch, digest(trial, checksums), events
+        )
         result["duration_s"] = time.monotonic() - started
         directory.remove_abandoned(age_s=0)
         write_result(directory, data, labels, probability, result)
@@ -115,17 +120,18 @@ def _train_epochs(
     directory: TrialDirectory,
     on_epoch: Callable[[Metrics], None],
     training: str,
+    events: EventFile | None,
 ) -> tuple[Metrics, NDArray[np.float32]]:
     """Train the epochs that are left; return the result, and the final probabilities (N, C) of all volumes.
 
     `training` is the digest of the trial and its data, which its checkpoints carry.
     """
+    began = directory.settings.stat()
     settings, device = trial.train, data.samples.device
     precision = choose_precision(settings, device)
     optimiser = optimisers.build(model, settings)
     history = _resume(directory, model, optimiser, settings.epochs, training)
     _log_start(directory, history, device)
-    events = EventFile(directory.path, _hyperparameters(trial))
     if not history and isinstance(model, StandardisedModel):
         batches = (x_B1ZYX for _, x_B1ZYX in data.samples.batches(torch.from_numpy(data.training), settings.batch_size))
         directory.log(f"{trial.model.name}: {model.standardise(batches)}")
@@ -134,7 +140,8 @@ def _train_epochs(
         directory.write_epochs(history)
     for metrics in history:
         _require_finite(metrics)
-        events.epoch(metrics)
+        if events is not None:
+            events.epoch(metrics)
     validated: NDArray[np.float32] | None = None
     for epoch in range(len(history) + 1, settings.epochs + 1):
         epoch_started = time.monotonic()
@@ -150,20 +157,22 @@ def _train_epochs(
             "time/epoch": time.monotonic() - epoch_started,
         }
         _require_finite(metrics)
-        _require_folder(directory, events)
+        _require_folder(directory, began, events)
         best = all(metrics["accuracy/validation"] > earlier["accuracy/validation"] for earlier in history)
         history.append(metrics)
         state = training_state.capture(epoch, model, optimiser, history, training)
         Checkpoints(directory.checkpoints).save(state, best=best)
         directory.write_epochs(history)
-        events.epoch(metrics)
+        if events is not None:
+            events.epoch(metrics)
         on_epoch(metrics)
 
-    _require_folder(directory, events)
+    _require_folder(directory, began, events)
     probability = predict_all(model, data, validated, settings, precision)
     result = result_of(data, probability, history)
-    events.final({key: value for key, value in result.items() if key.startswith("accuracy_")})
-    events.close()
+    if events is not None:
+        events.final({key: value for key, value in result.items() if key.startswith("accuracy_")})
+        events.close()
     return result, probability
 
 
@@ -250,9 +259,16 @@ def _train_epoch(
     return loss_sum.item() / len(order), correct.item() / len(order)
 
 
-def _require_folder(directory: TrialDirectory, events: EventFile) -> None:
-    """Raise UserError where somebody deleted the trial's folder, or another training has begun in it."""
-    if not (directory.settings.exists() and events.exists):
+def _require_folder(directory: TrialDirectory, began: os.stat_result, events: EventFile | None) -> None:
+    """Raise UserError where somebody deleted the trial's folder, or another training has begun in it.
+
+    `began` is of trial.json when this one began: another training in a new folder writes another file.
+    """
+    try:
+        same = os.path.samestat(directory.settings.stat(), began)
+    except FileNotFoundError:
+        same = False
+    if not same or (events is not None and not events.exists):
         raise UserError(f"{directory.path}: deleted, or used by another training, while this one ran; start it again")
 
 

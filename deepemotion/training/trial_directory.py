@@ -2,7 +2,7 @@
 
 trial.json           the trial's settings and what its data was (checksums)
 epochs.tsv           one row per epoch; each epoch rewrites the file
-events.out.tfevents* the same for TensorBoard
+events.out.tfevents* the same for TensorBoard, of a training by itself: a run has it in its folder tensorboard/
 checkpoints/         last, previous, best
 predictions.parquet  the final model's, for every labelled volume
 result.json          written last: a trial that has it is done

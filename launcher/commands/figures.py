@@ -38,6 +38,7 @@ def figures(
     from launcher.report.figure_data import Choice
     from launcher.report.figures import draw
     from launcher.report.run_figure import Drawn
+    from launcher.tables.tensorboard import write_images
     from launcher.tables.trials import write_tables
 
     trials = write_tables(directory)
@@ -49,3 +50,4 @@ def figures(
             answer(str(directory.path / "figures" / f"{made.name}.png"))
         else:
             say(f"{made.name}: left out: {made.why}")
+    write_images(directory, directory.path / "figures")

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from launcher.evidence import text_tables
 from launcher.evidence.ceiling import between_brains_note
 from launcher.evidence.comparisons import write_comparisons
-from launcher.evidence.findings import Findings, compute_findings, write_findings
+from launcher.evidence.findings import Findings, compute_findings, tested, write_findings
 from launcher.evidence.learning_curves import write_curves
 from launcher.evidence.text_tables import TextTable
 from launcher.run import selections
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_held_out
 from launcher.tables.selection import Trials
+from launcher.tables.tensorboard import write_aggregates
 from launcher.tables.trials import write_tables
 
 
@@ -31,7 +32,7 @@ class Evidence:
 
 
 def write_evidence(run: RunDirectory) -> Evidence:
-    """Bring everything in the run's tables/ up to date, and return what it shows.
+    """Bring everything in the run's tables/ and tensorboard/ up to date, and return what it shows.
 
     Raises UserError for a trial's file, or an experiment, that cannot be read.
     """
@@ -43,6 +44,7 @@ def write_evidence(run: RunDirectory) -> Evidence:
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
         compared, curves = write_comparisons(run, trials), write_curves(run, trials)
+    write_aggregates(run, tested(findings.scores))
     pairs = [*compared, *text_tables.pairs(findings.paired)]
     notes = [*findings.notes, *between_brains_note(run), *selections.notes(run)]
     return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, curves, notes)

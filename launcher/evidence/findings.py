@@ -12,10 +12,11 @@ from launcher.evidence.paired import single_against_pooled
 from launcher.evidence.statistics import ALTERNATIVES, LEVEL, score_table
 from launcher.planning.training_sets import POOLED, SINGLE
 from launcher.run.directory import RunDirectory
-from launcher.tables import stored
+from launcher.tables import hparams, stored
 from launcher.tables.held_out import HeldOutPredictions
 from launcher.tables.selection import Trials
 
+_TESTED = hparams.COLUMNS | {"best control": "best_control_accuracy", "p": "p"}
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"
 NOT_BEATING = "§"
@@ -69,6 +70,18 @@ def write_findings(run: RunDirectory, findings: Findings) -> None:
         tables |= {"controls": findings.controls, "against_controls": findings.compared}
     for name, content in tables.items():
         stored.write(run.tables / f"{name}.csv", partial(content.to_csv, index=False))
+
+
+def tested(scores: pd.DataFrame) -> hparams.Tested:
+    """Return what TensorBoard shows of each kind of model: its scores together, or those of its only model."""
+    prefixes = {name: prefix for prefix, name in TOGETHER.items()}
+    shown: dict[tuple[str, str, str], dict[str, float]] = {}
+    # Models together come after those alone, which they replace.
+    for row in sorted(scores.to_dict("records"), key=lambda row: row["training_set"] in prefixes):
+        kind = hparams.kind_of(prefixes.get(row["training_set"], row["training_set"]))
+        if row["split"] == hparams.split_of(kind):
+            shown[kind, row["condition"], row["setup"]] = {name: row[column] for name, column in _TESTED.items()}
+    return shown
 
 
 def best_rows(table: pd.DataFrame) -> pd.DataFrame:

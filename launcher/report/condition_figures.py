@@ -19,10 +19,10 @@ from launcher.evidence.models import TOGETHER
 from launcher.planning.training_sets import HELD_OUT_FOLD, LEFT_OUT, POOLED, SINGLE
 from launcher.report.figure_data import Material, read_predictions
 from launcher.report.run_figure import FigureOfCondition
+from launcher.tables.aggregates import aggregate
 from launcher.tables.epochs import epochs_table
 from launcher.tables.held_out import SPLITS, HeldOutPredictions, read_right
 from launcher.tables.selection import Trials
-from launcher.tables.tensorboard import aggregate
 
 _MODELS = (SINGLE, POOLED)
 _NEEDS_MODELS = "needs single-subject models or the pooled one"

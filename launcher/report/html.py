@@ -13,6 +13,7 @@ from launcher.report import figures, input_data, significant_maps
 from launcher.report.figure_data import Choice
 from launcher.report.run_figure import Drawn
 from launcher.run.directory import RunDirectory
+from launcher.tables.tensorboard import write_images
 
 
 def write_report(run: RunDirectory) -> Path:
@@ -29,6 +30,7 @@ def write_report(run: RunDirectory) -> Path:
         else:
             # Once for all conditions.
             skipped.add(f"{figures.title(made.name.partition('_')[0])}: left out: {made.why}")
+    write_images(run, folder)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("launcher"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )

@@ -21,6 +21,7 @@ def with_writable_results(run: RunDirectory) -> RunDirectory:
         reader = RunDirectory(run.path)
         folder = Path(tempfile.mkdtemp(prefix=f"{run.path.name}-"))
         reader.tables, reader.report = folder / "tables", folder / "report.html"
+        reader.tensorboard = folder / "tensorboard"
         say(f"{error}; tables and report are written to {folder}")
         return reader
     return run

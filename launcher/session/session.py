@@ -149,13 +149,15 @@ def open_session(
 
 def _refresher(run: RunDirectory) -> Callable[[], None]:
     """Return a function that updates TensorBoard's aggregates; it reports an error once and never raises it."""
-    from launcher.tables.tensorboard import refresh_aggregates
+    from launcher.session.usage import usage
+    from launcher.tables.tensorboard import Board
 
+    board = Board(run, usage)
     reported: set[str] = set()
 
     def refresh() -> None:
         try:
-            refresh_aggregates(run)
+            board.refresh()
         except Exception as error:
             # Whatever it is, no training should end for a chart.
             if str(error) not in reported:

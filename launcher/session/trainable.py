@@ -37,7 +37,7 @@ def run_trial(config: dict[str, Any]) -> None:
     try:
         trial = Trial.model_validate(config["trial"]["settings"])
         memory, planned = config["trial"]["memory_limit"], config["trial"]["data"]
-        result = train(trial, packed, labels, directory, report, memory, planned)
+        result = train(trial, packed, labels, directory, report, memory, planned, event_file=False)
     except Exception as error:
         bad_input = isinstance(error, UserError)
         # On a full disk, the driver still receives the reason.

@@ -1,7 +1,7 @@
 """The epochs of a run's trials as one table."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,15 +16,16 @@ from launcher.run.trial_files import EPOCH, REMEDY, REQUIRED_COLUMNS, TRAIN, VAL
 _OF_TRIAL = ("training_set", "condition", "fold", "seed")
 
 
-def epochs_table(run: RunDirectory) -> pd.DataFrame:
+def epochs_table(run: RunDirectory, trials: Iterable[PlannedTrial] | None = None) -> pd.DataFrame:
     """Return one row per epoch of every trial on true labels: trial, training_set, condition, fold, seed, metrics.
 
-    Raises UserError where a trial's epochs.tsv is missing though the trial is done, or is damaged.
+    Of `trials` alone where these are given. Raises UserError where a trial's epochs.tsv is missing though the trial is
+    done, or is damaged.
     """
     # Texts are joined and parsed at once: parsing thousands of small files would take seconds.
     alike: defaultdict[str, list[tuple[PlannedTrial, str]]] = defaultdict(list)
     done: dict[str, bool] = {}
-    for trial in run.read_plan():
+    for trial in run.read_plan() if trials is None else trials:
         if trial.permutation == 0:
             directory = run.trial(trial.name)
             # Asked first: a trial may end while its epochs are read.

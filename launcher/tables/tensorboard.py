@@ -1,164 +1,208 @@
-"""The aggregates that TensorBoard shows beside the trials: the paper's figure 3, live, one run per condition."""
+"""What TensorBoard shows of a run: figure 3 with one line per folder, the trials' curves, and the page HParams.
+
+TensorBoard ticks all of its runs (folders with event files) only where there are at most 40, and on its page Custom
+Scalars it gives each a colour and draws margins, which it never smooths. docs/tensorboard.md has what it does.
+"""
 
 import time
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboard.plugins.custom_scalar import layout_pb2, metadata
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.plugins.custom_scalar.layout_pb2 import Category, Chart, Layout, MarginChartContent
 
-from launcher.planning.training_sets import POOLED, SINGLE
+from launcher.run import locks
 from launcher.run.directory import RunDirectory
-from launcher.tables import conditions
-from launcher.tables.epochs import epochs_table
-from launcher.tables.selection import Trials, of_kind
-from launcher.tables.trials import trials_table
+from launcher.tables import about, event_files, hparams, tested_scores
+from launcher.tables.aggregates import aggregate
+from launcher.tables.event_files import Events
+from launcher.tables.live import LiveTables
+from launcher.tables.trial_curves import TrialCurves
 
-_SIDES = ("train", "validation")
 # How old the aggregates may be while trials run, in seconds.
 _REFRESH_EVERY_S = 15
-_REFERENCES = {"chance": "chance", "label_only": "label_only_accuracy", "majority": "majority_accuracy"}
 
 
-def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
-    """Return condition, epoch, tag, value: accuracies over epochs of the single-subject models together and of pooled.
+def _with_margins(tag: str) -> tuple[str, str, str]:
+    return f"{tag}/mean", f"{tag}/minus_sd", f"{tag}/plus_sd"
 
-    `condition` is that of `conditions.names`: trials under different protocols or settings are not averaged, and of
-    trials whose labels or volumes a later launch replaced only the last count. Permuted ones and controls never count.
 
-    `single_subject/accuracy/SIDE/{mean,minus_sd,plus_sd}` is over the models that have reached the epoch, folds and
-    seeds of a model averaged first, by their volumes; SD is the sample's (n - 1), 0 for one model.
-    `pooled/accuracy/SIDE` is the pooled model's. `reference/{chance,label_only,majority}` are means over the
-    single-subject trials that are done (over all trials where there is none).
-    """
+# Each line of figure 3, whose folder has its name, and the tags of `aggregate` that are its mean and its margins. The
+# seven colours of Custom Scalars are given in this order.
+_LINES = {
+    "training": _with_margins("single_subject/accuracy/train"),
+    "validation": _with_margins("single_subject/accuracy/validation"),
+    "pooled-training": ("pooled/accuracy/train",) * 3,
+    "pooled-validation": ("pooled/accuracy/validation",) * 3,
+    "chance": ("reference/chance",) * 3,
+    "labels-alone": ("reference/label_only",) * 3,
+    "best-control": ("reference/best_control",) * 3,
+}
+_PICTURES = ("figure-5", "figure-6", "confusion", "timeline", "controls")
+# The groups of TensorBoard's cards, which it sorts. It smooths what it draws on Time Series unless one tells it not to.
+_MEANS, _MARGINS = "figure-3, set Smoothing to 0", "figure-3, spread"
+# TensorBoard's page Custom Scalars ticks no run at first where there are more than this, in all of its folders.
+_MOST_RUNS = 40
+# Folders besides those of the rows of HParams: the lines, two of trials, the text, the images, and the machine.
+_OTHER_RUNS = len(_LINES) + 5
+
+
+class Board:
+    """The event files of a run in its folder tensorboard/, for one process that keeps them up to date."""
+
+    def __init__(self, run: RunDirectory, usage: Callable[[], Mapping[str, float]] = dict) -> None:
+        """`usage` tells how busy the machine is, in values by their names."""
+        self._run = run
+        self._usage = usage
+        self._counted: tuple[float, int] | None = None
+        self._tables = LiveTables(run)
+        self._drawn: dict[str, pd.DataFrame] = {}
+        self._rows: list[hparams.Row] = []
+        self._text = ""
+
+    def refresh(self) -> None:
+        """Bring the files up to date unless another session of the run is doing so or has just done so."""
+        with self._run.only_one("aggregates", every_s=_REFRESH_EVERY_S) as due:
+            if due:
+                self.write()
+
+    def write(self, tested: hparams.Tested | None = None) -> None:
+        """Bring the files up to date; `tested` are scores of models that are known to the evidence alone.
+
+        A mean changes when another model reaches its epoch, but event files can only grow: the lines that have changed
+        are written to new files, at most one point per epoch. Raises UserError where a trial's file is damaged.
+        """
+        with locks.acquire(self._run.tensorboard, ".lock"):
+            try:
+                self._write(self._run.tensorboard, tested)
+            except BaseException:
+                # What was read and not written would not be read again.
+                self._tables = LiveTables(self._run)
+                raise
+
+    def _write(self, folder: Path, tested: hparams.Tested | None) -> None:
+        first = not len(self._tables.trials)
+        plan = self._tables.look()
+        curves = TrialCurves(folder / "trials")
+        if not curves.add(self._tables.fresh, whole=first):
+            curves.write(self._tables.epochs)
+        self._draw(aggregate(self._tables.epochs, self._tables.trials))
+        tested = tested_scores.known(folder, self._tables.trials, tested)
+        rows = hparams.model_rows(plan, self._tables.trials, tested)
+        self._write_rows(rows[: _MOST_RUNS - _OTHER_RUNS])
+        self._write_text(about.text(self._run, plan, self._tables.trials, len(rows) - len(self._rows)))
+        self._add_machine()
+        _remove_old(folder)
+
+    def _draw(self, values: pd.DataFrame) -> None:
+        """Write the lines of figure 3 that have changed."""
+        for order, (line, tags) in enumerate(_LINES.items()):
+            points = _points(values, tags)
+            if line in self._drawn and points.equals(self._drawn[line]):
+                continue
+            if points.empty:
+                event_files.remove(self._run.tensorboard / line)
+                self._drawn[line] = points
+                continue
+            events = Events()
+            if order == 0:
+                events.layout(layout(sorted(set(values["condition"]))))
+            for epoch in sorted(points["epoch"].unique()):
+                of_epoch = points[points["epoch"] == epoch]
+                events.scalars(int(epoch), dict(zip(of_epoch["tag"], of_epoch["value"], strict=True)))
+            events.replace(self._run.tensorboard / line, order)
+            self._drawn[line] = points
+
+    def _write_rows(self, rows: list[hparams.Row]) -> None:
+        """Write the rows of the page HParams, if they have changed."""
+        if rows == self._rows:
+            return
+        folder = self._run.tensorboard / "settings"
+        names = [event_files.folder_name(row.name) for row in rows]
+        known = list(dict.fromkeys(name for row in rows for name in row.known))
+        for name, row in zip(names, rows, strict=True):
+            events = Events()
+            if row is rows[0]:
+                hparams.add_columns(events, rows, known)
+            hparams.add_row(events, row)
+            events.replace(folder / name)
+        for old in folder.glob("*"):
+            if old.name not in names:
+                event_files.remove(old)
+        self._rows = rows
+
+    def _add_machine(self) -> None:
+        """Add how busy the machine is, and how fast the whole run trains, if it has trained since the last time."""
+        now, epochs = time.monotonic(), len(self._tables.epochs)
+        earlier, self._counted = self._counted, (now, epochs)
+        if earlier is None or epochs <= earlier[1]:
+            return
+        values = {"epochs a second": (epochs - earlier[1]) / (now - earlier[0]), **self._usage()}
+        events = Events()
+        folder = self._run.tensorboard / "machine"
+        path = event_files.newest(folder) or events.replace(folder)
+        # The steps are seconds since the file began.
+        step = max(0, int(time.time() - event_files.began(path)))
+        events.scalars(step, {f"machine/{name}": value for name, value in values.items()})
+        events.append(path)
+
+    def _write_text(self, text: str) -> None:
+        if text != self._text:
+            events = Events()
+            events.text("run", text)
+            events.replace(self._run.tensorboard / "about")
+            self._text = text
+
+
+def layout(conditions: list[str]) -> Layout:
+    """Return the charts of the page Custom Scalars: figure 3 of each condition, each line a run of TensorBoard's."""
+    charts = []
+    # With one series a chart, a run that lacks it is no error, and each run's line has a colour of its own.
+    for condition in conditions:
+        mean, lower, upper = _tags(condition)
+        series = MarginChartContent.Series(value=mean, lower=lower, upper=upper)
+        charts.append(Chart(title=condition, margin=MarginChartContent(series=[series])))
+    # TensorBoard shows them in reverse.
+    return Layout(category=[Category(title="Figure 3: accuracy over epochs", chart=charts[::-1])])
+
+
+def _tags(condition: str) -> tuple[str, str, str]:
+    """Return the tags of a condition's mean and of 1 SD below and above it."""
+    # TensorBoard takes the run of a line from between the brackets of "TAG (RUN)": a tag must have none.
+    name = condition.translate(str.maketrans("()", "[]"))
+    return f"{_MEANS}/{name}", f"{_MARGINS}/{name}: mean - 1 SD", f"{_MARGINS}/{name}: mean + 1 SD"
+
+
+def _points(values: pd.DataFrame, tags: tuple[str, str, str]) -> pd.DataFrame:
+    """Return epoch, tag, value of a line of figure 3: its mean, 1 SD below and above it, or three times its value."""
+    known = values[values["value"].notna()]
     parts = []
-    counted = trials.brain.true_labels.latest.table
-    counted = counted.assign(condition=conditions.names(counted))
-    sizes = [f"n_{side}" for side in _SIDES if f"n_{side}" in counted]
-    epochs = epochs.drop(columns="condition").merge(counted[["trial", "condition", *sizes]], on="trial")
-    if epochs.empty:
-        return pd.DataFrame(columns=["condition", "epoch", "tag", "value"])
-    single = of_kind(epochs, SINGLE)
-    for side in _SIDES:
-        column = f"accuracy/{side}"
-        a_model = _mean(single, column, side, ["condition", "epoch", "training_set"])
-        grouped = a_model.groupby(["condition", "epoch"])
-        mean, sd = grouped.mean(), grouped.std().fillna(0.0)
-        tag = f"single_subject/accuracy/{side}"
-        parts += [_long(mean, f"{tag}/mean"), _long(mean - sd, f"{tag}/minus_sd"), _long(mean + sd, f"{tag}/plus_sd")]
-        pooled = _mean(of_kind(epochs, POOLED), column, side, ["condition", "epoch"])
-        parts.append(_long(pooled, f"pooled/accuracy/{side}"))
-    curves = pd.concat(parts, ignore_index=True)
-    return pd.concat([curves, _references(curves, Trials(counted))], ignore_index=True)
+    for place, tag in enumerate(tags):
+        rows = known[known["tag"] == tag]
+        shown = {condition: _tags(condition)[place] for condition in rows["condition"].unique()}
+        parts.append(rows[["epoch", "value"]].assign(tag=rows["condition"].map(shown)))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _mean(rows: pd.DataFrame, column: str, side: str, keys: list[str]) -> pd.Series:
-    """Return the mean over folds and seeds, weighted by their volumes as in the statistics."""
-    # The number of volumes is known for trials that are done; the others count as the mean of these.
-    volumes = rows.get(f"n_{side}", pd.Series(float("nan"), rows.index))
-    weight = volumes.fillna(volumes.mean()).fillna(1.0)
-    sums = pd.DataFrame({"value": rows[column] * weight, "weight": weight}).groupby([rows[key] for key in keys]).sum()
-    mean: pd.Series = sums["value"] / sums["weight"]
-    return mean
+def write_images(run: RunDirectory, figures: Path) -> None:
+    """Show the run's figures of the folder `figures` that are not live here, and the brain maps that were drawn."""
+    pictures = {f"{kind}/{path.stem}": path for kind in _PICTURES for path in sorted(figures.glob(f"{kind}_*.png"))}
+    maps = sorted((run.path / "explain").glob("*/*_slices.png"))
+    pictures |= {f"brain maps/{path.parent.name} {path.stem}": path for path in maps}
+    events = Events()
+    for tag, path in pictures.items():
+        events.image(tag, path.read_bytes())
+    if events:
+        events.replace(run.tensorboard / "images")
 
 
-def _long(values: pd.Series, tag: str) -> pd.DataFrame:
-    return values.rename("value").reset_index().assign(tag=tag)
+def _remove_old(folder: Path) -> None:
+    """Remove the folders of conditions that earlier versions wrote."""
+    for old in folder.glob("*/"):
+        if old.name not in (*_LINES, "trials", "settings", "about", "images", "machine"):
+            event_files.remove(old)
 
 
-def _references(curves: pd.DataFrame, trials: Trials) -> pd.DataFrame:
-    done = (trials.done.single if len(trials.done.single) else trials.done).table
-    means = {column: _mean(done, column, "validation", ["condition"]) for column in _REFERENCES.values()}
-    steps = curves[["condition", "epoch"]].drop_duplicates()
-    flat = steps.merge(pd.DataFrame(means).reset_index(), on="condition")
-    return pd.concat(
-        [
-            flat[["condition", "epoch"]].assign(tag=f"reference/{name}", value=flat[column])
-            for name, column in _REFERENCES.items()
-        ],
-        ignore_index=True,
-    )
-
-
-def layout() -> layout_pb2.Layout:
-    """Return the custom-scalar layout whose charts are the panels of figure 3."""
-    margin = layout_pb2.Chart(
-        title="Single-subject models: mean and 1 SD",
-        margin=layout_pb2.MarginChartContent(
-            series=[
-                layout_pb2.MarginChartContent.Series(
-                    value=f"single_subject/accuracy/{side}/mean",
-                    lower=f"single_subject/accuracy/{side}/minus_sd",
-                    upper=f"single_subject/accuracy/{side}/plus_sd",
-                )
-                for side in _SIDES
-            ]
-        ),
-    )
-    references = [f"reference/{name}" for name in _REFERENCES]
-    pooled = [*(f"pooled/accuracy/{side}" for side in _SIDES), *references]
-    single = [*(f"single_subject/accuracy/{side}/mean" for side in _SIDES), *references]
-    charts = [
-        margin,
-        _chart("Cross-subject (pooled) model", pooled),
-        _chart("Single-subject mean against labels alone", single),
-    ]
-    return layout_pb2.Layout(category=[layout_pb2.Category(title="Figure 3: accuracy over epochs", chart=charts)])
-
-
-def _chart(title: str, tags: list[str]) -> layout_pb2.Chart:
-    return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=tags))
-
-
-def write_aggregates(run: RunDirectory) -> None:
-    """Write the aggregates of all epochs so far, one event file per condition.
-
-    A mean changes when another model reaches its epoch, but event files can only grow. So each write is a new file,
-    which makes a running TensorBoard forget the previous one, which is deleted.
-    """
-    values = aggregate(epochs_table(run), Trials(trials_table(run)))
-    for condition, rows in values.groupby("condition"):
-        folder = run.tensorboard / str(condition)
-        old = sorted(folder.glob("events.out.tfevents.*"))
-        writer = EventFileWriter(str(folder))
-        now = time.time()
-        writer.add_event(Event(wall_time=now, step=0, session_log=SessionLog(status=SessionLog.START)))
-        writer.add_event(Event(wall_time=now, step=0, summary=_layout_summary()))
-        ordered = rows.sort_values("epoch", kind="stable")
-        for epoch, tag, value in zip(ordered["epoch"], ordered["tag"], ordered["value"], strict=True):
-            summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
-            writer.add_event(Event(wall_time=now, step=int(epoch), summary=summary))
-        writer.close()
-        _remove(old)
-    # Another protocol or setting changes the name of a condition that was the only one.
-    current = {str(condition) for condition in values["condition"]}
-    for folder in run.tensorboard.glob("*"):
-        if folder.name not in current:
-            _remove(list(folder.glob("events.out.tfevents.*")))
-            with suppress(OSError):
-                folder.rmdir()
-
-
-def refresh_aggregates(run: RunDirectory) -> None:
-    """Write the aggregates unless another session of the run is doing so or has just done so."""
-    with run.only_one("aggregates", every_s=_REFRESH_EVERY_S) as due:
-        if due:
-            write_aggregates(run)
-
-
-def _layout_summary() -> Summary:
-    # tensorboard.plugins.custom_scalar.summary would make this, but needs TensorFlow.
-    tensor = TensorProto(dtype="DT_STRING", string_val=[layout().SerializeToString()], tensor_shape=TensorShapeProto())
-    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME)
-    value = Summary.Value(tag=metadata.CONFIG_SUMMARY_TAG, tensor=tensor, metadata=SummaryMetadata(plugin_data=plugin))
-    return Summary(value=[value])
-
-
-def _remove(files: list[Path]) -> None:
-    for file in files:
-        file.unlink(missing_ok=True)
+def write_aggregates(run: RunDirectory, tested: hparams.Tested | None = None) -> None:
+    """Bring the files that TensorBoard reads up to date; `tested` as in `Board.write`."""
+    Board(run).write(tested)

@@ -1,5 +1,6 @@
 """A run's trials as a pandas table, one row per trial, and the writing of all tables."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,19 @@ from launcher.tables.predictions import write_predictions
 from launcher.tables.selection import Trials
 
 
-def trials_table(run: RunDirectory) -> pd.DataFrame:
+@dataclass
+class Known:
+    """What is known of a run, so that it is not read again: its plan, how many epochs trials have, rows of done ones.
+
+    `trials_table` adds to the rows.
+    """
+
+    plan: list[PlannedTrial] = field(default_factory=list)
+    epochs: dict[str, int] = field(default_factory=dict)
+    done: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def trials_table(run: RunDirectory, known: Known | None = None) -> pd.DataFrame:
     """Return one row per planned trial, in the order of training set and learning rate; accuracies in [0, 1].
 
     Columns: trial, training_set, protocol, fold, permutation (0: true labels), learning_rate, seed, condition,
@@ -33,11 +46,21 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     trained on; runs: none where no learning curve says so), subjects (which), replaced (whether a later launch planned
     another trial in its place), then counts of volumes, further metrics,
     those on unseen subjects, and accuracy_SPLIT_EMOTION.
+
+    What is `known` is not read. Raises UserError where a file is damaged that is.
     """
+    known = Known(run.read_plan()) if known is None else known
     running = run.running()
-    plan = run.read_plan()
+    plan = known.plan
     dead = replaced(plan)
-    rows = [_row(run, trial, running, trial.name in dead) for trial in plan]
+    rows = []
+    for trial in plan:
+        row = known.done.get(trial.name)
+        if row is None:
+            row = _row(run, trial, running, trial.name in dead, known.epochs.get(trial.name))
+            if row["state"] == State.DONE:
+                known.done[trial.name] = row
+        rows.append(row)
     table = pd.DataFrame(rows)
     for column in ("accuracy_train", "accuracy_validation", *audit.COLUMNS, "duration_s"):
         if column not in table:
@@ -57,7 +80,8 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     return table.sort_values([*by_place, "curve", "draw", "train_subjects", "train_runs"], ignore_index=True)
 
 
-def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) -> dict[str, Any]:
+def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool, epochs: int | None) -> dict[str, Any]:
+    """Return a trial's row; `epochs` is how many it has finished, None where that is to be read."""
     directory = run.trial(trial.name)
     state = State(run.state(trial.name, running))
     row: dict[str, Any] = {
@@ -84,7 +108,7 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
         row |= {key: value for key, value in result.items() if isinstance(value, int | float)}
         row["missing"] = result.get("missing", "")
     else:
-        row["epochs"] = len(read_epochs(directory, trial, done=False))
+        row["epochs"] = len(read_epochs(directory, trial, done=False)) if epochs is None else epochs
     if state is State.PENDING:
         state = State.STOPPED if row["epochs"] else State.PLANNED
     if dead and state in (State.FAILED, State.STOPPED, State.PLANNED):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -114,38 +115,50 @@ def test_tensorboard_shows_trials_and_figure_3(finished):
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(run))
     multiplexer.Reload()
     runs = multiplexer.Runs()
-    assert sum(name.startswith("trials/") for name in runs) == 8
-    for condition in ("tensorboard/lr-0.001", "tensorboard/lr-0.003"):
-        tags = runs[condition]["scalars"]
-        assert {"pooled/accuracy/train", "reference/chance", "reference/label_only"} <= set(tags)
-        mean = multiplexer.Scalars(condition, "single_subject/accuracy/validation/mean")
+    assert len(runs) < 40
+    curves = [tag for tag in runs["tensorboard/trials/validation"]["scalars"] if tag.startswith("trials ")]
+    assert len(curves) == 8
+    (content,) = multiplexer.Tensors("tensorboard/training", metadata.CONFIG_SUMMARY_TAG)
+    layout = layout_pb2.Layout.FromString(content.tensor_proto.string_val[0])
+    charts = {chart.title: chart.margin.series for category in layout.category for chart in category.chart}
+    assert set(charts) == {"lr-0.001", "lr-0.003"}
+    for condition, (series,) in charts.items():
+        for line in ("training", "validation", "pooled-training", "pooled-validation", "chance", "labels-alone"):
+            assert {series.value, series.lower, series.upper} <= set(runs[f"tensorboard/{line}"]["scalars"])
+        mean = multiplexer.Scalars("tensorboard/validation", series.value)
         assert [event.step for event in mean] == [1, 2]
-        (content,) = multiplexer.Tensors(condition, metadata.CONFIG_SUMMARY_TAG)
-        layout = layout_pb2.Layout.FromString(content.tensor_proto.string_val[0])
-        charts = [chart for category in layout.category for chart in category.chart]
-        series = [series for chart in charts for series in chart.margin.series]
-        assert {series.value for series in series} <= set(tags)
-        assert {series.lower for series in series} <= set(tags)
         single = [
             pd.DataFrame(RunDirectory(run).trial(row.trial).read_epochs())["accuracy/validation"].iloc[-1]
             for row in table(run).itertuples()
-            if row.training_set != "pooled" and f"lr-{row.learning_rate:g}" in condition
+            if row.training_set != "pooled" and f"lr-{row.learning_rate:g}" == condition
         ]
         assert mean[-1].value == pytest.approx(sum(single) / 3, rel=1e-5)
 
 
-def test_the_tensorboard_command_serves_the_run_on_this_machine_only(finished):
+@pytest.mark.parametrize(("words", "shown"), [((), "validation"), (("--trials", "pooled"), "pooled_lr")])
+def test_the_tensorboard_command_serves_the_run_or_trials_of_it_on_this_machine_only(finished, words, shown):
     run, _ = finished
-    words = [LAUNCH, "tensorboard", run, "--port", "0"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+    words = [LAUNCH, "tensorboard", run, "--port", "0", *words]
+    job = os.environ | {"SLURM_SUBMIT_HOST": "login"}
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, start_new_session=True, env=job) as process:
         try:
-            line = next(line for line in process.stderr if "http://localhost:" in line)
-            address = re.search(r"http://localhost:\d+/", line).group()
-            with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:
-                assert answer.status == 200
+            line = next(line for line in process.stderr if "open http://localhost:" in line)
+            address = re.search(r"http://localhost:(\d+)/", line)
+            ssh = next(line for line in process.stderr if "ssh" in line)
+            assert re.search(rf"ssh -N -J \S+@login -L {address[1]}:localhost:{address[1]} \S+", ssh)
+            assert any(name.startswith(shown) for name in _runs(address[0]))
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(60)
+
+
+def _runs(address):
+    """Return the runs of a TensorBoard, once it has read some."""
+    while True:
+        with urllib.request.urlopen(f"{address}data/runs", timeout=60) as answer:
+            if runs := json.load(answer):
+                return runs
+        time.sleep(0.2)
 
 
 def test_results_name_the_best_learning_rate_of_each_model(finished, command):

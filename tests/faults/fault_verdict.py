@@ -165,7 +165,9 @@ def numbers(run_folder: Path) -> dict[str, object]:
     for path in sorted(run_folder.glob("trials/*/epochs.tsv")):
         kept[str(path.relative_to(run_folder))] = _timeless(pd.read_csv(path, sep="\t"))
     for path in sorted(run_folder.glob("trials/*")):
-        kept[f"trials/{path.name}/events.out.tfevents*"] = _steps(path)
+        kept[f"trials/{path.name}/events.out.tfevents*"] = _steps(path, "loss/train")
+        for side in (run_folder / "tensorboard" / "trials").glob("*/"):
+            kept[f"{side.name} of {path.name}"] = _steps(side, f"trials {path.name.split('_')[0]}/{path.name}")
     return kept
 
 
@@ -175,13 +177,13 @@ def _timeless(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype({name: str for name in table if isinstance(table[name].dtype, pd.CategoricalDtype)})
 
 
-def _steps(trial: Path) -> list[int]:
-    """Return the epochs that TensorBoard shows of a trial; each once."""
+def _steps(folder: Path, tag: str) -> list[int]:
+    """Return the epochs that TensorBoard shows of a tag; each once and in order is what is right."""
     steps: list[int] = []
-    for path in sorted(trial.glob("events.out.tfevents*")):
+    for path in sorted(folder.glob("events.out.tfevents*")):
         for event in EventFileLoader(str(path)).Load():
-            steps += [event.step for value in event.summary.value if value.tag == "loss/train"]
-    return sorted(steps) if sorted(steps) != list(range(1, EPOCHS + 1)) else []
+            steps += [event.step for value in event.summary.value if value.tag == tag]
+    return steps if steps != list(range(1, EPOCHS + 1)) else []
 
 
 def _same(one: object, other: object) -> bool:

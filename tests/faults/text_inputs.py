@@ -212,9 +212,9 @@ def look_at(run: Path) -> object:
 def refresh(run: Path) -> object:
     """Refresh the aggregates as a launch does that is at work."""
     from launcher.run.directory import RunDirectory
-    from launcher.tables.tensorboard import refresh_aggregates
+    from launcher.tables.tensorboard import Board
 
-    return refresh_aggregates(RunDirectory(run))
+    return Board(RunDirectory(run)).refresh()
 
 
 def read_experiment(run: Path) -> object:

@@ -16,7 +16,7 @@ from launcher.run.directory import RunDirectory
 from launcher.run.sessions import SessionFile
 from launcher.slurm import submissions
 from launcher.slurm.submissions import Submission
-from launcher.tables.tensorboard import refresh_aggregates
+from launcher.tables.tensorboard import Board
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_host_whose_clock_is_ahead_does_not_work_on_after_its_death(tmp_path):
 @pytest.mark.parametrize("content", [b"\0" * 18, b"", b"nan", b"inf", b"yesterday", b"\xff\xfe"])
 def test_a_damaged_time_of_the_aggregates_means_that_they_are_due(run, content):
     (run.path / ".aggregates").write_bytes(content)
-    refresh_aggregates(run)
+    Board(run).refresh()
     assert list(run.tensorboard.rglob("events.out.tfevents.*"))
 
 

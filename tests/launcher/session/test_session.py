@@ -21,10 +21,10 @@ def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch
     trials = [planned("a", train={"epochs": 1})]
     run.add_to_plan(trials)
 
-    def fail(_run):
+    def fail(_board):
         raise error
 
-    monkeypatch.setattr("launcher.tables.tensorboard.refresh_aggregates", fail)
+    monkeypatch.setattr("launcher.tables.tensorboard.Board.refresh", fail)
     monkeypatch.setattr("launcher.session.progress._REFRESH_EVERY_S", -1)
     with open_session(run, trials, 0) as session:
         for _ in range(3):

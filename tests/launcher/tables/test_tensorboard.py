@@ -1,79 +1,170 @@
-"""What TensorBoard's aggregates are means of, from small tables whose means are known."""
+"""What TensorBoard finds in a run, read with its own reader; nothing is trained."""
 
-import pandas as pd
+import shutil
+
 import pytest
 from small_plan import planned
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
+from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 
 from launcher.run.directory import RunDirectory
-from launcher.tables.selection import Trials
-from launcher.tables.tensorboard import aggregate, write_aggregates
+from launcher.tables.tensorboard import Board, write_aggregates
 
-MEAN = "single_subject/accuracy/validation/mean"
-
-
-def tables(*rows):
-    """Return the tables of epochs and trials of rows (subject, setup, protocol, permutation, accuracy)."""
-    trials, epochs = [], []
-    for i, (subject, setup, protocol, permutation, accuracy) in enumerate(rows):
-        model = {"trial": f"t{i}", "training_set": f"sub-{subject}", "condition": "lr-0.001", "fold": 1, "seed": 0}
-        audit = {"label_only_accuracy": accuracy / 2, "majority_accuracy": 0.3, "chance": 0.25}
-        where = {"setup": setup, "protocol": protocol, "permutation": permutation, "state": "done", "control": ""}
-        where |= {"outer": None, "curve": "", "replaced": False}
-        trials.append(model | where | audit)
-        if not permutation:
-            epochs.append(model | {"epoch": 1.0, "accuracy/train": 1.0, "accuracy/validation": accuracy})
-    return pd.DataFrame(epochs), pd.DataFrame(trials)
+MEAN = "figure-3, set Smoothing to 0/lr-0.001"
 
 
-def means(rows, tag=MEAN):
-    epochs, trials = tables(*rows)
-    values = aggregate(epochs, Trials(trials))
-    return values[values["tag"] == tag].set_index("condition")["value"].to_dict()
-
-
-def test_a_mean_is_over_subjects_of_one_condition():
-    assert means([("01", "a", "run", 0, 0.4), ("02", "a", "run", 0, 0.6)]) == pytest.approx({"lr-0.001": 0.5})
-
-
-def test_protocols_and_settings_of_one_condition_are_kept_apart():
-    rows = [("01", "a", "random", 0, 0.9), ("02", "a", "random", 0, 0.7), ("01", "b", "block", 0, 0.4)]
-    assert means(rows) == pytest.approx({"lr-0.001_random": 0.8, "lr-0.001_block": 0.4})
-    labels = means(rows, "reference/label_only")
-    assert labels == pytest.approx({"lr-0.001_random": 0.4, "lr-0.001_block": 0.2})
-    assert set(means([*rows, ("01", "c", "block", 0, 0.1)])) == {"lr-0.001_a", "lr-0.001_b", "lr-0.001_c"}
-
-
-def test_controls_do_not_count():
-    epochs, trials = tables(("01", "a", "run", 0, 0.4), ("01", "c", "run", 0, 0.9))
-    trials.loc[1, ["control", "condition"]] = "time", "control-time"
-    values = aggregate(epochs, Trials(trials))
-    assert set(values["condition"]) == {"lr-0.001"}
-    assert values.loc[values["tag"] == MEAN, "value"].tolist() == [0.4]
-
-
-def test_what_a_later_launch_replaced_and_permuted_labels_do_not_count():
-    rows = [("01", "a", "run", 0, 0.9), ("01", "a", "run", 0, 0.4), ("01", "a", "run", 1, 0.1)]
-    assert means(rows) == pytest.approx({"lr-0.001": 0.4})
-    assert means(rows, "reference/label_only") == pytest.approx({"lr-0.001": 0.2})
-
-
-def test_folds_count_by_their_volumes_once_these_are_known():
-    epochs, trials = tables(("01", "a", "run", 0, 0.4), ("01", "a", "run", 0, 0.6))
-    for table in (epochs, trials):
-        table["fold"] = [1, 2]
-    for volumes, mean in (([30, 10], 0.45), ([30, None], 0.5)):
-        values = aggregate(epochs, Trials(trials.assign(n_validation=volumes))).groupby("tag")["value"].first()
-        assert values[MEAN] == pytest.approx(mean)
-        assert values["reference/label_only"] == pytest.approx(mean / 2)
-
-
-def test_a_condition_that_was_given_another_name_leaves_no_files_under_the_old_one(tmp_path):
+@pytest.fixture
+def run(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.path.mkdir()
-    for protocols in (["block"], ["block", "random"]):
-        for protocol in protocols:
-            name = f"sub-01_{protocol}"
-            run.add_to_plan([planned(name, protocol=protocol, split={"protocol": protocol})])
-            run.trial(name).write_epochs([{"epoch": 1, "accuracy/train": 1.0, "accuracy/validation": 0.5}])
-        write_aggregates(run)
-    assert {path.name for path in run.tensorboard.iterdir()} == {"lr-0.001_block", "lr-0.001_random"}
+    return run
+
+
+def train(run, *trials, epochs=1, accuracy=0.5):
+    """Add trials to the plan, and the epochs that they have finished."""
+    for trial in trials:
+        run.add_to_plan([trial])
+        rows = [
+            {"epoch": epoch, "accuracy/train": 1.0, "accuracy/validation": accuracy + epoch / 100}
+            for epoch in range(1, epochs + 1)
+        ]
+        run.trial(trial.name).write_epochs(rows)
+
+
+def read(run):
+    """Return what a TensorBoard that is started on the run finds."""
+    found = EventMultiplexer().AddRunsFromDirectory(str(run.path))
+    found.Reload()
+    return found
+
+
+def points(found, line, tag):
+    return [(event.step, round(event.value, 4)) for event in found.Scalars(f"tensorboard/{line}", tag)]
+
+
+def subject(number, **settings):
+    return planned(f"sub-{number:02d}_a", f"sub-{number:02d}", **settings)
+
+
+@pytest.mark.parametrize("trials", [20, 100])
+def test_any_number_of_trials_is_few_runs_so_that_all_are_ticked(run, trials):
+    run.add_to_plan(subject(number) for number in range(1, trials + 1))
+    for number in range(1, trials + 1):
+        path = run.trial(f"sub-{number:02d}_a").epochs
+        path.parent.mkdir(parents=True)
+        path.write_text("epoch\taccuracy/train\taccuracy/validation\n1\t1.0\t0.5\n")
+    write_aggregates(run)
+    runs = read(run).Runs()
+    assert len(runs) <= 6
+    curves = [tag for tag in runs["tensorboard/trials/validation"]["scalars"] if tag.startswith("trials ")]
+    assert len(curves) == trials
+
+
+def test_each_line_of_figure_3_is_a_run_with_all_the_tags_of_its_chart(run):
+    train(run, subject(1), subject(2), planned("p", "pooled"), epochs=2)
+    write_aggregates(run)
+    found = read(run)
+    (content,) = found.Tensors("tensorboard/training", CONFIG_SUMMARY_TAG)
+    (chart,) = Layout.FromString(content.tensor_proto.string_val[0]).category[0].chart
+    # With several series, TensorBoard names as missing what a run has not: trials and texts.
+    (series,) = chart.margin.series
+    for line in ("training", "validation", "pooled-training", "pooled-validation"):
+        assert {series.value, series.lower, series.upper} <= set(found.Runs()[f"tensorboard/{line}"]["scalars"])
+    assert points(found, "validation", series.value) == [(1, 0.51), (2, 0.52)]
+
+
+def test_no_tag_of_a_chart_has_brackets_which_would_hide_its_line(run):
+    train(run, subject(1, condition="lr-0.001 (a)"))
+    write_aggregates(run)
+    tags = read(run).Runs()["tensorboard/training"]["scalars"]
+    assert not any("(" in tag for tag in tags)
+
+
+def test_a_mean_changes_when_another_model_comes_as_far_and_has_one_point_an_epoch(run):
+    board = Board(run)
+    train(run, subject(1), epochs=3, accuracy=0.4)
+    board.write()
+    found = read(run)
+    train(run, subject(2), epochs=2, accuracy=0.6)
+    board.write()
+    expected = [(1, 0.51), (2, 0.52), (3, 0.43)]
+    assert points(read(run), "validation", MEAN) == expected
+    # Also in one that had read the first file.
+    found.Reload()
+    assert points(found, "validation", MEAN) == expected
+
+
+def test_curves_of_trials_grow_by_what_is_new(run):
+    board = Board(run)
+    train(run, subject(1), epochs=2)
+    board.write()
+    (file,) = (run.tensorboard / "trials" / "validation").iterdir()
+    before = file.read_bytes()
+    train(run, subject(1), epochs=3)
+    # In another session, or after a restart.
+    Board(run).write()
+    board.write()
+    assert file.read_bytes().startswith(before)
+    assert points(read(run), "trials/validation", "trials sub-01/sub-01_a") == [(1, 0.51), (2, 0.52), (3, 0.53)]
+
+
+@pytest.mark.parametrize("accuracy", [0.5, 0.7])
+def test_a_trial_that_is_trained_anew_has_no_point_twice(run, accuracy):
+    board = Board(run)
+    train(run, subject(1), epochs=3)
+    board.write()
+    shutil.rmtree(run.trial("sub-01_a").path)
+    for epochs in (1, 4):
+        train(run, subject(1), epochs=epochs, accuracy=accuracy)
+        board.write()
+    curve = points(read(run), "trials/validation", "trials sub-01/sub-01_a")
+    assert curve == [(epoch, round(accuracy + epoch / 100, 4)) for epoch in range(1, 5)]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"null", b'{"files": 1}', b'{"files": {}, "shown": {"a": 1}}'])
+def test_curves_are_written_again_where_nobody_knows_what_they_hold(run, content):
+    train(run, subject(1), epochs=2)
+    write_aggregates(run)
+    (run.tensorboard / "trials" / "shown.json").write_bytes(content)
+    write_aggregates(run)
+    assert points(read(run), "trials/validation", "trials sub-01/sub-01_a") == [(1, 0.51), (2, 0.52)]
+
+
+@pytest.mark.parametrize("place", [20, -20])
+def test_a_damaged_file_of_curves_is_written_again(run, place):
+    train(run, subject(1), epochs=2)
+    write_aggregates(run)
+    (file,) = (run.tensorboard / "trials" / "validation").iterdir()
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+    write_aggregates(run)
+    assert points(read(run), "trials/validation", "trials sub-01/sub-01_a") == [(1, 0.51), (2, 0.52)]
+
+
+def test_the_curve_of_a_trial_that_was_deleted_goes_with_it(run):
+    train(run, subject(1), subject(2))
+    write_aggregates(run)
+    shutil.rmtree(run.trial("sub-02_a").path)
+    write_aggregates(run)
+    assert "trials sub-02/sub-02_a" not in read(run).Runs()["tensorboard/trials/validation"]["scalars"]
+
+
+def test_what_an_earlier_version_wrote_is_removed(run):
+    old = run.tensorboard / "lr-0.001" / "events.out.tfevents.1.host.1.0"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    train(run, subject(1))
+    write_aggregates(run)
+    assert not old.parent.exists()
+
+
+def test_how_busy_the_machine_is_grows_while_the_run_trains(run):
+    board = Board(run, lambda: {"here: CPUs in %": 50.0})
+    for epochs in (1, 3, 3, 4):
+        train(run, subject(1), epochs=epochs)
+        board.write()
+    found = read(run)
+    assert [event.value for event in found.Scalars("tensorboard/machine", "machine/here: CPUs in %")] == [50.0, 50.0]
+    assert all(event.value > 0 for event in found.Scalars("tensorboard/machine", "machine/epochs a second"))
