@@ -4,7 +4,7 @@ experiment.yaml  the last launch's experiment, resolved      tune/        Tune's
 plan.tsv         every trial ever planned here               tensorboard/ aggregates
 provenance.json  each launch: code, versions, host, data     tables/ report.html
 sources.json     see deepemotion.training.data_sources       sessions/    who worked on it, and who does now
-selections.json  see launcher.run.selections
+selections.json  see launcher.run.selections                  between_brains.tsv  see deepemotion.scoring.between_brains
 trials/TRIAL/    see deepemotion.training.trial_directory   slurm/       submissions, job scripts, logs
 """
 
