@@ -5,6 +5,7 @@ plan.tsv         every trial ever planned here               tensorboard/ aggreg
 provenance.json  each launch: code, versions, host, data     tables/ report.html
 sources.json     see deepemotion.training.data_sources       sessions/    who worked on it, and who does now
 selections.json  see launcher.run.selections                 maps/        see launcher.evidence.saliency_maps
+between_brains.tsv  see deepemotion.scoring.between_brains
 trials/TRIAL/    see deepemotion.training.trial_directory   slurm/       submissions, job scripts, logs
 """
 

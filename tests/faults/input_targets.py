@@ -115,6 +115,22 @@ def _look_at_selections(run: Path) -> object:
     return selections.notes(RunDirectory(run)), selections.due(RunDirectory(run))
 
 
+def _between_brains(run: Path) -> bytes:
+    """Return the ceiling between two brains."""
+    from deepemotion.scoring.between_brains import BetweenBrains
+
+    runs = ((i, np.random.default_rng(i).standard_normal((2, 3, 10)), np.ones(2)) for i in (1, 2, 3))
+    path = run / "between_brains.tsv"
+    BetweenBrains.of("srm", ["01", "02"], runs).write(path)
+    return path.read_bytes()
+
+
+def _read_between_brains(run: Path) -> object:
+    from deepemotion.scoring.between_brains import BetweenBrains
+
+    return BetweenBrains.read(run / "between_brains.tsv").in_words()
+
+
 _json, _yaml, _table, _bytes = shapes.json_files, shapes.yaml_files, shapes.tables, shapes.byte_strings
 
 
@@ -203,6 +219,7 @@ TARGETS: list[Target] = [
     Target("provenance.json", _of_run(_json, "provenance.json", text_inputs.read_provenance)),
     Target("sources.json", _of_run(_json, "sources.json", text_inputs.read_sources)),
     Target("selections.json", _of_run(_json, "selections.json", _look_at_selections, _selections)),
+    Target("between_brains.tsv", _of_run(_table, "between_brains.tsv", _read_between_brains, _between_brains)),
     Target("session record", _of_run(_json, "sessions/session-001.json", text_inputs.look_at)),
     Target("submission record", _of_run(_json, "slurm/submission-001.json", text_inputs.look_at)),
     Target(".aggregates", _of_run(_bytes, ".aggregates", text_inputs.refresh), 0.5),

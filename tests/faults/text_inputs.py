@@ -20,7 +20,7 @@ _KEYS += [
     "split.fold",
 ]
 _KEYS += ["split.block_s", "split.gap_s", "split.seed", "model.name", "model.atlas", "align.method", "augment.mixup"]
-_KEYS += ["split.outer", "plan.select"]
+_KEYS += ["split.outer", "split.training_runs", "plan.select", "plan.learning_curve", "plan.draws"]
 _KEYS += ["plan.permutations", "plan.subjects", "plan.sweep", "plan", "resources.gpus_per_trial", "description", "x.y"]
 
 
