@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from launcher.evidence import text_tables
 from launcher.evidence.comparisons import write_comparisons
 from launcher.evidence.findings import Findings, compute_findings, write_findings
+from launcher.evidence.result import result_sentences
 from launcher.evidence.text_tables import TextTable
 from launcher.run import selections
 from launcher.run.directory import RunDirectory
@@ -15,9 +16,10 @@ from launcher.tables.trials import write_tables
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes."""
+    """A run's trials, its result in words, its tables as text, and the sentences below: on controls, pairs, notes."""
 
     trials: Trials
+    result: list[str]
     tables: list[TextTable]
     controls: list[str]
     pairs: list[str]
@@ -38,4 +40,5 @@ def write_evidence(run: RunDirectory) -> Evidence:
         write_findings(run, findings)
         compared = write_comparisons(run, trials)
     pairs, notes = [*compared, *text_tables.pairs(findings.paired)], [*findings.notes, *selections.notes(run)]
-    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes)
+    result = result_sentences(findings)
+    return Evidence(trials, result, text_tables.tables(findings), findings.on_controls, pairs, notes)

@@ -37,6 +37,7 @@ def write_report(run: RunDirectory) -> Path:
         name=run.path.name,
         experiment=experiment,
         states=evidence.trials.states,
+        result=evidence.result,
         tables=evidence.tables,
         pairs=[*evidence.controls, *evidence.pairs],
         data=input_data.read(run),
