@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from launcher.evidence import text_tables
 from launcher.evidence.comparisons import write_comparisons
-from launcher.evidence.findings import Findings, compute_findings, write_findings
+from launcher.evidence.findings import Findings, compute_findings, remove_findings, write_findings
 from launcher.evidence.result import result_sentences
 from launcher.evidence.text_tables import TextTable
-from launcher.run import selections
+from launcher.run import selection_notes
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_held_out
 from launcher.tables.selection import Trials
@@ -39,6 +39,8 @@ def write_evidence(run: RunDirectory) -> Evidence:
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
         compared = write_comparisons(run, trials)
-    pairs, notes = [*compared, *text_tables.pairs(findings.paired)], [*findings.notes, *selections.notes(run)]
+    else:
+        remove_findings(run)
+    pairs, notes = [*compared, *text_tables.pairs(findings.paired)], [*findings.notes, *selection_notes.notes(run)]
     result = result_sentences(findings)
     return Evidence(trials, result, text_tables.tables(findings), findings.on_controls, pairs, notes)

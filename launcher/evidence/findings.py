@@ -71,6 +71,12 @@ def write_findings(run: RunDirectory, findings: Findings) -> None:
         stored.write(run.tables / f"{name}.csv", partial(content.to_csv, index=False))
 
 
+def remove_findings(run: RunDirectory) -> None:
+    """Remove the tables of findings of a run in which no trial counts any more."""
+    for name in ("statistics", "paired", "controls", "against_controls", "comparisons"):
+        stored.remove(run.tables / f"{name}.csv")
+
+
 def best_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of each training set's most accurate condition under each protocol and on each split.
 

@@ -37,7 +37,7 @@ def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
     single-subject trials that are done (over all trials where there is none).
     """
     parts = []
-    counted = trials.brain.true_labels.latest.table
+    counted = trials.brain.true_labels.latest.current.table
     counted = counted.assign(condition=conditions.names(counted))
     sizes = [f"n_{side}" for side in _SIDES if f"n_{side}" in counted]
     epochs = epochs.drop(columns="condition").merge(counted[["trial", "condition", *sizes]], on="trial")

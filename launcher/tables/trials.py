@@ -5,8 +5,9 @@ from typing import Any
 import pandas as pd
 
 from deepemotion.scoring import audit
-from launcher.planning.plan import PlannedTrial, replaced
+from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
+from launcher.run.replacements import in_place_of, replaced
 from launcher.run.states import State
 from launcher.run.trial_files import read_epochs, read_failure, read_result
 from launcher.tables import stored
@@ -31,8 +32,8 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     """
     running = run.running()
     plan = run.read_plan()
-    dead = replaced(plan)
-    rows = [_row(run, trial, running, trial.name in dead) for trial in plan]
+    known, dead = {trial.name: trial for trial in plan}, replaced(run, plan)
+    rows = [_row(run, trial, running, known.get(dead.get(trial.name, ""))) for trial in plan]
     table = pd.DataFrame(rows)
     for column in ("accuracy_train", "accuracy_validation", *audit.COLUMNS, "duration_s"):
         if column not in table:
@@ -50,7 +51,7 @@ def trials_table(run: RunDirectory) -> pd.DataFrame:
     return table.sort_values(["training_set", "condition", "outer", "fold", "seed", "permutation"], ignore_index=True)
 
 
-def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) -> dict[str, Any]:
+def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], by: PlannedTrial | None) -> dict[str, Any]:
     directory = run.trial(trial.name)
     state = State(run.state(trial.name, running))
     row: dict[str, Any] = {
@@ -79,7 +80,8 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool) 
         row["epochs"] = len(read_epochs(directory, trial, done=False))
     if state is State.PENDING:
         state = State.STOPPED if row["epochs"] else State.PLANNED
-    if dead and state in (State.FAILED, State.STOPPED, State.PLANNED):
+    # A trial that is done stays so where `Trials.latest` leaves it out, since it has a successor in its place.
+    if by is not None and state is not State.RUNNING and not (state is State.DONE and in_place_of(trial, by)):
         state = State.REPLACED
     if state is State.FAILED:
         row["reason"] = (read_failure(directory) or {}).get("reason", "")
