@@ -8,7 +8,7 @@ from pathlib import Path
 from launcher.planning.plan import PlannedTrial
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
-from launcher.run.replacements import in_place_of, replaced
+from launcher.run.replacements import leaves_a_gap, replaced
 from launcher.run.sessions import Session
 from launcher.run.trial_files import VALIDATION, read_epochs, read_failure
 from launcher.slurm import queue, submissions, submit
@@ -86,7 +86,7 @@ def count_states(trials: Iterable[TrialStatus]) -> str:
 
 def _without_duty(status: TrialStatus, by: PlannedTrial) -> TrialStatus:
     """Return the status of a replaced trial: one that did not end needs no attention."""
-    counted = status.state == "done" and not in_place_of(status.trial, by)
+    counted = status.state == "done" and leaves_a_gap(status.trial, by)
     if not counted and not status.wrong and status.state not in ("planned", "stopped"):
         return status
     return replace(status, state="replaced", detail=f"by {by.name}", hint="", log=None)

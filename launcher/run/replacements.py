@@ -23,20 +23,20 @@ def replaced(run: RunDirectory, trials: Sequence[PlannedTrial]) -> dict[str, str
     return dead | {name: by for name, by in _outdated(run, trials, dead).items() if name not in dead}
 
 
-def in_place_of(trial: PlannedTrial, other: PlannedTrial) -> bool:
-    """Return whether a trial is where another one was: the last of such trials counts, whatever their states."""
-    return _place(trial) == _place(other)
+def leaves_a_gap(trial: PlannedTrial, by: PlannedTrial) -> bool:
+    """Return whether nothing is in the place of a trial that was replaced `by` another, so that it must be left out.
+
+    It is then a refit, or a model that leaves subjects out and has a mean with others. Of trials in one place the last
+    counts anyway.
+    """
+    in_place = Place.of(by) == Place.of(trial)
+    return by.outer is not None or (bool(trial.trial.unseen_subjects) and not in_place)
 
 
 def without_successor(run: RunDirectory, trials: Sequence[PlannedTrial]) -> list[str]:
     """Return the names of the refits that no longer count, and whose successors are not planned yet."""
     dead = plan.replaced(trials)
     return [name for name in _outdated(run, trials, dead) if name not in dead]
-
-
-def _place(trial: PlannedTrial) -> tuple[object, ...]:
-    settings = (trial.condition, trial.setup, trial.protocol)
-    return *settings, trial.training_set, trial.fold, trial.outer, trial.seed, trial.permutation
 
 
 def _outdated(run: RunDirectory, trials: Sequence[PlannedTrial], dead: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ class State(StrEnum):
     training it now) or `planned` (it has not begun). In SLURM it may be `pending`, which means that its job waits, and
     the words after that; a launch calls everything `pending` that is left to train. `replaced` did not end, and a later
     launch has new labels or volumes in its place; or it is done and no longer counts, though nothing is in its place: a
-    refit whose inner trials were replaced, or a model of a pool of subjects that a later launch changed.
+    refit whose inner trials were replaced, or a model that leaves a subject out of a pool that a later launch changed.
     """
 
     DONE = "done"

@@ -7,7 +7,7 @@ import pandas as pd
 from deepemotion.scoring import audit
 from launcher.planning.plan import PlannedTrial
 from launcher.run.directory import RunDirectory
-from launcher.run.replacements import in_place_of, replaced
+from launcher.run.replacements import leaves_a_gap, replaced
 from launcher.run.states import State
 from launcher.run.trial_files import read_epochs, read_failure, read_result
 from launcher.tables import stored
@@ -80,8 +80,8 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], by: PlannedT
         row["epochs"] = len(read_epochs(directory, trial, done=False))
     if state is State.PENDING:
         state = State.STOPPED if row["epochs"] else State.PLANNED
-    # A trial that is done stays so where `Trials.latest` leaves it out, since it has a successor in its place.
-    if by is not None and state is not State.RUNNING and not (state is State.DONE and in_place_of(trial, by)):
+    # One that is done stays so where `Trials.latest` leaves it out, since it has a successor in its place.
+    if by is not None and state is not State.RUNNING and (state is not State.DONE or leaves_a_gap(trial, by)):
         state = State.REPLACED
     if state is State.FAILED:
         row["reason"] = (read_failure(directory) or {}).get("reason", "")
