@@ -12,7 +12,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 .PHONY: help demo test test-fast test-minimum faults bench lint audit constraints clean
 
 help:
-	@echo "make demo          the main job on simulated data: label, pack, train 19 + 1, sweep, report"
+	@echo "make demo          the main job on simulated data: label, pack, train 19 + 1, sweep, test, report"
 	@echo "make test          the whole test suite"
 	@echo "make test-fast     the tests that need seconds"
 	@echo "make test-minimum  the fast tests with the oldest packages that pyproject.toml allows"

@@ -7,8 +7,8 @@ from launcher.checking.problems import Problems
 from launcher.checking.tables import check_tables
 from launcher.checking.trials import check_plan, check_trial
 from launcher.planning.plan import PlannedTrial
-from launcher.planning.replaced import replaced
 from launcher.run.directory import RunDirectory
+from launcher.run.replacements import replaced
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def verify(run: RunDirectory, volumes: bool = False) -> Verification:
         run.experiment_text()
     check_plan(run, plan, found)
     trained = {trial.name: check_trial(run, trial, launches, found) for trial in plan}
-    dead = replaced(plan)
+    dead = replaced(run, plan)
     check_data(run, {name: parts for name, parts in trained.items() if name not in dead}, plan, volumes, found)
     done = sum(run.trial(trial.name).result.exists() for trial in plan)
     rows = 0

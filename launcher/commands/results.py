@@ -33,6 +33,8 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
     lines = [*evidence.controls, *evidence.pairs, *evidence.curves, *evidence.notes]
     lines.append(" · ".join(f"{count} {state}" for state, count in evidence.trials.states.items()))
     lines += [f"failed {row.trial}: {row.reason}" for row in evidence.trials.failed.table.itertuples()]
+    # What it all comes to stands where a reader of a terminal looks first.
+    lines += ["", *evidence.result]
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
     say(f"tables: {directory.tables}/")

@@ -25,7 +25,7 @@ def status(
     directory = RunDirectory.existing(run)
     from launcher.monitoring import status as reader
     from launcher.monitoring.watch import watch
-    from launcher.run import selections
+    from launcher.run import selection_notes
 
     if follow:
         watch(directory)
@@ -38,7 +38,7 @@ def status(
         answer(f"  try: {one.hint}")
         for line in one.last_lines():
             answer(f"  | {line}")
-    for sentence in selections.notes(directory):
+    for sentence in selection_notes.notes(directory):
         answer(sentence)
     say(f"at {time.strftime('%H:%M:%S')}: " + reader.count_states(trials))
 

@@ -34,7 +34,8 @@ def against_controls(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFra
 
     Columns: training_set, condition, setup, protocol, split; control and control_setup; control_accuracy, over the
     model's volumes and the mean over the control's seeds; difference (model - control) with difference_low and _high
-    (95 %); p_blocks, over blocks of the movie (`exceeding.over_blocks`); p_subjects, over the subjects of models that
+    (95 %); p_blocks, over blocks of the movie (the larger p of `exceeding.over_blocks` and, of models that stand
+    together, `exceeding.by_exchange`); p_subjects, over the subjects of models that
     stand together (`exceeding.over_subjects`), else nan; beats, whether the model is better by both. Where the control
     lacks a fold, nothing is known.
     """
@@ -51,7 +52,7 @@ def against_controls(trials: Trials, held_out: HeldOutPredictions) -> pd.DataFra
         for (control, setup), places in _of_model(model, planned).items():
             right = answers.over(model, places)
             row = {**model.place, "control": control, "control_setup": setup}
-            rows.append(row | _compared(answers.right[model.rows] - right, right, block, _subjects(model, tested)))
+            rows.append(row | compare(answers.right[model.rows], right, block, _subjects(model, tested)))
     return pd.DataFrame(rows).astype({"beats": "boolean"}) if rows else pd.DataFrame()
 
 
@@ -164,22 +165,30 @@ def _subjects(model: Model, tested: pd.DataFrame) -> NDArray[np.int64] | None:
     return pd.factorize(tested["subject"])[0] if model.together else None
 
 
-def _compared(
-    difference: Floats, right: Floats, block: NDArray[np.int64], subject: NDArray[np.int64] | None
+def compare(
+    brain: Floats, control: Floats, block: NDArray[np.int64], subject: NDArray[np.int64] | None
 ) -> dict[str, Any]:
+    """Return the columns of `against_controls` for how right both are in each volume, (N,), in these blocks (N,).
+
+    `subject` (N,) are the numbers of the subjects of models that stand together, None for a model alone. All values are
+    unknown where the control lacks a volume (nan).
+    """
+    difference = brain - control
     if np.isnan(difference).any():
         names = ("control_accuracy", "difference", "difference_low", "difference_high", "p_blocks", "p_subjects")
         return {**dict.fromkeys(names, np.nan), "beats": pd.NA}
     found = exceeding.over_blocks(difference, block)
-    p_subjects = float("nan")
+    p_blocks, p_subjects = found.p, float("nan")
     if subject is not None:
+        # Python's max keeps its first value where the second is nan.
+        p_blocks = max(p_blocks, exceeding.by_exchange(brain, control, block, subject))
         p_subjects = exceeding.over_subjects(np.bincount(subject, difference) / np.bincount(subject))
     return {
-        "control_accuracy": right.mean(),
+        "control_accuracy": control.mean(),
         "difference": found.mean,
         "difference_low": found.low,
         "difference_high": found.high,
-        "p_blocks": found.p,
+        "p_blocks": p_blocks,
         "p_subjects": p_subjects,
-        "beats": found.p <= LEVEL and not p_subjects > LEVEL,
+        "beats": p_blocks <= LEVEL and not p_subjects > LEVEL,
     }

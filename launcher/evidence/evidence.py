@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from launcher.evidence import text_tables
 from launcher.evidence.ceiling import between_brains_note
 from launcher.evidence.comparisons import write_comparisons
-from launcher.evidence.findings import Findings, compute_findings, tested, write_findings
+from launcher.evidence.findings import Findings, compute_findings, remove_findings, tested, write_findings
 from launcher.evidence.learning_curves import write_curves
+from launcher.evidence.result import result_sentences
 from launcher.evidence.text_tables import TextTable
-from launcher.run import selections
+from launcher.run import selection_notes
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_held_out
 from launcher.tables.selection import Trials
@@ -18,12 +19,13 @@ from launcher.tables.trials import write_tables
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes.
+    """A run's trials, its result in words, its tables as text, and the sentences below these.
 
-    Those on learning curves come after those on pairs.
+    The sentences are on controls, on pairs of models, on learning curves, and then notes.
     """
 
     trials: Trials
+    result: list[str]
     tables: list[TextTable]
     controls: list[str]
     pairs: list[str]
@@ -44,7 +46,10 @@ def write_evidence(run: RunDirectory) -> Evidence:
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
         compared, curves = write_comparisons(run, trials), write_curves(run, trials)
+    else:
+        remove_findings(run)
     write_aggregates(run, tested(findings.scores))
     pairs = [*compared, *text_tables.pairs(findings.paired)]
-    notes = [*findings.notes, *between_brains_note(run), *selections.notes(run)]
-    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, curves, notes)
+    notes = [*findings.notes, *between_brains_note(run), *selection_notes.notes(run)]
+    result, tables = result_sentences(findings), text_tables.tables(findings)
+    return Evidence(trials, result, tables, findings.on_controls, pairs, curves, notes)

@@ -84,6 +84,12 @@ def tested(scores: pd.DataFrame) -> hparams.Tested:
     return shown
 
 
+def remove_findings(run: RunDirectory) -> None:
+    """Remove the tables of findings of a run in which no trial counts any more."""
+    for name in ("statistics", "paired", "controls", "against_controls", "comparisons", "learning_curve"):
+        stored.remove(run.tables / f"{name}.csv")
+
+
 def best_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the scores of each training set's most accurate condition under each protocol and on each split.
 

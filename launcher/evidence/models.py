@@ -63,10 +63,12 @@ def tested_models(trials: Trials, volumes: Volumes) -> Iterator[Model]:
     planned = planned.assign(member=planned["training_set"])
     for prefix, together in TOGETHER.items():
         models = planned[planned["member"].str.startswith(prefix)]
-        if models["member"].nunique() > 1:
+        if len(models):
             planned = pd.concat([planned, models.assign(training_set=together)], ignore_index=True)
     only = {name: "validation" if name == ALL_SINGLE else "unseen" for name in TOGETHER.values()}
     for key, group in planned.groupby(KEYS, sort=False):
+        if key[0] in TOGETHER.values() and group["member"].nunique() == 1:
+            continue
         true = Trials(group).done.true_labels.table
         for split in SPLITS:
             if only.get(str(key[0]), split) != split:

@@ -13,7 +13,7 @@ from launcher.planning import controls, data_facts
 from launcher.planning.experiment import Experiment
 from launcher.planning.facts import DataFacts
 from launcher.planning.plan import PlannedTrial, combinations, make_plan
-from launcher.run import selections
+from launcher.run import selection_notes, selections
 from launcher.run.directory import RunDirectory
 
 
@@ -99,7 +99,7 @@ def conclude(job: Launch) -> int:
             directory = job.run.trial(name)
             reason = (directory.read_json(directory.failure) or {}).get("reason", "")
             say(f"  failed {name}: {reason} (log: {directory.log_file})")
-    for sentence in selections.notes(job.run) if job.nested else ():
+    for sentence in selection_notes.notes(job.run) if job.nested else ():
         say(sentence)
     say(f"tables:      {job.run.tables}/")
     say(f"tensorboard: tensorboard --logdir {shlex.quote(str(job.run.path))}")

@@ -6,9 +6,9 @@ import socket
 from pathlib import Path
 
 from deepemotion.errors import UserError
-from launcher.planning.replaced import replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
+from launcher.run.replacements import replaced
 from launcher.slurm import queue, submissions, submit
 from launcher.slurm.submissions import Submission
 
@@ -47,7 +47,7 @@ def retry(run: RunDirectory, failed_only: bool, cluster: str | None) -> Submissi
     last = history[-1]
     wanted = {"failed"} if failed_only else {"failed", "pending"}
     plan = run.read_plan()
-    dead = replaced(plan)
+    dead = replaced(run, plan)
     trials = [trial for trial in plan if trial.name not in dead and run.state(trial.name, running=()) in wanted]
     options = submit.Options(
         array=last.array,

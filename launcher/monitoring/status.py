@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from launcher.planning.plan import PlannedTrial
-from launcher.planning.replaced import replaced
 from launcher.run import sessions
 from launcher.run.directory import RunDirectory
+from launcher.run.replacements import leaves_a_gap, replaced
 from launcher.run.sessions import Session
 from launcher.run.trial_files import VALIDATION, read_epochs, read_failure
 from launcher.slurm import queue, submissions, submit
@@ -33,8 +33,8 @@ class TrialStatus:
     """A trial's state, and what else is known about it.
 
     `state` is `done`, `running`, `failed`, `pending`, `requeued`, `preempted`, `timed out`, `cancelled`,
-    `out of memory`, `node failed`, `stopped`, `planned` (not submitted) or `replaced` (it did not
-    end, and a later launch has new labels or volumes in its place). `detail` is SLURM's reason for waiting, the reason
+    `out of memory`, `node failed`, `stopped`, `planned` (not submitted) or `replaced` (as
+    `states.State` says). `detail` is SLURM's reason for waiting, the reason
     of a failure, or by which trial it was replaced; `hint` what to try; `accuracy` the last epoch's on validation, None
     before the first; `job_state` what SLURM says of its job, None where it was not asked.
     """
@@ -74,8 +74,9 @@ def read(run: RunDirectory) -> list[TrialStatus]:
     jobs = {job for job in job_of.values() if job is not None}
     states = _job_states(run, jobs, queued)
     trials = [_status(run, trial, job_of[trial.name], states, newest, at_work) for trial in plan]
-    dead = replaced(plan)
-    return [_without_duty(one, dead[one.trial.name]) if one.trial.name in dead else one for one in trials]
+    dead = replaced(run, plan)
+    known = {trial.name: trial for trial in plan}
+    return [_without_duty(one, known[dead[one.trial.name]]) if one.trial.name in dead else one for one in trials]
 
 
 def count_states(trials: Iterable[TrialStatus]) -> str:
@@ -83,11 +84,12 @@ def count_states(trials: Iterable[TrialStatus]) -> str:
     return " · ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).most_common())
 
 
-def _without_duty(status: TrialStatus, by: str) -> TrialStatus:
+def _without_duty(status: TrialStatus, by: PlannedTrial) -> TrialStatus:
     """Return the status of a replaced trial: one that did not end needs no attention."""
-    if not status.wrong and status.state not in ("planned", "stopped"):
+    counted = status.state == "done" and leaves_a_gap(status.trial, by)
+    if not counted and not status.wrong and status.state not in ("planned", "stopped"):
         return status
-    return replace(status, state="replaced", detail=f"by {by}", hint="", log=None)
+    return replace(status, state="replaced", detail=f"by {by.name}", hint="", log=None)
 
 
 def _jobs(

@@ -39,6 +39,7 @@ def write_report(run: RunDirectory) -> Path:
         name=run.path.name,
         experiment=experiment,
         states=evidence.trials.states,
+        result=evidence.result,
         tables=evidence.tables,
         pairs=[*evidence.controls, *evidence.pairs, *evidence.curves],
         data=input_data.read(run),

@@ -23,7 +23,7 @@ from launcher.planning.refits import Place, Refit, planned, refits
 from launcher.planning.replaced import replaced
 from launcher.run.directory import RunDirectory
 from launcher.run.states import State
-from launcher.run.trial_files import VALIDATION, read_epochs, read_failure, read_result
+from launcher.run.trial_files import VALIDATION, read_epochs, read_result
 
 _REMEDY = "delete it and launch again"
 
@@ -152,24 +152,6 @@ def plan_due(
             take(refits)
             run.add_to_plan(refits)
     return refits
-
-
-def notes(run: RunDirectory) -> list[str]:
-    """Return sentences on the refits that are not planned, none where all are, or there are none to come."""
-    unplanned = [one for one in progress(run) if one.trial is None]
-    failed = [one for one in unplanned if one.failed]
-    waiting = len(unplanned) - len(failed)
-    sentences = []
-    if waiting:
-        sentences.append(f"nested selection: {waiting} refits will be planned when their inner trials are done")
-    if failed:
-        directory = run.trial(failed[0].failed)
-        reason = (read_failure(directory) or {}).get("reason", "")
-        sentences.append(
-            f"nested selection: {len(failed)} refits cannot be planned, since inner trials failed;"
-            f" the first is {failed[0].failed}: {reason}"
-        )
-    return sentences
 
 
 def _chosen(run: RunDirectory, one: Progress, known: dict[str, PlannedTrial]) -> PlannedTrial:

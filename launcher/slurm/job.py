@@ -38,9 +38,9 @@ from typing import IO, cast
 
 from deepemotion.console import say
 from launcher.planning.plan import PlannedTrial
-from launcher.planning.replaced import replaced
 from launcher.run import selections, sessions
 from launcher.run.directory import RunDirectory
+from launcher.run.replacements import replaced
 from launcher.session.session import RunningSession, open_session, tabulate_what_is_new
 from launcher.slurm import allocation, environment, ray_node, submissions
 from launcher.slurm.allocation import Allocation
@@ -77,7 +77,7 @@ def _share(
 ) -> list[PlannedTrial]:
     plan = {trial.name: trial for trial in run_directory.read_plan()}
     if submission is None:
-        dead = replaced(list(plan.values()))
+        dead = replaced(run_directory, list(plan.values()))
         # Shares are taken first, so that a requeued task keeps its share, whatever was replaced meanwhile.
         return [trial for name, trial in list(plan.items())[granted.task :: granted.tasks] if name not in dead]
     record = submissions.read_one(run_directory, submission)

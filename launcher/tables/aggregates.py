@@ -23,7 +23,7 @@ def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
     of the control that scores highest over the same volumes, where there are controls.
     """
     parts = []
-    counted = trials.brain.true_labels.latest.table
+    counted = trials.brain.true_labels.latest.current.table
     counted = counted.assign(condition=conditions.names(counted))
     sizes = [f"n_{side}" for side in _SIDES if f"n_{side}" in counted]
     epochs = epochs.drop(columns="condition").merge(counted[["trial", "condition", *sizes]], on="trial")
@@ -40,7 +40,7 @@ def aggregate(epochs: pd.DataFrame, trials: Trials) -> pd.DataFrame:
         pooled = _mean(of_kind(epochs, POOLED), column, side, ["condition", "epoch"])
         parts.append(_long(pooled, f"pooled/accuracy/{side}"))
     curves = pd.concat(parts, ignore_index=True)
-    best_control = _best_control(trials.controls.true_labels.latest, counted)
+    best_control = _best_control(trials.controls.true_labels.latest.current, counted)
     return pd.concat([curves, _references(curves, Trials(counted), best_control)], ignore_index=True)
 
 

@@ -25,9 +25,11 @@ def write_predictions(run: RunDirectory, done: Mapping[str, bool]) -> None:
     nothing is made of the others, and they would be most of the file. A table that was made from the same content, and
     is as it was written, stays.
     """
-    if not done:
-        return
     path = run.tables / "predictions.parquet"
+    if not done:
+        # All that were done no longer count.
+        stored.remove(path)
+        return
     parts = {name: run.trial(name).predictions for name in done}
     made_from = _content(parts, done)
     if stored.is_current(path, made_from):

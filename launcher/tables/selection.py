@@ -47,6 +47,11 @@ class Trials:
         return Trials(self.table[(self.table["curve"] != "") & ~self.table["replaced"]])
 
     @property
+    def current(self) -> "Trials":
+        """Those that are not replaced by trials in other places."""
+        return Trials(self.table[self.table["state"] != State.REPLACED])
+
+    @property
     def done(self) -> "Trials":
         """Those that have a result."""
         return Trials(self.table[self.table["state"] == State.DONE])

@@ -29,8 +29,14 @@ def write(path: Path, write_to: Callable[[Path], object]) -> None:
     with atomic_path(path) as temporary:
         write_to(temporary)
         digest = file_digest(temporary)
-    sums = {**read_sums(path.parent), path.name: digest}
-    write_text(path.parent / SUMS, "".join(f"{value}  {name}\n" for name, value in sorted(sums.items())))
+    _write_sums(path.parent, {**read_sums(path.parent), path.name: digest})
+
+
+def remove(path: Path) -> None:
+    """Remove a table that nothing is left to make from, and its checksum; nothing where there is none."""
+    if path.exists():
+        path.unlink()
+        _write_sums(path.parent, {name: digest for name, digest in read_sums(path.parent).items() if name != path.name})
 
 
 def write_frame(path: Path, frame: "pd.DataFrame", made_from: str = "") -> None:
@@ -80,6 +86,10 @@ def read_sums(folder: Path) -> dict[str, str]:
         return {}
     pairs = (line.split("  ", 1) for line in lines if "  " in line)
     return {name: digest for digest, name in pairs}
+
+
+def _write_sums(folder: Path, sums: dict[str, str]) -> None:
+    write_text(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
 
 
 def file_digest(path: Path) -> str:

@@ -7,8 +7,8 @@ import pandas as pd
 
 from deepemotion.scoring import audit
 from launcher.planning.plan import PlannedTrial
-from launcher.planning.replaced import replaced
 from launcher.run.directory import RunDirectory
+from launcher.run.replacements import leaves_a_gap, replaced
 from launcher.run.states import State
 from launcher.run.trial_files import read_epochs, read_failure, read_result
 from launcher.tables import stored
@@ -52,12 +52,13 @@ def trials_table(run: RunDirectory, known: Known | None = None) -> pd.DataFrame:
     known = Known(run.read_plan()) if known is None else known
     running = run.running()
     plan = known.plan
-    dead = replaced(plan)
+    planned, dead = {trial.name: trial for trial in plan}, replaced(run, plan)
     rows = []
     for trial in plan:
-        row = known.done.get(trial.name)
-        if row is None:
-            row = _row(run, trial, running, trial.name in dead, known.epochs.get(trial.name))
+        row, by = known.done.get(trial.name), planned.get(dead.get(trial.name, ""))
+        # A later launch may have replaced it since.
+        if row is None or row["replaced"] != (by is not None):
+            row = _row(run, trial, running, by, known.epochs.get(trial.name))
             if row["state"] == State.DONE:
                 known.done[trial.name] = row
         rows.append(row)
@@ -80,8 +81,13 @@ def trials_table(run: RunDirectory, known: Known | None = None) -> pd.DataFrame:
     return table.sort_values([*by_place, "curve", "draw", "train_subjects", "train_runs"], ignore_index=True)
 
 
-def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool, epochs: int | None) -> dict[str, Any]:
-    """Return a trial's row; `epochs` is how many it has finished, None where that is to be read."""
+def _row(
+    run: RunDirectory, trial: PlannedTrial, running: set[str], by: PlannedTrial | None, epochs: int | None
+) -> dict[str, Any]:
+    """Return a trial's row.
+
+    `by` replaced it, None if it counts; `epochs` is how many it has finished, None where that is to be read.
+    """
     directory = run.trial(trial.name)
     state = State(run.state(trial.name, running))
     row: dict[str, Any] = {
@@ -111,11 +117,12 @@ def _row(run: RunDirectory, trial: PlannedTrial, running: set[str], dead: bool, 
         row["epochs"] = len(read_epochs(directory, trial, done=False)) if epochs is None else epochs
     if state is State.PENDING:
         state = State.STOPPED if row["epochs"] else State.PLANNED
-    if dead and state in (State.FAILED, State.STOPPED, State.PLANNED):
+    # One that is done stays so where `Trials.latest` leaves it out, since it has a successor in its place.
+    if by is not None and state is not State.RUNNING and (state is not State.DONE or leaves_a_gap(trial, by)):
         state = State.REPLACED
     if state is State.FAILED:
         row["reason"] = (read_failure(directory) or {}).get("reason", "")
-    return {**row, "state": str(state), "replaced": dead}
+    return {**row, "state": str(state), "replaced": by is not None}
 
 
 def _of_curve(trial: PlannedTrial) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""The demo as `make demo` runs it, with two subjects and one epoch."""
+"""The demo as `make demo` runs it, with two subjects, one epoch, and one run left out."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,12 @@ pytestmark = pytest.mark.slow
 PROGRAMS = Path(sys.executable).parent
 DEMO = Path(__file__).resolve().parents[2] / "tools" / "demo"
 # What the programs are given on top of the demo's own words, by their first one.
-IN_SMALL = {"simulate": "--subjects 2 --volumes-per-run 20", "--all-subjects": "--set train.epochs=1"}
+IN_SMALL = {
+    "simulate": "--subjects 2 --volumes-per-run 20",
+    "--all-subjects": "--set train.epochs=1",
+    # Runs this short share nearly everything.
+    "--subjects": "--set train.epochs=1 --set split.fold=1 --set data.drop_overlaps=false",
+}
 
 
 @pytest.fixture
@@ -36,16 +42,27 @@ def demo(tmp_path):
     return run
 
 
-def test_the_demo_says_where_everything_lies_and_trains_once(demo, tmp_path):
-    said = dict(line.split(":", 1) for line in demo().splitlines()[-4:])
+def test_the_demo_says_where_everything_is_after_its_result_and_trains_once(demo, tmp_path):
+    lines = demo().splitlines()
+    said = dict(line.split(":", 1) for line in lines[-4:])
     program, _, logs = said["TensorBoard"].split()
     tables = Path(said["Tables"].split()[0])
-    for path in (program, logs, said["Figure 1"].strip(), said["Report"].strip(), tables):
+    report = Path(said["Report"].strip())
+    for path in (program, logs, said["Figure 1"].strip(), report, tables):
         assert Path(path).exists(), path
+    result = lines[-8:-5]
+    assert [sentence.partition(" (lr")[0] for sentence in result] == [
+        "Published protocol (random), 2 single-subject models",
+        "Published protocol (random), pooled",
+        "Whole runs left out (run), sub-01",
+    ]
+    assert re.search("p = [0-9.]+ by 19 permutations.*; beats every control without a brain: (yes|no); ", result[-1])
+    assert all(sentence in report.read_text() for sentence in result)
     trials = pd.read_csv(tables / "trials.csv")
-    # Two subjects and the pooled model, at two learning rates.
-    assert trials["state"].tolist() == ["done"] * 6
+    assert trials["state"].eq("done").all()
+    # Two subjects and the pooled model at two learning rates; the brain, its 19 permutations and five controls.
+    assert trials["protocol"].value_counts().to_dict() == {"random": 6, "run": 25}
     results = {path: path.stat().st_mtime_ns for path in (tmp_path / "demo").glob("runs/demo/trials/*/result.json")}
-    assert len(results) == 6
+    assert len(results) == 31
     demo()
     assert {path: path.stat().st_mtime_ns for path in results} == results

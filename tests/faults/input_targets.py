@@ -109,10 +109,10 @@ def _selections(run: Path) -> bytes:
 
 def _look_at_selections(run: Path) -> object:
     """Look at a run's refits as `status` and sessions do."""
-    from launcher.run import selections
+    from launcher.run import selection_notes, selections
     from launcher.run.directory import RunDirectory
 
-    return selections.notes(RunDirectory(run)), selections.due(RunDirectory(run))
+    return selection_notes.notes(RunDirectory(run)), selections.due(RunDirectory(run))
 
 
 def _between_brains(run: Path) -> bytes:

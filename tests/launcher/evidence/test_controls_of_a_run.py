@@ -101,4 +101,9 @@ def test_the_report_shows_the_controls(run):
     html = write_report(run).read_text()
     assert "The brain against controls (lr-0.001)" in html
     assert "Controls without a brain" in html
-    assert write_evidence(run).controls[0] in html
+    evidence = write_evidence(run)
+    assert evidence.controls[0] in html
+    (sentence,) = evidence.result
+    assert sentence.startswith("Published protocol (random), sub-01 (lr-0.001): ")
+    # The first thing below the heading.
+    assert html.index("</h1>") < html.index(sentence) < html.index("Trials: ")

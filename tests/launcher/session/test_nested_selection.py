@@ -6,37 +6,15 @@ from contextlib import contextmanager
 
 import pandas as pd
 import pytest
+from nested_run import launch, train_here
 
-from deepemotion import config_files
 from deepemotion.errors import UserError
-from deepemotion.training.data_sources import Sources
-from deepemotion.training.loop import train
 from launcher.checking.run import verify
 from launcher.evidence.evidence import write_evidence
-from launcher.launching.launch import Launch, conclude, plan_run, planned, trials_table, unfinished
-from launcher.planning import experiment
-from launcher.run import selections, sessions
-from launcher.run.directory import RunDirectory
+from launcher.launching.launch import conclude, plan_run, planned, trials_table, unfinished
+from launcher.run import selection_notes, sessions
 from launcher.session.session import RunningSession, open_session
 from launcher.slurm import job as slurm_job
-
-SETTINGS = ("train.epochs=3", "model.name=linear", "data.drop_overlaps=false", "split.protocol=block")
-SETTINGS += ("split.folds=3", "split.block_s=30", "split.gap_s=4", "split.fold=2")
-RATES = {"train.learning_rate": [1e-3, 1e-5]}
-
-
-def launch(path, packed, labels, **plan):
-    plan = {"subjects": ["01"], "pooled": False, "select": "nested"} | plan
-    wanted = experiment.read(config_files.find("demo"), list(SETTINGS), plan, RATES)
-    return Launch.of(RunDirectory(path), wanted, packed, labels)
-
-
-def train_here(run, trials):
-    """Train trials one after the other, as a session does with Ray."""
-    sources = Sources.read(run.path)
-    where = (sources.packed, sources.labels)
-    for trial in trials:
-        train(trial.trial, *where, run.trial(trial.name), lambda metrics: None, planned_data=trial.data)
 
 
 @contextmanager
@@ -186,7 +164,7 @@ def test_no_refit_follows_an_inner_trial_that_failed_and_it_is_said_why(job, mon
     with session_without_ray(monkeypatch, run, others) as (session, rounds):
         session.train(None)
     assert rounds == []
-    (sentence,) = selections.notes(run)
+    (sentence,) = selection_notes.notes(run)
     assert sentence == (
         "nested selection: 1 refits cannot be planned, since inner trials failed;"
         f" the first is {failed.name}: diverged at epoch 2"
