@@ -21,7 +21,7 @@ Maps = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 # Values of maps that are held at once, 4 bytes each.
-_VALUES_AT_A_TIME = 2**26
+_VALUES_AT_A_TIME = 2**21
 # Products such as 0.29 * 100 come out just below the whole number that they are.
 _ROUNDING = 1e-9
 
@@ -97,18 +97,15 @@ def find_clusters(maps_SKV: Maps, mask: NDArray[np.bool_], test: ClusterTest, se
     if test.problem(subjects, permutations - 1):
         raise ValueError(test.problem(subjects, permutations - 1))
     together_KS = np.repeat(np.arange(permutations)[:, None], subjects, axis=1)
-    # Row 0 is the map on true labels. The threshold is made of the first rows alone.
-    chosen_MS = together_KS
+    drawn_MS = together_KS
     if subjects > 1:
-        drawn = np.random.default_rng(seed).integers(permutations, size=(test.draws, subjects))
-        chosen_MS = np.concatenate([together_KS[:1], drawn, together_KS[1:]])
-    drawn_maps = len(chosen_MS) - (permutations - 1 if subjects > 1 else 0)
-    observed, p, above = _voxelwise(maps_SKV, chosen_MS, drawn_maps, test.voxel_p)
-    cluster, size = _labelled(above[0], voxels, mask)
-    chance = [_labelled(bits, voxels, mask)[1] for bits in above[1:]]
-    of_permutations = chance[-(permutations - 1) :]
+        drawn_MS = np.random.default_rng(seed).integers(permutations, size=(test.draws, subjects))
+    observed, p, drawn, together = _voxelwise(maps_SKV, drawn_MS, together_KS, test.voxel_p)
+    cluster, size = _labelled(together[0], voxels, mask)
+    of_permutations = [_labelled(bits, voxels, mask)[1] for bits in together[1:]]
+    chance = of_permutations if subjects == 1 else [_labelled(bits, voxels, mask)[1] for bits in drawn]
     largest = np.array([sizes[0] if len(sizes) else 0 for sizes in of_permutations])
-    cluster_p = _share_at_least(np.concatenate(chance[: drawn_maps - 1]), size)
+    cluster_p = _share_at_least(np.concatenate(chance), size)
     fdr_p, fwe_p = benjamini_hochberg(cluster_p), _share_at_least(largest, size)
     significant = (fdr_p if test.correction == "fdr" else fwe_p) <= test.cluster_p
     return FoundClusters(observed, p, cluster, size, cluster_p, fdr_p, fwe_p, significant)
@@ -125,27 +122,32 @@ def equally_weighted(maps_SKV: Maps) -> None:
 
 
 def _voxelwise(
-    maps_SKV: Maps, chosen_MS: NDArray[np.int64], drawn_maps: int, voxel_p: float
-) -> tuple[Maps, Floats, NDArray[np.uint8]]:
-    """Return the observed map and its p, and for each map the bits (M, V / 8) of the voxels above the threshold.
+    maps_SKV: Maps, drawn_MS: NDArray[np.int64], together_KS: NDArray[np.int64], voxel_p: float
+) -> tuple[Maps, Floats, NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the map on true labels, its p, and of each map the voxels whose p is small enough, as bits (..., V / 8).
 
-    A block of voxels is done at a time: all maps would take hundreds of times the memory of what they are drawn from.
+    These are first of the drawn maps, then of those of each permutation. A block of voxels is done at a time: all maps
+    would take hundreds of times the memory of what they are drawn from.
     """
-    voxels = maps_SKV.shape[2]
-    rank = math.floor(voxel_p * drawn_maps + _ROUNDING)
+    voxels, single = maps_SKV.shape[2], len(maps_SKV) == 1
     observed, p = np.empty(voxels, np.float32), np.empty(voxels)
-    above = np.empty((len(chosen_MS), -(-voxels // 8)), np.uint8)
-    step = max(8, _VALUES_AT_A_TIME // len(chosen_MS) // 8 * 8)
+    bits = [np.empty((len(chosen), -(-voxels // 8)), np.uint8) for chosen in (drawn_MS, together_KS)]
+    # The map itself counts among those that have at least its value: it is one of them, or one more.
+    count = len(drawn_MS) + (0 if single else 1)
+    rank = math.floor(voxel_p * count + _ROUNDING)
+    step = max(8, _VALUES_AT_A_TIME // len(drawn_MS) // 8 * 8)
     for first in range(0, voxels, step):
-        block = slice(first, first + step)
-        values_MB = _means(np.ascontiguousarray(maps_SKV[:, :, block]), chosen_MS)
-        drawn = values_MB[:drawn_maps]
-        observed[block] = values_MB[0]
-        p[block] = (drawn >= drawn[0]).mean(axis=0)
-        # Exceeding it is to be among the `rank` largest, without ties beyond them.
-        threshold = np.partition(drawn, drawn_maps - rank - 1, axis=0)[drawn_maps - rank - 1]
-        above[:, first // 8 : -(-(first + len(threshold)) // 8)] = np.packbits(values_MB > threshold, axis=1)
-    return observed, p, above
+        block, bytes_ = slice(first, first + step), slice(first // 8, (first + step) // 8)
+        maps_SKB = np.ascontiguousarray(maps_SKV[:, :, block])
+        drawn_MB, together_KB = _means(maps_SKB, drawn_MS), _means(maps_SKB, together_KS)
+        observed[block] = together_KB[0]
+        p[block] = ((drawn_MB >= together_KB[0]).sum(axis=0) + (0 if single else 1)) / count
+        # Voxels exceed it whose p is small enough; a value that is tied with it has a p that is not.
+        ends = len(drawn_MB) - rank - 1, len(drawn_MB) - rank
+        among = np.partition(drawn_MB, ends, axis=0)[ends[0] : ends[1] + 1]
+        bits[0][:, bytes_] = np.packbits(drawn_MB > among[0], axis=1)
+        bits[1][:, bytes_] = np.packbits(together_KB > among[0 if single else 1], axis=1)
+    return observed, p, bits[0], bits[1]
 
 
 def _means(maps_SKB: Maps, chosen_MS: NDArray[np.int64]) -> Maps:

@@ -55,7 +55,7 @@ def maps(
 ) -> None:
     """Test saliency maps against those of permuted trainings, and write corrected maps, clusters and their peaks.
 
-    Maps of trials are stored in RUN/maps; a command that was stopped resumes there. Prints the tables of clusters.
+    Maps of trials are stored in RUN/maps, where a command that was stopped resumes. Prints the paths of the tables.
     """
     from deepemotion.errors import UserError
     from launcher.run.directory import RunDirectory

@@ -34,7 +34,7 @@ class Writer:
     ) -> None:
         self.folder, self._model, self._space, self._regions, self._test = folder, model, space, regions, test
         self._tables: list[pd.DataFrame] = []
-        self._shown: list[ShownCluster] = []
+        self._shown: list[tuple[int, ShownCluster]] = []
         # What an earlier test found may be of other settings. Without its method, nothing in the folder counts.
         for pattern in (METHOD, f"{CLUSTERS}.*", "*.nii.gz"):
             for path in folder.glob(pattern):
@@ -53,7 +53,8 @@ class Writer:
             p = f"p = {row[f'p_{self._test.correction}']:.3g}, {row['voxels']} voxels"
             region = "" if self._regions is None else f"\n{row['region']} ({100 * row['region_share']:.0f} %)"
             words = f"{emotion.capitalize()}, cluster {row['cluster']}\n{p}{region}"
-            self._shown.append(ShownCluster(words, corrected, (row["peak_x"], row["peak_y"], row["peak_z"])))
+            peak = (row["peak_x"], row["peak_y"], row["peak_z"])
+            self._shown.append((row["cluster"], ShownCluster(words, corrected, peak)))
 
     def finish(self, settings: MapSettings) -> None:
         """Write the table, the figure, and last the method."""
@@ -63,7 +64,9 @@ class Writer:
         note = _note(self._model)
         if self._shown:
             title = f"Significant clusters: {self._model.in_words}, {self._model.condition}"
-            style.save(cluster_figure(self._shown, self._space, title, note), self.folder, CLUSTERS)
+            # The largest of each emotion come first: the figure has no room for all.
+            shown = [cluster for _, cluster in sorted(self._shown, key=lambda ranked: ranked[0])]
+            style.save(cluster_figure(shown, self._space, title, note), self.folder, CLUSTERS)
         method = f"{_method(self._model, settings, self._test)} {note}".rstrip()
         files.write_text(self.folder / METHOD, json.dumps({"method": method}, indent=1) + "\n")
 

@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.stage import Stage, at_most, stage
 from deepemotion.scoring.cluster_test import ClusterTest, find_clusters
 
-DATASETS, DRAWS = 200, 1000
+DATASETS, DRAWS = 200, 500
 CPUS = 2
 SHAPE, SMOOTHING = (16, 18, 12), 1.2
 LEVEL = 0.05
@@ -42,11 +42,11 @@ class Case:
 
 CASES = (
     Case(1, 99, 0.01),
-    Case(8, 19, 0.001),
-    Case(8, 59, 0.001),
-    Case(8, 59, 0.001, shared=0.1),
-    Case(8, 59, 0.001, shared=0.3),
-    Case(8, 59, 0.001, shared=0.1, planted=1.5),
+    Case(8, 19, 0.01),
+    Case(8, 59, 0.01),
+    Case(8, 59, 0.01, shared=0.1),
+    Case(8, 59, 0.01, shared=0.3),
+    Case(8, 59, 0.01, shared=0.1, planted=1.5),
 )
 
 
