@@ -9,24 +9,28 @@ from launcher.evidence.text_tables import TextTable
 from launcher.run import selections
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_held_out
+from launcher.tables.hparams import Tested
 from launcher.tables.selection import Trials
-from launcher.tables.tensorboard import write_aggregates
 from launcher.tables.trials import write_tables
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes."""
+    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes.
+
+    `tested` is what TensorBoard shows of it.
+    """
 
     trials: Trials
     tables: list[TextTable]
     controls: list[str]
     pairs: list[str]
     notes: list[str]
+    tested: Tested
 
 
 def write_evidence(run: RunDirectory) -> Evidence:
-    """Bring everything in the run's tables/ and tensorboard/ up to date, and return what it shows.
+    """Bring everything in the run's tables/ up to date, and return what it shows.
 
     Raises UserError for a trial's file, or an experiment, that cannot be read.
     """
@@ -38,6 +42,5 @@ def write_evidence(run: RunDirectory) -> Evidence:
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
         compared = write_comparisons(run, trials)
-    write_aggregates(run, tested(findings.scores))
     pairs, notes = [*compared, *text_tables.pairs(findings.paired)], [*findings.notes, *selections.notes(run)]
-    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes)
+    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes, tested(findings.scores))
