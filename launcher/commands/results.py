@@ -23,9 +23,11 @@ def results(run: Annotated[Path, typer.Argument(help="A run's folder, runs/NAME.
 
     from launcher.evidence.evidence import write_evidence
     from launcher.run.read_only import with_writable_results
+    from launcher.tables.tensorboard import write_aggregates
 
     directory = with_writable_results(directory)
     evidence = write_evidence(directory)
+    write_aggregates(directory, evidence.tested)
     # Without a terminal there is no width to fit; fitting one would cut names.
     console = Console(width=None if sys.stdout.isatty() else 240)
     for table in evidence.tables:

@@ -17,6 +17,7 @@ import typer
 
 from deepemotion import interrupts
 from deepemotion.console import say
+from deepemotion.errors import UserError
 
 # How often new epochs of trials are looked for, in seconds.
 _UPDATE_EVERY_S = 15.0
@@ -69,12 +70,20 @@ def _serve(logdir: Path, port: int, update: Callable[[], None] | None) -> int:
                 try:
                     return server.wait(_UPDATE_EVERY_S)
                 except subprocess.TimeoutExpired:
-                    update()
+                    _update(update)
             return server.wait()
         except KeyboardInterrupt:
             return 0
         finally:
             server.terminate()
+
+
+def _update(update: Callable[[], None]) -> None:
+    try:
+        update()
+    except UserError as error:
+        # What is shown already stays there to look at.
+        say(str(error))
 
 
 def _say_where(server: "subprocess.Popen[bytes]", port: int) -> None:

@@ -12,8 +12,8 @@ from launcher.evidence.text_tables import TextTable
 from launcher.run import selection_notes
 from launcher.run.directory import RunDirectory
 from launcher.tables.held_out import read_held_out
+from launcher.tables.hparams import Tested
 from launcher.tables.selection import Trials
-from launcher.tables.tensorboard import write_aggregates
 from launcher.tables.trials import write_tables
 
 
@@ -22,6 +22,7 @@ class Evidence:
     """A run's trials, its result in words, its tables as text, and the sentences below these.
 
     The sentences are on controls, on pairs of models, on learning curves, and then notes.
+    `tested` is what TensorBoard shows of it.
     """
 
     trials: Trials
@@ -31,10 +32,11 @@ class Evidence:
     pairs: list[str]
     curves: list[str]
     notes: list[str]
+    tested: Tested
 
 
 def write_evidence(run: RunDirectory) -> Evidence:
-    """Bring everything in the run's tables/ and tensorboard/ up to date, and return what it shows.
+    """Bring everything in the run's tables/ up to date, and return what it shows.
 
     Raises UserError for a trial's file, or an experiment, that cannot be read.
     """
@@ -48,8 +50,7 @@ def write_evidence(run: RunDirectory) -> Evidence:
         compared, curves = write_comparisons(run, trials), write_curves(run, trials)
     else:
         remove_findings(run)
-    write_aggregates(run, tested(findings.scores))
     pairs = [*compared, *text_tables.pairs(findings.paired)]
     notes = [*findings.notes, *between_brains_note(run), *selection_notes.notes(run)]
     result, tables = result_sentences(findings), text_tables.tables(findings)
-    return Evidence(trials, result, tables, findings.on_controls, pairs, curves, notes)
+    return Evidence(trials, result, tables, findings.on_controls, pairs, curves, notes, tested(findings.scores))

@@ -13,7 +13,7 @@ from launcher.report import figures, input_data, significant_maps
 from launcher.report.figure_data import Choice
 from launcher.report.run_figure import Drawn
 from launcher.run.directory import RunDirectory
-from launcher.tables.tensorboard import write_images
+from launcher.tables.tensorboard import write_aggregates, write_images
 
 
 def write_report(run: RunDirectory) -> Path:
@@ -21,6 +21,7 @@ def write_report(run: RunDirectory) -> Path:
     # Before figures are drawn, which take seconds: both may be damaged.
     experiment, launches, maps = run.experiment_text(), run.read_provenance(), significant_maps.read(run)
     evidence = write_evidence(run)
+    write_aggregates(run, evidence.tested)
     folder = run.report.parent / "figures"
     pictures, skipped = {}, set()
     for made in figures.draw(run, evidence.trials, Choice()):

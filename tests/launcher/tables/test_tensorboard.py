@@ -2,14 +2,16 @@
 
 import shutil
 
+import numpy as np
 import pytest
+from matplotlib.image import imsave
 from small_plan import planned
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 
 from launcher.run.directory import RunDirectory
-from launcher.tables.tensorboard import Board, write_aggregates
+from launcher.tables.tensorboard import Board, write_aggregates, write_images
 
 MEAN = "figure-3, set Smoothing to 0/lr-0.001"
 
@@ -168,3 +170,19 @@ def test_how_busy_the_machine_is_grows_while_the_run_trains(run):
     found = read(run)
     assert [event.value for event in found.Scalars("tensorboard/machine", "machine/here: CPUs in %")] == [50.0, 50.0]
     assert all(event.value > 0 for event in found.Scalars("tensorboard/machine", "machine/epochs a second"))
+
+
+def test_figures_and_brain_maps_are_images(run):
+    for name in ("figures/confusion_lr-0.001", "figures/figure-3_lr-0.001", "explain/sub-01_a/saliency_slices"):
+        path = run.path / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        imsave(path, np.zeros((3, 5)))
+    for _ in range(2):
+        write_images(run, run.path / "figures")
+    found = read(run)
+    # Figure 3 is live.
+    tags = ["brain maps/sub-01_a saliency_slices", "confusion/confusion_lr-0.001"]
+    assert sorted(found.Runs()["tensorboard/images"]["images"]) == tags
+    for tag in tags:
+        (image,) = found.Images("tensorboard/images", tag)
+        assert (image.width, image.height) == (5, 3)
