@@ -132,6 +132,13 @@ class RunDirectory:
             raise UserError(f"{error}; delete it and launch into this run again") from error
         return text
 
+    def declared_comparisons(self) -> list[list[str]]:
+        """Return the pairs that the recorded experiment declares, none where it is missing or damaged."""
+        try:
+            return self.read_experiment().plan.compare
+        except UserError:
+            return []
+
     def write_experiment(self, resolved: Experiment) -> None:
         """Write the resolved experiment."""
         write_text(self.experiment_file, yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False))
