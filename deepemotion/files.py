@@ -23,9 +23,11 @@ _ABANDONED_S = 600
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; it becomes `target` if the block succeeds and is removed if not.
 
-    The suffix is kept, since libraries choose formats by it. Raises UserError where the folder cannot be written
-    or the disk is full.
+    The suffix is kept, since libraries choose formats by it. Raises UserError where the folder cannot be written,
+    the disk is full, or the target has no name.
     """
+    if target.name in ("", ".."):
+        raise UserError(f"{target}: is a folder; give the name of a file in it")
     temporary = target.with_name(f"{_PREFIX}{secrets.token_hex(4)}-{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """The files that controls are made of, as a dataset's description names them."""
 
+import re
+import string
 from typing import Annotated, Literal, Self
 
 import pydantic
@@ -17,6 +19,8 @@ _KINDS: dict[FileControl, tuple[Kind, ...]] = {
     "physio": ("physio", "timeseries"),
     "phantom": ("bold",),
 }
+# A width of three digits, or one that is filled in itself.
+_LONG = re.compile(r"\d{3}|\{")
 _WITH_COLUMNS = ("events", "physio", "timeseries")
 
 
@@ -51,8 +55,12 @@ class ControlSource(Section):
 
 
 def require_fillable(pattern: str, values: dict[str, object]) -> None:
-    """Raise ValueError for a pattern of a path that has other names in braces than those of `values`."""
+    """Raise ValueError for a pattern of a path that has other names in braces than those of `values`, or long ones."""
     try:
+        for _, name, width, _ in string.Formatter().parse(pattern):
+            # Before anything is filled in: a width may ask for gigabytes.
+            if name is not None and (name not in values or _LONG.search(width or "")):
+                raise LookupError(name)
         pattern.format(**values)
     except (LookupError, ValueError, AttributeError) as error:
         names = " and ".join(f"{{{name}}}" for name in values)

@@ -23,6 +23,8 @@ def open_hdf5(path: Path) -> h5py.File:
     """Open a file to read. Raises UserError if it is missing, truncated or not an HDF5 file."""
     if not path.exists():
         raise UserError(f"{path}: no such file; pack the subject: deepemotion pack DATASET --out {path.parent}")
+    if path.is_dir():
+        raise NotASubjectFileError(f"{path}: a folder, not a packed subject; name the files in it: {path}/sub-*.h5")
     try:
         # Locks fail on many shared file systems; nothing writes in place, so readers need none.
         return h5py.File(path, "r", locking=False)

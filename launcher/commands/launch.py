@@ -106,9 +106,9 @@ def launch(
         return
     if all_subjects == (subjects is not None):
         raise UserError("give --all-subjects, or choose subjects with --subjects 1,2,5-9")
-    if name is not None and (Path(name).name != name or name.startswith(".")):
+    if name is not None and (Path(name).name != name or not name.isprintable() or name[:1] in ("", ".")):
         raise UserError(
-            f"--name {name}: the name becomes a folder in --runs, so it must not contain / or begin with a dot"
+            f"--name {name}: the name becomes a folder in --runs, so it must be of one line, without / and a dot first"
         )
     backend = make(on, Options(cluster, after, trials_per_task, max_parallel, snapshot, follow, dry_run))
     from deepemotion import config_files

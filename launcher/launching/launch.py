@@ -76,7 +76,9 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
             # Those planned already as well: a launch after another one makes its own trials count again.
             job.run.add_to_plan([*planned(job), *selections.due(job.run, [job.procedure])])
         to_run = unfinished(job)
-        if to_run or not job.run.experiment_file.exists():
+        writes = bool(to_run) or not job.run.experiment_file.exists()
+        _say_what_is_not_compared(job, writes)
+        if writes:
             from launcher.run import provenance
 
             job.run.write_experiment(job.experiment)
@@ -85,6 +87,21 @@ def plan_run(job: Launch) -> list[PlannedTrial]:
             done = len(planned(job)) - len(to_run)
             say(f"{job.run.path}: {_counted(to_run)} to run, {done} already done{_costs(job)}")
         return to_run
+
+
+def _say_what_is_not_compared(job: Launch, writes: bool) -> None:
+    """Name the comparisons that are not declared although this launch or an earlier one asks for them."""
+    if not job.run.experiment_file.exists():
+        return
+    declared, wanted = job.run.declared_comparisons(), job.experiment.plan.compare
+    if writes:
+        lost = [pair for pair in declared if pair not in wanted]
+        why = "no longer declared, since this launch did not repeat them with --compare"
+    else:
+        lost = [pair for pair in wanted if pair not in declared]
+        why = "not declared, since that has to come before training, and nothing is left to train"
+    if lost:
+        say(f"comparisons {'; '.join(','.join(pair) for pair in lost)}: {why}")
 
 
 def conclude(job: Launch) -> int:

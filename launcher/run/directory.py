@@ -135,6 +135,13 @@ class RunDirectory:
             config_files.read_yaml(self.experiment_file)
         return text
 
+    def declared_comparisons(self) -> list[list[str]]:
+        """Return the pairs that the recorded experiment declares, none where it is missing or damaged."""
+        try:
+            return self.read_experiment().plan.compare
+        except UserError:
+            return []
+
     @contextmanager
     def _rewritten_by_a_launch(self) -> Iterator[None]:
         """Say what to do where the experiment is missing or damaged: nobody but a launch should write it."""

@@ -25,6 +25,12 @@ def test_a_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
     assert names(target.parent) == ["b.txt"]
 
 
+@pytest.mark.parametrize("target", ["", ".", "..", "/"])
+def test_a_target_without_a_name_is_one_line(target: str) -> None:
+    with pytest.raises(UserError, match="is a folder; give the name of a file in it"):
+        write_text(Path(target), "whole")
+
+
 def write_half(target: Path) -> None:
     with atomic_path(target) as temporary:
         temporary.write_text("half")

@@ -56,6 +56,9 @@ def test_studyforrest_is_the_real_dataset() -> None:
         ("files.bold", "run-{run}.nii", "names one file for several runs"),
         ("files.bold", "sub-{subject}.nii", "names one file for several runs"),
         ("files.mask", "mask-{subject}-{run}.nii", "files.mask: 'mask-{subject}-{run}.nii' cannot be filled in"),
+        ("files.bold", "{subject}-{run:99999999999}.nii", "cannot be filled in"),
+        ("files.bold", "{subject}-{run:{run}}.nii", "cannot be filled in"),
+        ("files.bold", "{subject.__class__}-{run}.nii", "cannot be filled in"),
         ("controls", [{"control": "time", "kind": "motion", "file": "{run}"}], "controls.0.control: "),
         ("controls", [{"control": "motion", "kind": "dance", "file": "{run}"}], "controls.0.kind: "),
         (

@@ -82,7 +82,7 @@ def test_not_hdf5(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(UserError, match="not an HDF5 file"):
             SubjectFile(path)
-    with pytest.raises(UserError, match="not an HDF5 file"):
+    with pytest.raises(UserError, match=r"a folder, not a packed subject; name the files in it: .*/sub-\*\.h5"):
         SubjectFile(tmp_path)
 
 

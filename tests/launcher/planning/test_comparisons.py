@@ -6,9 +6,11 @@ import small_plan
 
 from deepemotion import config_files
 from deepemotion.errors import UserError
+from launcher.launching.launch import Launch, plan_run
 from launcher.planning import experiment
 from launcher.planning.comparisons import declared
 from launcher.planning.options import parse_comparisons
+from launcher.run.directory import RunDirectory
 
 MODELS = {"model.name": ["cnn3d", "linear"]}
 RATES = {"train.learning_rate": [1e-3, 1e-4]}
@@ -109,3 +111,22 @@ def test_what_is_stored_is_read_back():
     assert again.plan.compare == first.plan.compare == [["0.001", "0.0001"]]
     with pytest.raises(pydantic.ValidationError):
         experiment.PlanSettings(compare=[["a"]])
+
+
+def test_a_launch_names_the_comparisons_that_it_drops_or_cannot_declare(tiny_packed, tiny_labels, tmp_path, capsys):
+    run = RunDirectory(tmp_path / "r")
+
+    def said(rates, compare):
+        plan, sweeps = {"pooled": False, "subjects": ["01"], "compare": compare}, {"train.learning_rate": rates}
+        wanted = experiment.read(config_files.find("demo"), ["model.name=linear"], plan, sweeps)
+        trials = plan_run(Launch.of(run, wanted, tiny_packed, tiny_labels))
+        return trials, capsys.readouterr().err
+
+    trials, message = said([0.1, 0.2], [["0.1", "0.2"]])
+    assert "comparisons" not in message
+    assert "comparisons 0.1,0.2: no longer declared, since this launch did not" in said([0.1, 0.2], [])[1]
+    for trial in trials:
+        run.trial(trial.name).path.mkdir(parents=True)
+        run.trial(trial.name).result.touch()
+    assert "comparisons 0.1,0.2: not declared, since that has to come before" in said([0.1, 0.2], [["0.1", "0.2"]])[1]
+    assert "comparisons" not in said([0.1, 0.2], [])[1]
