@@ -10,6 +10,7 @@ from rich.live import Live
 from deepemotion.console import say
 from deepemotion.errors import UserError
 from launcher.monitoring import status
+from launcher.monitoring.summary import Summary
 from launcher.run import selections, sessions
 from launcher.run.directory import RunDirectory
 from launcher.slurm import queue, submissions
@@ -36,7 +37,7 @@ def watch(run: RunDirectory) -> bool:
                         console.print(problem, highlight=False, soft_wrap=True)
                     time.sleep(_LOOK_EVERY_S)
                     continue
-                line, problem = summary(trials), ""
+                line, problem = Summary(trials).line, ""
                 if console.is_terminal:
                     live.update(_lines(trials, line), refresh=True)
                 elif line != shown:
@@ -97,17 +98,6 @@ def _jobs_are_left(run: RunDirectory) -> bool:
         return any(state.active and state.group in jobs for state in queue.read_queue().values())
     except UserError:
         return True
-
-
-def summary(trials: list[status.TrialStatus]) -> str:
-    """Return the counts and the best accuracy so far in one line."""
-    counts = status.count_states(trials)
-    best = max((trial for trial in trials if trial.accuracy is not None), key=_accuracy, default=None)
-    return counts if best is None else f"{counts} · best {_accuracy(best):.3f} ({best.trial.name})"
-
-
-def _accuracy(trial: status.TrialStatus) -> float:
-    return trial.accuracy or 0.0
 
 
 def _lines(trials: list[status.TrialStatus], line: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from deepemotion.console import duration
 from launcher.planning.plan import PlannedTrial
 
 # Seconds between calls of `refresh` while trials run.
@@ -106,7 +107,7 @@ class SessionProgress:
             parts.append(f"best validation accuracy {100 * self._best[0]:.1f} % ({self._best[1]})")
         left = self._seconds_left()
         if left is not None:
-            parts.append(f"{_duration(left)} left")
+            parts.append(f"{duration(left)} left")
         return " · ".join(parts)
 
     @property
@@ -132,10 +133,3 @@ class SessionProgress:
         trained = sum(self._work(name, self._epochs[name] - first) for name, first in self._first_epoch.items())
         left = sum(self._work(name, self._all_epochs(name) - epochs) for name, epochs in self._epochs.items())
         return left * (time.monotonic() - self._started) / trained if trained > 0 else None
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration as `1:02:03`, or `2:03` below one hour."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
