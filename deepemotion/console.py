@@ -1,9 +1,11 @@
-"""What every command shares: how errors end a program, where progress is shown, and how a table is printed."""
+"""What every command shares: how errors end a program, where progress is shown, how tables and JSON are printed."""
 
+import json
+import math
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +92,25 @@ def say_how_to_resume() -> None:
 def answer(text: str) -> None:
     """Print a result, on standard output."""
     print(text, flush=True)  # noqa: T201
+
+
+def answer_json(content: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Print a result as JSON, on standard output: numbers unrounded, those that are not finite as null."""
+    answer(json.dumps(_plain(content), indent=1, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: mappings, sequences, texts, numbers (those of numpy, too), paths, times."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    # Numbers of numpy and torch have this method; importing either to ask for the type would take seconds.
+    return _plain(value.item()) if hasattr(value, "item") else str(value)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -2,7 +2,20 @@
 
 import deepemotion.interrupts  # noqa: F401  It takes the signals, and so comes first.
 from deepemotion import console
-from launcher.commands import figures, jobs, launch, pack, report, reproduce, results, status, tensorboard, verify, work
+from launcher.commands import (
+    figures,
+    jobs,
+    launch,
+    pack,
+    report,
+    reproduce,
+    results,
+    runs,
+    status,
+    tensorboard,
+    verify,
+    work,
+)
 
 app = console.new_app(
     "Plan and run experiments. Without a command, trains the models; the commands below inspect and manage a run."
@@ -15,6 +28,7 @@ app.command()(figures.figures)
 app.command()(tensorboard.tensorboard)
 app.command()(verify.verify)
 app.command()(reproduce.reproduce)
+app.command()(runs.runs)
 app.command()(status.status)
 app.command()(jobs.logs)
 app.command()(jobs.cancel)
