@@ -5,9 +5,9 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,8 +15,13 @@ from deepemotion import __version__, interrupts
 from deepemotion.errors import UserError, one_line
 from deepemotion.interrupts import EXIT_INTERRUPTED as EXIT_INTERRUPTED
 
+# The option of every command that can print JSON.
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, with numbers unrounded.")]
+
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+# Columns of characters of a table that goes into a file.
+_WIDE = 240
 # What is wrong about a command line's words; Typer exports the classes below it only.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -111,6 +116,24 @@ def _plain(value: Any) -> Any:
         return float(value) if math.isfinite(value) else None
     # Numbers of numpy and torch have this method; importing either to ask for the type would take seconds.
     return _plain(value.item()) if hasattr(value, "item") else str(value)
+
+
+def answer_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], words: Container[str]) -> None:
+    """Print a table with a title and lines, on standard output; columns of `words` are aligned at their left.
+
+    On a terminal it is as wide as that. Elsewhere there is no width to fit; fitting one would cut names.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=title, title_justify="left")
+    for column in columns:
+        shown.add_column(column, justify="left" if column in words else "right", overflow="fold")
+    for row in rows:
+        # Not rich's markup: [60, 70] is an interval.
+        shown.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(shown)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

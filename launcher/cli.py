@@ -3,6 +3,7 @@
 import deepemotion.interrupts  # noqa: F401  It takes the signals, and so comes first.
 from deepemotion import console
 from launcher.commands import (
+    compare,
     figures,
     jobs,
     launch,
@@ -23,6 +24,7 @@ app = console.new_app(
 app.callback(invoke_without_command=True)(launch.launch)
 app.command()(pack.pack)
 app.command()(results.results)
+app.command()(compare.compare)
 app.command()(report.report)
 app.command()(figures.figures)
 app.command()(tensorboard.tensorboard)

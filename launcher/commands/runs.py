@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepemotion.console import answer, answer_json, table
+from deepemotion.console import AsJson, answer, answer_json, table
 
 if TYPE_CHECKING:
     from launcher.monitoring.runs import RunSummary
@@ -16,7 +16,7 @@ _MOST_NAMES = 3
 
 def runs(
     folder: Annotated[Path, typer.Argument(help="Folder of runs, which is --runs of a launch.")] = Path("runs"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with numbers unrounded.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the runs in a folder, the newest first: state, what they train, time of the last launch, best result."""
     from launcher.monitoring import runs as reader

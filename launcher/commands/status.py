@@ -3,15 +3,16 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepemotion.console import answer, say, table
+from deepemotion.console import AsJson, answer, answer_json, say, table
 from deepemotion.errors import UserError
 
 if TYPE_CHECKING:
     from launcher.monitoring.status import TrialStatus
+    from launcher.monitoring.summary import Summary
 
 # Of more trials that need attention, the log is not printed unless they are asked for.
 _MOST_LOGS = 3
@@ -26,6 +27,7 @@ def status(
     follow: Annotated[
         bool, typer.Option("--follow", help="Watch until all trials have ended; Ctrl-C only stops watching.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show how many trials are done, running, waiting or failed, the time left, and what needs attention."""
     from launcher.run.directory import RunDirectory
@@ -40,14 +42,18 @@ def status(
     if follow:
         watch(directory)
     trials = reader.read(directory)
+    notes = selections.notes(directory)
     listed = [one for one in trials if states is None or one.state in states]
+    if as_json:
+        answer_json(_content(run, Summary(trials), listed, notes))
+        return
     answer(_table(listed) if all_ or states is not None else Summary(trials).text)
     wrong = [one for one in listed if one.wrong]
     for number, one in enumerate(wrong):
         answer(_attention(one, with_log=all_ or states is not None or number < _MOST_LOGS))
     if len(wrong) > _MOST_LOGS and not all_ and states is None:
         answer(f"\nlogs of all {len(wrong)} trials that need attention: add --all")
-    for sentence in selections.notes(directory):
+    for sentence in notes:
         answer(sentence)
     say(f"at {time.strftime('%H:%M:%S')}")
 
@@ -70,6 +76,38 @@ def _table(trials: Sequence["TrialStatus"]) -> str:
         epochs = f"{one.epochs}/{one.trial.trial.train.epochs}"
         rows.append((one.trial.name, one.state, epochs, accuracy, one.detail))
     return table(rows)
+
+
+def _content(run: Path, summary: "Summary", listed: Sequence["TrialStatus"], notes: list[str]) -> dict[str, Any]:
+    """Return the same as plain values; docs/terminal.md says what they are."""
+    return {
+        "run": str(run),
+        "trials": len(summary.trials),
+        "states": summary.states,
+        "share_trained": summary.share,
+        "epochs_per_second": summary.epochs_per_second,
+        "seconds_left": summary.seconds_left,
+        "best": None if summary.best is None else summary.best.trial.name,
+        "notes": notes,
+        "listed": [_trial_content(one) for one in listed],
+    }
+
+
+def _trial_content(one: "TrialStatus") -> dict[str, Any]:
+    return {
+        "trial": one.trial.name,
+        "state": one.state,
+        "detail": one.detail,
+        "needs_attention": one.wrong,
+        "try": one.hint or None,
+        "epochs": one.epochs,
+        "planned_epochs": one.trial.trial.train.epochs,
+        "accuracy_validation": one.accuracy,
+        "job": one.job,
+        "job_state": None if one.job_state is None else one.job_state.state,
+        "exit_code": None if one.job_state is None else one.job_state.exit_code or None,
+        "log": one.log,
+    }
 
 
 def _attention(one: "TrialStatus", with_log: bool) -> str:

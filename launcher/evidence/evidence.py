@@ -1,6 +1,8 @@
 """Turns a run's folder into the evidence that `results` prints and the report shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import pandas as pd
 
 from launcher.evidence import text_tables
 from launcher.evidence.comparisons import write_comparisons
@@ -15,13 +17,18 @@ from launcher.tables.trials import write_tables
 
 @dataclass(frozen=True)
 class Evidence:
-    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes."""
+    """A run's trials, its tables as text, and the sentences below them: on controls, pairs of models, then notes.
+
+    `findings` are the numbers behind all of these, `declared` those of declared comparisons (`comparison_table`).
+    """
 
     trials: Trials
     tables: list[TextTable]
     controls: list[str]
     pairs: list[str]
     notes: list[str]
+    findings: Findings
+    declared: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def write_evidence(run: RunDirectory) -> Evidence:
@@ -31,11 +38,11 @@ def write_evidence(run: RunDirectory) -> Evidence:
     """
     trials = write_tables(run)
     findings = Findings(trials)
-    compared: list[str] = []
+    declared, compared = pd.DataFrame(), list[str]()
     predictions = run.tables / "predictions.parquet"
     if predictions.exists():
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
-        compared = write_comparisons(run, trials)
+        declared, compared = write_comparisons(run, trials)
     pairs, notes = [*compared, *text_tables.pairs(findings.paired)], [*findings.notes, *selections.notes(run)]
-    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes)
+    return Evidence(trials, text_tables.tables(findings), findings.on_controls, pairs, notes, findings, declared)

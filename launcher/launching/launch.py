@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
 from deepemotion.training.data_sources import Sources
@@ -116,6 +117,27 @@ def trials_table(job: Launch) -> str:
         state = job.run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
     return f"{table(rows)}\n{_counted(planned(job))}{_costs(job)}"
+
+
+def plan_content(job: Launch) -> dict[str, Any]:
+    """Return the trials of a launch as plain values: what each trains on, what it needs, its settings and state."""
+    running = job.run.running()
+    trials = [
+        {
+            "trial": trial.name,
+            "training_set": trial.training_set,
+            "condition": trial.condition,
+            "protocol": trial.protocol,
+            "control": trial.control or None,
+            "outer": trial.outer,
+            "memory_bytes": trial.memory_bytes,
+            "work": trial.work,
+            "state": job.run.state(trial.name, running),
+            "settings": trial.trial.model_dump(mode="json"),
+        }
+        for trial in planned(job)
+    ]
+    return {"run": str(job.run.path), "refits": len(job.procedure.refits) if job.nested else 0, "trials": trials}
 
 
 def _refits(job: Launch) -> list[selections.Progress]:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from watched_run import NAMES, epochs
 
 from launcher.monitoring import status
@@ -73,6 +74,29 @@ def test_states_that_are_asked_for_are_the_only_ones_listed(run, site, in_proces
     code, out, err = in_process("deepemotion-launch", "status", run.path, "--state", "runing")
     assert (code, out) == (2, "")
     assert err.startswith("error: --state runing: 'runing' is no state; states are done, running, failed")
+
+
+def test_json_has_the_summary_and_the_trials(run, site, in_process):
+    site(squeue=QUEUE)
+    half_trained(run)
+    code, out, err = in_process("deepemotion-launch", "status", run.path, "--json")
+    assert (code, err) == (0, "")
+    content = json.loads(out)
+    listed = content.pop("listed")
+    assert content == {
+        **{
+            "run": str(run.path),
+            "trials": 3,
+            "states": {"running": 1, "pending": 2},
+            "share_trained": pytest.approx(0.2),
+        },
+        **{"epochs_per_second": 0.5, "seconds_left": 24.0, "best": NAMES[0], "notes": []},
+    }
+    assert [one["trial"] for one in listed] == NAMES
+    assert (listed[0]["epochs"], listed[0]["planned_epochs"], listed[0]["accuracy_validation"]) == (3, 5, 0.5)
+    assert (listed[1]["job"], listed[1]["job_state"], listed[1]["accuracy_validation"]) == ("7_1", "PENDING", None)
+    _, out, _ = in_process("deepemotion-launch", "status", run.path, "--json", "--state", "running")
+    assert [one["trial"] for one in json.loads(out)["listed"]] == NAMES[:1]
 
 
 def test_trials_that_were_replaced_are_no_work(run, site):
