@@ -5,15 +5,19 @@ import math
 import os
 import shlex
 import sys
+import time
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deepemotion import __version__, interrupts
 from deepemotion.errors import UserError, one_line
 from deepemotion.interrupts import EXIT_INTERRUPTED as EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 # The option of every command that can print JSON.
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, with numbers unrounded.")]
@@ -22,6 +26,9 @@ EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 # Columns of characters of a table that goes into a file.
 _WIDE = 240
+_OPTIONS = ("--debug", "--quiet")
+# Whether `say` prints nothing, as --quiet asks.
+_quiet = False
 # What is wrong about a command line's words; Typer exports the classes below it only.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
@@ -30,7 +37,8 @@ def new_app(summary: str) -> typer.Typer:
     """Return a Typer application with the settings of both programs: plain help, our own error handling."""
     return typer.Typer(
         help=summary,
-        epilog="--version prints the version; --debug with any command shows where an error comes from.",
+        epilog="With any command, --quiet leaves out progress and notes, and --debug shows where an error comes from."
+        " --version prints the version.",
         add_completion=False,
         no_args_is_help=True,
         rich_markup_mode=None,
@@ -45,14 +53,16 @@ def run(app: typer.Typer) -> None:
     A file that the system refuses is bad input, too. SIGTERM and SIGHUP do the same as Ctrl-C, unless the shell has
     made this program ignore them (nohup).
 
-    `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--version` in place of
-    a command prints the version, which both programs share.
+    `--debug` anywhere on the command line, or DEEPEMOTION_DEBUG=1, shows the traceback instead. `--quiet` anywhere
+    leaves only results and problems. `--version` in place of a command prints the version, which both programs share.
     """
+    global _quiet
     if sys.argv[1:2] == ["--version"]:
         answer(f"deepemotion {__version__}")
         raise SystemExit(0)
     debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
-    sys.argv[:] = [argument for argument in sys.argv if argument != "--debug"]
+    _quiet = "--quiet" in sys.argv
+    sys.argv[:] = [argument for argument in sys.argv if argument not in _OPTIONS]
     interrupts.listen()
     try:
         code = app(standalone_mode=False)
@@ -61,16 +71,16 @@ def run(app: typer.Typer) -> None:
     except UserError as error:
         if debug:
             raise
-        say(f"error: {error}")
+        warn(f"error: {error}")
         code = EXIT_BAD_INPUT
     except OSError as error:
         # A file or folder of the user's, or a full disk, that no command has words of its own for.
         if debug or error.filename is None or error.strerror is None:
             raise
-        say(f"error: {one_line(f'{error.filename}: {error.strerror}')}")
+        warn(f"error: {one_line(f'{error.filename}: {error.strerror}')}")
         code = EXIT_BAD_INPUT
     except _UsageError as error:
-        say(_wrong_words(error))
+        warn(_wrong_words(error))
         code = EXIT_BAD_INPUT
     # A command without an exit code of its own returns None.
     raise SystemExit(code or 0)
@@ -85,8 +95,26 @@ def _wrong_words(error: Any) -> str:
 
 
 def say(line: str) -> None:
-    """Print a line for people, on standard error: standard output is for results."""
+    """Print progress or a note for people, on standard error, unless --quiet: standard output is for results."""
+    if not _quiet:
+        warn(line)
+
+
+def warn(line: str) -> None:
+    """Print a problem, on standard error, whatever --quiet says."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def progress_console() -> "Console":
+    """Return what live progress is shown on: standard error, and nothing with --quiet."""
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=_quiet)
+
+
+def at_time(line: str) -> str:
+    """Return a line with the date and time before it, for logs."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}"
 
 
 def say_how_to_resume() -> None:

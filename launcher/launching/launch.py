@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
+from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table, warn
 from deepemotion.training.data_sources import Sources
 from launcher.planning import controls, data_facts
 from launcher.planning.experiment import Experiment
@@ -36,7 +36,7 @@ class Launch:
         """
         data, broken = data_facts.read(packed, labels, experiment)
         for subject, reason in broken.items():
-            say(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
+            warn(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
         trials = make_plan(experiment, data)
         missing = controls.missing(experiment, data)
         if missing:
@@ -95,7 +95,7 @@ def conclude(job: Launch) -> int:
         if state == "failed":
             directory = job.run.trial(name)
             reason = (directory.read_json(directory.failure) or {}).get("reason", "")
-            say(f"  failed {name}: {reason} (log: {directory.log_file})")
+            warn(f"  failed {name}: {reason} (log: {directory.log_file})")
     for sentence in selections.notes(job.run) if job.nested else ():
         say(sentence)
     say(f"tables:      {job.run.tables}/")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deepemotion.console import say
+from deepemotion.console import warn
 from deepemotion.errors import UserError, one_line
 from deepemotion.training.trial_directory import TRIALS
 from launcher.planning.plan import PlannedTrial, replaced
@@ -76,7 +76,7 @@ def _queue(runs: Sequence[RunDirectory]) -> dict[str, JobState]:
     try:
         return queue.read_queue()
     except UserError as error:
-        say(f"warning: {error}; runs that wait in SLURM are shown as if they did not")
+        warn(f"warning: {error}; runs that wait in SLURM are shown as if they did not")
         return {}
 
 

@@ -51,12 +51,14 @@ def epochs_per_second(courses: Iterable[Course]) -> float:
     return sum(course.timed / course.seconds for course in courses if course.running and course.seconds > 0)
 
 
-def seconds_left(courses: Sequence[Course], at_once: int, startup_s: float = 0.0) -> float | None:
+def seconds_left(
+    courses: Sequence[Course], at_once: int, startup_s: float = 0.0, ending_s: float = 0.0
+) -> float | None:
     """Return how long the trials that have not ended will take, None while no epoch was timed.
 
-    They are trained in their order, `at_once` of them at a time, and each takes `startup_s` besides its epochs. A
-    trial's own epochs say how fast it is. Until it has any, those of the same kind do by their work: the same model, of
-    the brain or of the same control.
+    They are trained in their order, `at_once` of them at a time. Each takes `startup_s` before its first epoch and
+    `ending_s` after its last one. A trial's own epochs say how fast it is. Until it has any, those of the same kind do
+    by their work: the same model, of the brain or of the same control.
     """
     timed = [course for course in courses if course.seconds > 0]
     if not timed:
@@ -77,12 +79,12 @@ def seconds_left(courses: Sequence[Course], at_once: int, startup_s: float = 0.0
         if course.running:
             startup = 0.0 if course.timed else startup_s
             # An epoch that takes longer than it should is about to end.
-            busy.append(max(needed(course) + startup - course.idle_s, 0.0))
+            busy.append(max(startup + needed(course) + ending_s - course.idle_s, 0.0))
     free_at = busy + [0.0] * max(0, at_once - len(busy))
     heapq.heapify(free_at)
     for course in courses:
         if not course.running and not course.ended:
-            heapq.heapreplace(free_at, free_at[0] + startup_s + needed(course))
+            heapq.heapreplace(free_at, free_at[0] + startup_s + needed(course) + ending_s)
     return max(free_at)
 
 

@@ -166,3 +166,9 @@ def test_json_holds_unrounded_numbers_and_null_for_those_that_are_none(capsys: p
         "path": "runs/r",
         "names": ["a", "é"],
     }
+
+
+def test_quiet_anywhere_leaves_results_and_problems(run) -> None:
+    assert run("end", "well", "--quiet") == run("--quiet", "end", "well") == (0, "well\n", "")
+    assert run("end", "bad", "--quiet") == (2, "", "error: labels.tsv:3: no such emotion; use JOY\n")
+    assert run("end", "well") == (0, "well\n", "on the way\n")
