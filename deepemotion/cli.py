@@ -12,6 +12,7 @@ app.command()(verify.verify)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)
+console.add_completion(app)
 
 
 def main() -> None:

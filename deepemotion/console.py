@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Container, Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,6 +48,33 @@ def new_app(summary: str) -> typer.Typer:
     )
 
 
+class Shell(StrEnum):
+    """The shells whose completion is supported."""
+
+    bash = "bash"
+    zsh = "zsh"
+    fish = "fish"
+
+
+def add_completion(app: typer.Typer) -> None:
+    """Add the command that prints a shell's completion script, which asks the program itself (see `run`)."""
+
+    @app.command()
+    def completion(
+        context: typer.Context, shell: Annotated[Shell, typer.Argument(help="The shell that you use.")]
+    ) -> None:
+        """Print the script that completes commands and options in a shell, as docs/terminal.md describes."""
+        from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+        name = str(context.find_root().info_name)
+        answer(get_completion_script(prog_name=name, complete_var=_complete_variable(name), shell=shell.value))
+
+
+def _complete_variable(program: str) -> str:
+    """Return the variable in which a shell's script asks a program for completions."""
+    return f"_{program.replace('-', '_').upper()}_COMPLETE"
+
+
 def run(app: typer.Typer) -> None:
     """Run a command-line program: bad input ends with one line and exit code 2, Ctrl-C with 130 (Typer's doing).
 
@@ -63,9 +91,14 @@ def run(app: typer.Typer) -> None:
     debug = "--debug" in sys.argv or os.environ.get("DEEPEMOTION_DEBUG") == "1"
     _quiet = "--quiet" in sys.argv
     sys.argv[:] = [argument for argument in sys.argv if argument not in _OPTIONS]
+    program = Path(sys.argv[0]).name
+    if _complete_variable(program) in os.environ:
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     interrupts.listen()
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=program, standalone_mode=False)
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except UserError as error:

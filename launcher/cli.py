@@ -37,6 +37,7 @@ app.command()(jobs.cancel)
 app.command()(jobs.retry)
 app.command()(work.work)
 app.command(hidden=True)(work.ray_node)
+console.add_completion(app)
 
 
 def main() -> None:

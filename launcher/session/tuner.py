@@ -136,8 +136,8 @@ class Relay(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Pass on a finished epoch: each result of a trial is one."""
-        if "accuracy_validation" in result:
+        """Pass on a finished epoch: each result of a trial is one, but for the last."""
+        if "time_epoch" in result:
             metrics = int(result["epoch"]), float(result["accuracy_validation"]), float(result["time_epoch"])
             self.watcher.epoch(_name(trial), *metrics)
 
