@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from deepemotion.console import AsJson, answer, answer_json, answer_table
+from deepemotion.console import AsJson, answer, answer_json, answer_table, say
 from deepemotion.errors import UserError
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more runs, runs/NAME.")], as_json: AsJson = False
+    runs: Annotated[list[Path], typer.Argument(help="Folders of two or more runs, runs/NAME.")],
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML report to this file.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print the conditions of several runs in one table, and whether their accuracies are comparable."""
     if len({path.resolve() for path in runs}) < max(2, len(runs)):
@@ -21,6 +23,11 @@ def compare(
     from launcher.evidence.compared_runs import compare as compared
 
     found = compared(directories)
+    if report is not None:
+        from launcher.report.html import write_comparison
+
+        write_comparison(found, report)
+        say(f"report: {report}")
     if as_json:
         answer_json(found.numbers())
         return

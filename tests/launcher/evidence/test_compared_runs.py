@@ -39,6 +39,16 @@ def test_runs_of_the_same_data_and_labels_are_comparable(make, in_process):
     assert content["runs"][0]["subjects"] == ["01", "02"]
 
 
+def test_the_report_of_several_runs_has_their_conditions_and_what_differs(make, in_process, tmp_path):
+    first, second = make("a <b>"), make("c", labels="sha256:bbbb")
+    report = tmp_path / "out" / "compared.html"
+    code, _, err = in_process("deepemotion-launch", "compare", first.path, second.path, "--report", report)
+    assert (code, err) == (0, f"report: {report}\n")
+    html = report.read_text()
+    assert "labels differ: a &lt;b&gt;: aaaa; c: bbbb" in html
+    assert html.count('<td class="text">lr-0.001</td>') == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
