@@ -15,11 +15,11 @@ def errors(log: str, started: float) -> list[float]:
 
     A run lasts from `started` (seconds since the epoch) until its last trial has ended.
     """
-    end = max(_seconds(when) for when in _ENDED.findall(log))
+    end = max(seconds(when) for when in _ENDED.findall(log))
     found = []
     for when, left in _ESTIMATE.findall(log):
-        truth = end - _seconds(when)
-        if truth > 0 and _seconds(when) - started >= _FROM * (end - started):
+        truth = end - seconds(when)
+        if truth > 0 and seconds(when) - started >= _FROM * (end - started):
             found.append(abs(_duration(left) - truth) / truth)
     return found
 
@@ -30,12 +30,13 @@ def median_percent(log: str, started: float) -> tuple[float, int]:
     return 100 * median(found), len(found)
 
 
-def _seconds(when: str) -> float:
+def seconds(when: str) -> float:
+    """Return the time of a line in seconds since the epoch."""
     return datetime.fromisoformat(when).timestamp()
 
 
 def _duration(text: str) -> float:
-    seconds = 0
+    total = 0
     for part in text.split(":"):
-        seconds = 60 * seconds + int(part)
-    return seconds
+        total = 60 * total + int(part)
+    return total

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks import data, readme
+from benchmarks import data, readme, time_left
 from benchmarks.machine import ROOT
 from benchmarks.stage import RESULTS
 
@@ -31,3 +31,16 @@ def test_a_stage_runs_in_small_and_leaves_the_full_results_alone() -> None:
 def test_the_page_says_what_was_measured() -> None:
     text = readme.README.read_text(encoding="utf-8")
     assert readme.filled(text) == text
+
+
+def test_the_error_of_the_time_left_is_read_from_a_log() -> None:
+    log = (
+        "run: 3 trials to run\n"
+        "2026-11-28 10:00:05 done early · 1/4 done · 25 % · 9:59:59 left · best validation accuracy 50.0 % (early)\n"
+        "2026-11-28 10:00:20 2/4 done · 25 % · 1:30 left · best validation accuracy 50.0 % (early)\n"
+        "2026-11-28 10:00:50 done b · 3/4 done · 50 % · 1.2 epochs/s · 0:40 left · best validation accuracy 50.0 % (b)\n"
+        "2026-11-28 10:01:40 done last · 4/4 done · 100 % · 0:00 left · best validation accuracy 50.0 % (b)\n"
+    )
+    started = time_left.seconds("2026-11-28 10:00:00")
+    # The first estimate comes before a tenth of the run, the last one at its end.
+    assert time_left.errors(log, started) == pytest.approx([10 / 80, 10 / 50])

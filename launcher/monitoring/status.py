@@ -1,6 +1,7 @@
 """The state of each trial of a run, from its directory, squeue, and sacct for jobs that have left the queue."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def _status(
         "stopped" if epochs else "planned",
         epochs=len(epochs),
         accuracy=epochs[-1][VALIDATION] if epochs else None,
-        seconds=sum(epoch.get(SECONDS, 0.0) for epoch in epochs),
+        seconds=_seconds(epochs),
         job=job,
         job_state=states.get(job) if job else None,
     )
@@ -162,6 +163,12 @@ def _status(
         return known
     word, detail, hint = _waiting_or_ended(job, known.job_state, newest.get(job))
     return replace(known, state=word, detail=detail, hint=hint, log=run.slurm / f"{job}.log" if hint else None)
+
+
+def _seconds(epochs: Sequence[Mapping[str, float]]) -> float:
+    """Return how long epochs took, 0 where their file does not say so, or nonsense."""
+    times = [epoch.get(SECONDS, 0.0) for epoch in epochs]
+    return sum(times) if all(math.isfinite(time) and time >= 0 for time in times) else 0.0
 
 
 def _waiting_or_ended(job: str, state: JobState | None, session: Session | None) -> tuple[str, str, str]:

@@ -12,9 +12,9 @@ from launcher.run.sessions import SessionFile
 QUEUE = ["7|0|RUNNING|None|node1|0|0|", "7|1|PENDING|Resources||0|0|", "7|2|PENDING|Resources||0|0|"]
 
 
-def half_trained(run):
+def half_trained(run, seconds=2.0):
     """Let the first trial train, with three of its five epochs behind it, two seconds each."""
-    epochs(run, NAMES[0], 3, seconds=2.0)
+    epochs(run, NAMES[0], 3, seconds)
     SessionFile(run.sessions, [NAMES[0]], "7", "7_0").beat([NAMES[0]])
 
 
@@ -29,6 +29,13 @@ def test_states_are_counted_with_why_trials_wait_and_the_time_that_is_left(run, 
     assert [row.split(maxsplit=2)[:2] for row in rows] == [["pending", "2"], ["running", "1"]]
     assert rows[0].endswith("Resources")
     assert summary.line.endswith(f"best validation accuracy 50.0 % ({NAMES[0]})")
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), -1.0, 0.0])
+def test_times_of_epochs_that_are_impossible_are_as_good_as_none(run, site, seconds):
+    site(squeue=QUEUE)
+    half_trained(run, seconds)
+    assert Summary(status.read(run)).text.startswith("0 of 3 trials done · 20 %\n")
 
 
 def test_different_reasons_are_counted_and_the_rare_ones_summed_up(run, site):

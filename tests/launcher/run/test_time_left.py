@@ -66,3 +66,23 @@ def test_more_trials_at_once_never_take_longer_than_one_after_the_other(parts, w
     assert 0 <= seconds_left(courses, at_once) <= alone + 1e-6
     if not waiting:
         assert seconds_left(courses, at_once) <= together + 1e-6
+
+
+def test_a_trial_that_has_just_started_is_as_fast_as_others_of_its_kind():
+    courses = [Course(trial(), EPOCHS, EPOCHS, 20.0, ended=True), Course(trial(work=40.0), running=True)]
+    assert epochs_per_second(courses) == pytest.approx(1 / 8)
+
+
+def test_trials_that_are_no_work_take_no_time():
+    courses = [running(5, 5.0), Course(trial(work=0.0), running=True), Course(trial(work=0.0))]
+    assert seconds_left(courses, 2) == 5
+    assert epochs_per_second(courses) == 1
+
+
+def test_a_first_epoch_that_takes_long_says_that_the_others_of_its_model_will():
+    fast = Course(trial(model={"name": "linear"}), EPOCHS, EPOCHS, 1.0, ended=True)
+    slow = Course(trial(), running=True, idle_s=12.0)
+    # Of the 12 s, 2 passed before the epoch began: ten epochs take 10 s each at least.
+    assert seconds_left([fast, slow], 1, startup_s=2.0) == pytest.approx(2 + 100 - 12)
+    assert seconds_left([fast, slow, Course(trial())], 1, startup_s=2.0) == pytest.approx(2 + 100 - 12 + 2 + 100)
+    assert seconds_left([fast, slow, Course(trial(model={"name": "linear"}))], 2, startup_s=2.0) == pytest.approx(90)
