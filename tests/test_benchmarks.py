@@ -38,7 +38,7 @@ def test_the_error_of_the_time_left_is_read_from_a_log() -> None:
         "run: 3 trials to run\n"
         "2026-11-28 10:00:05 done early · 1/4 done · 25 % · 9:59:59 left · best validation accuracy 50.0 % (early)\n"
         "2026-11-28 10:00:20 2/4 done · 25 % · 1:30 left · best validation accuracy 50.0 % (early)\n"
-        "2026-11-28 10:00:50 done b · 3/4 done · 50 % · 1.2 epochs/s · 0:40 left · best validation accuracy 50.0 % (b)\n"
+        "2026-11-28 10:00:50 done b · 3/4 done · 50 % · 1.2 epochs/s · 0:40 left · best validation accuracy 5 % (b)\n"
         "2026-11-28 10:01:40 done last · 4/4 done · 100 % · 0:00 left · best validation accuracy 50.0 % (b)\n"
     )
     started = time_left.seconds("2026-11-28 10:00:00")
