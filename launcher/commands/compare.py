@@ -37,6 +37,8 @@ def compare(
     for run in found.runs:
         if run.scores.empty:
             answer(f"{run.name}: no trial is done yet")
+    for note in found.legend:
+        answer(note)
     answer(found.verdict)
     for sentence in found.differences:
         answer(f"  {sentence}")

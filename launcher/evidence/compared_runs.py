@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from launcher.evidence.evidence import write_evidence
+from launcher.evidence.findings import MARKS
 from launcher.evidence.numbers import rows
 from launcher.evidence.text_tables import TextTable, conditions_of_runs
 from launcher.planning.plan import PlannedTrial, replaced
@@ -22,7 +23,8 @@ class ComparedRun:
     """What decides whether a run can be compared with others, and its scores (`statistics.score_table`).
 
     `labels` is the checksum of the labels of its last launch and `data` that of each subject's packed file, None and
-    empty where the launch was not recorded. `plan` are the trials of the brain that no later launch replaced.
+    empty where the launch was not recorded. `plan` are the trials of the brain that no later launch replaced; `notes`
+    the sentences that belong to the scores.
     """
 
     name: str
@@ -30,6 +32,7 @@ class ComparedRun:
     data: dict[str, str]
     plan: list[PlannedTrial]
     scores: pd.DataFrame
+    notes: list[str]
 
     @classmethod
     def read(cls, run: RunDirectory, name: str) -> "ComparedRun":
@@ -37,8 +40,9 @@ class ComparedRun:
         launches, plan = run.read_provenance(), run.read_plan()
         last, dead = launches[-1] if launches else {}, replaced(plan)
         counting = [trial for trial in plan if trial.name not in dead and not trial.control]
-        scores = write_evidence(with_writable_results(run)).findings.scores
-        return cls(name, last.get("labels_checksum"), dict(last.get("subject_checksums") or {}), counting, scores)
+        evidence = write_evidence(with_writable_results(run))
+        data = dict(last.get("subject_checksums") or {})
+        return cls(name, last.get("labels_checksum"), data, counting, evidence.findings.scores, evidence.notes)
 
     @property
     def subjects(self) -> list[str]:
@@ -75,6 +79,12 @@ class Comparison:
         return (
             "comparable within a protocol: labels, packed data, subjects and the settings of data and split are equal"
         )
+
+    @property
+    def legend(self) -> list[str]:
+        """What the marks in the table mean."""
+        shown = {mark for row in self.table.rows for cell in row for mark in MARKS if mark in cell}
+        return list(dict.fromkeys(note for run in self.runs for note in run.notes if note[:1] in shown))
 
     def numbers(self) -> dict[str, Any]:
         """Return all of it as plain values."""

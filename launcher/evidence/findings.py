@@ -19,6 +19,7 @@ from launcher.tables.selection import Trials
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"
 NOT_BEATING = "§"
+MARKS = (NOT_ABOVE, NOT_SIGNIFICANT, NOT_BEATING)
 
 
 @dataclass(frozen=True)

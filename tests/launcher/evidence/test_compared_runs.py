@@ -27,7 +27,9 @@ def test_runs_of_the_same_data_and_labels_are_comparable(make, in_process):
     first, second = make("first"), make("second", model={"name": "linear"})
     code, out, err = in_process("deepemotion-launch", "compare", first.path, second.path)
     assert (code, err) == (0, "")
-    assert "comparable within a protocol" in out
+    *_, legend, verdict = out.splitlines()
+    assert legend.startswith("† does not exceed what labels alone")
+    assert verdict.startswith("comparable within a protocol")
     rows = [line.split("│")[1:3] for line in out.splitlines() if line.startswith("│")]
     assert [[cell.strip() for cell in row] for row in rows] == [["first", "lr-0.001"], ["second", "lr-0.001"]]
     code, out, err = in_process("deepemotion-launch", "compare", first.path, second.path, "--json")
