@@ -33,14 +33,18 @@ def test_the_page_says_what_was_measured() -> None:
     assert readme.filled(text) == text
 
 
-def test_the_error_of_the_time_left_is_read_from_a_log() -> None:
+def test_the_error_of_the_time_left_is_that_of_the_last_line_at_every_second() -> None:
     log = (
         "run: 3 trials to run\n"
         "2026-11-28 10:00:05 done early · 1/4 done · 25 % · 9:59:59 left · best validation accuracy 50.0 % (early)\n"
-        "2026-11-28 10:00:20 2/4 done · 25 % · 1:30 left · best validation accuracy 50.0 % (early)\n"
-        "2026-11-28 10:00:50 done b · 3/4 done · 50 % · 1.2 epochs/s · 0:40 left · best validation accuracy 5 % (b)\n"
+        "2026-11-28 10:00:10 2/4 done · 25 % · 1:00 left · best validation accuracy 50.0 % (early)\n"
+        "2026-11-28 10:00:50 done b · 3/4 done · 50 % · 1.2 epochs/s · 1:00 left · best validation accuracy 5 % (b)\n"
         "2026-11-28 10:01:40 done last · 4/4 done · 100 % · 0:00 left · best validation accuracy 50.0 % (b)\n"
     )
-    started = time_left.seconds("2026-11-28 10:00:00")
-    # The first estimate comes before a tenth of the run, the last one at its end.
-    assert time_left.errors(log, started) == pytest.approx([10 / 80, 10 / 50])
+    found = time_left.errors(log, time_left.seconds("2026-11-28 10:00:00"))
+    # The first estimate comes before a tenth of the run.
+    assert len(found) == 90
+    assert found[0] == pytest.approx(30 / 90)
+    assert found[30] == pytest.approx(30 / 60)
+    assert found[40] == pytest.approx(10 / 50)
+    assert found[89] == pytest.approx(10)

@@ -93,8 +93,8 @@ def _unequal(this: Stage, epochs: int) -> None:
 
 
 def _add_error(this: Stage, trials: str, log: Path, started: float) -> None:
-    error, number = time_left.median_percent(log.read_text(encoding="utf-8"), started)
-    note = f"{number} estimates from a tenth of the run on"
+    error = time_left.median_percent(log.read_text(encoding="utf-8"), started)
+    note = "over every second from a tenth of the run on"
     this.number(f"median error of the time left, {trials}", error, "%", at_most(_MOST_ERROR), note)
 
 
