@@ -53,6 +53,8 @@ class SessionProgress:
         # What trials take besides their epochs: before the first and after the last one (seconds).
         self._startups: list[float] = []
         self._endings: list[float] = []
+        # When the last trial ended, until the next one takes its place.
+        self._freed: float | None = None
         self._at_once = 1
         self._already_done = already_done
         self._done = 0
@@ -83,7 +85,9 @@ class SessionProgress:
     def started(self, trial: str) -> None:
         """Count a trial as running."""
         self._change(trial, running=True)
-        self._at_once = max(self._at_once, len(self._running))
+        # A place that waits for its next trial is part of what trials take besides their epochs.
+        if self._freed is not None:
+            self._trials[trial].heard, self._freed = self._freed, None
 
     def epoch(self, trial: str, epoch: int, accuracy: float, seconds: float) -> None:
         """Record a finished epoch, its validation accuracy, and how long training and validating took."""
@@ -106,6 +110,7 @@ class SessionProgress:
         if watched.course.timed:
             self._endings.append(time.monotonic() - watched.heard)
         self._done += 1
+        self._freed = time.monotonic()
         self._change(trial, running=False, ended=True, epochs=watched.course.planned)
         self._line(f"done {trial}")
 
@@ -119,11 +124,14 @@ class SessionProgress:
         """Count no trial as running: all worker processes are gone."""
         for name in self._running:
             self._change(name, running=False)
+        self._freed = None
 
     def tick(self) -> None:
         """Redraw the line, and call `refresh` when it is due."""
-        self._beat(self._running)
-        now = time.monotonic()
+        running, now = self._running, time.monotonic()
+        self._beat(running)
+        # Not counted at each event: the next trial may start a moment before the one whose place it takes has ended.
+        self._at_once = max(self._at_once, len(running))
         if self._console.is_terminal:
             self._bar.update(self._task, description=self.summary(), completed=self._share(), refresh=True)
         if now - self._said >= _LINE_EVERY_S:

@@ -36,6 +36,7 @@ def test_the_line_counts_trials_and_estimates_the_time_left(now):
     assert progress.summary() == "2/6 done · 0 running · 0 failed · 33 %"
     progress.started("pooled")
     progress.started("one")
+    progress.tick()
     for epoch in range(1, 6):
         now[0] += 1.0
         progress.epoch("one", epoch, 0.25, 1.0)
@@ -45,7 +46,6 @@ def test_the_line_counts_trials_and_estimates_the_time_left(now):
     # at the pace of both so far: 11 units in 10 s.
     best = "best validation accuracy 75.0 % (pooled)"
     assert progress.summary() == f"2/6 done · 2 running · 0 failed · 46 % · 1.4 epochs/s · 0:23 left · {best}"
-    progress.tick()
     assert beats == [["one", "pooled"]]
     progress.finished("one")
     progress.failed("pooled")
@@ -70,7 +70,16 @@ def test_what_trials_do_besides_epochs_is_part_of_the_time_left(now):
     progress.epoch("a", 1, 0.5, 2.0)
     now[0] = 6.0
     progress.finished("a")
+    # 3 s before the epoch, 2 s for it and 1 s after it.
     assert "0:12 left" in progress.summary()
+    now[0] = 8.0
+    progress.started("b")
+    now[0] = 12.0
+    progress.epoch("b", 1, 0.5, 2.0)
+    now[0] = 13.0
+    progress.finished("b")
+    # The place was empty for 2 s before.
+    assert "0:07 left" in progress.summary()
 
 
 def test_a_log_has_a_line_with_the_time_at_least_once_a_minute(now, tmp_path, capsys):
