@@ -13,6 +13,7 @@ app.command()(ceiling.ceiling)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(explain.explain)
+console.add_completion(app)
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+Answer = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +51,24 @@ def command() -> Command:
         return subprocess.run(words, capture_output=True, text=True, timeout=600, check=False, **options)
 
     return run
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Answer]:
+    """Return a function that runs a program here, without a process of its own: exit code, output and errors."""
+    mask = os.umask(0)
+    os.umask(mask)
+
+    def run(program: str, *arguments: object) -> tuple[int, str, str]:
+        cli = import_module({"deepemotion": "deepemotion.cli", "deepemotion-launch": "launcher.cli"}[program])
+        monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    yield run
+    # Commands on a run make files private.
+    os.umask(mask)
 
 
 @pytest.fixture(scope="session")

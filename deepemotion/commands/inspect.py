@@ -1,11 +1,11 @@
 """`deepemotion inspect`: shows what packed subject files hold."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepemotion.console import answer, table
+from deepemotion.console import AsJson, answer, answer_json, table
 
 if TYPE_CHECKING:
     from deepemotion.subject_file.reader import SubjectFile
@@ -17,17 +17,41 @@ _MOST_NAMED = 8
 
 def inspect(
     files: Annotated[list[Path], typer.Argument(help="Packed files, sub-XX.h5 or controls_sub-XX.h5.")],
+    as_json: AsJson = False,
 ) -> None:
     """Show the subject, voxels, runs, data quality and sources of packed files, without reading volumes."""
     from deepemotion.subject_file.control_file import is_control_file
     from deepemotion.subject_file.reader import SubjectFile
 
+    if as_json:
+        answer_json([_controls_content(path) if is_control_file(path) else _content(path) for path in files])
+        return
     for path in files:
         if is_control_file(path):
             answer(_describe_controls(path))
             continue
         with SubjectFile(path) as file:
             answer(_describe(file))
+
+
+def _controls_content(path: Path) -> dict[str, Any]:
+    from deepemotion.subject_file.control_file import ControlFile
+
+    with ControlFile(path) as file:
+        checksums = {control: file.checksum(control) for control in file.header.controls}
+        own = {"file": str(path), "kind": "controls", "bytes": path.stat().st_size, "checksums": checksums}
+        return own | file.header.model_dump(mode="json")
+
+
+def _content(path: Path) -> dict[str, Any]:
+    from deepemotion.subject_file import summary
+    from deepemotion.subject_file.reader import SubjectFile
+
+    with SubjectFile(path) as file:
+        header = file.header
+        own = {"file": str(path), "kind": "subject", "bytes": path.stat().st_size, "volumes": file.total}
+        own |= {"voxels": file.voxels, "shape": file.shape, "expected_volumes": summary.expected_volumes(header)}
+        return own | header.model_dump(mode="json") | {"notes": summary.notes(header)}
 
 
 def _describe_controls(path: Path) -> str:

@@ -36,25 +36,23 @@ def train(
     trial = make_trial(settings, parse_subjects(subjects, packed), parse_subjects(unseen, packed) if unseen else [])
     _refuse(trial, data, labels)
     from deepemotion.machine import available_memory
+    from deepemotion.scoring import audit
+    from deepemotion.training.epoch_line import epoch_line
     from deepemotion.training.loop import Metrics
     from deepemotion.training.loop import train as train_model
 
     def show(metrics: Metrics) -> None:
-        say(
-            f"epoch {metrics['epoch']:3.0f}/{trial.train.epochs}  loss {metrics['loss/train']:.4f}"
-            f"  train {metrics['accuracy/train']:.3f}  validation {metrics['accuracy/validation']:.3f}"
-            f"  {metrics['time/epoch']:.1f} s"
-        )
+        say(epoch_line(metrics, trial.train.epochs))
 
     try:
         result = train_model(trial, data, labels, TrialDirectory(out), show, available_memory())
     except KeyboardInterrupt:
         say_how_to_resume()
         raise
+    percent = {name: f"{100 * result[name]:.1f} %" for name in ("accuracy_validation", *audit.COLUMNS)}
     answer(
-        f"validation accuracy {result['accuracy_validation']:.3f}"
-        f" (label-only {result['label_only_accuracy']:.3f}, majority {result['majority_accuracy']:.3f},"
-        f" chance {result['chance']:.3f}; n = {result['n_validation']})"
+        f"validation accuracy {percent['accuracy_validation']} (labels alone {percent['label_only_accuracy']},"
+        f" majority {percent['majority_accuracy']}, chance {percent['chance']}; n = {result['n_validation']})"
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from deepemotion.console import EXIT_BAD_INPUT, EXIT_FAILED, answer, say
+from deepemotion.console import EXIT_BAD_INPUT, EXIT_FAILED, answer, warn
 from deepemotion.errors import UserError
 
 
@@ -25,7 +25,7 @@ def verify(
             found = problems(path)
         except UserError as error:
             if isinstance(error, NotASubjectFileError) or not path.exists():
-                say(f"error: {error}")
+                warn(f"error: {error}")
                 code = EXIT_BAD_INPUT
                 continue
             found = [str(error).removeprefix(f"{path}: ")]

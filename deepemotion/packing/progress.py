@@ -3,17 +3,16 @@
 import time
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from deepemotion.console import say
+from deepemotion.console import progress_console, say
 
 
 class PackProgress:
     """Counts packed volumes, and shows the count and its rate on standard error."""
 
     def __init__(self, total: int) -> None:
-        console = Console(stderr=True)
+        console = progress_console()
         self._progress = Progress(
             TextColumn("packing"),
             BarColumn(),

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import TracebackType
 
-from deepemotion.console import say
+from deepemotion.console import say, warn
 from deepemotion.errors import UserError
 from deepemotion.packing.progress import PackProgress
 from deepemotion.packing.subject import Packed, PackRequest, pack_subject
@@ -49,7 +49,7 @@ def pack_all(requests: Sequence[PackRequest], jobs: int) -> dict[str, str]:
                     _report(message)
                 else:
                     failed[request.subject] = message
-                    say(f"sub-{request.subject}: not packed: {message}")
+                    warn(f"sub-{request.subject}: not packed: {message}")
                 if waiting:
                     workers.give(connection, waiting.pop())
     return failed

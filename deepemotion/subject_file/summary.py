@@ -17,12 +17,12 @@ def lines(header: Header, voxels: int, shape: Sequence[int]) -> list[str]:
     `voxels` are those inside the mask, `shape` is that of a whole volume.
     """
     constant = _by_run(header, [run.constant_voxels for run in header.runs])
-    volumes = [run.volumes for run in header.runs]
+    volumes, expected = [run.volumes for run in header.runs], sum(expected_volumes(header).values())
     stated = _by_run(header, [None if run.header_tr is None else f"{run.header_tr:g} s" for run in header.runs])
     not_finite = sum(run.not_finite for run in header.runs)
     return [
         f"mask: {voxels} of {math.prod(shape)} voxels; constant over a run: {constant}",
-        f"volumes: {sum(volumes)} of {sum(_expected(header).values())} expected; by run: {' '.join(map(str, volumes))}",
+        f"volumes: {sum(volumes)} of {expected} expected; by run: {' '.join(map(str, volumes))}",
         f"TR: {header.tr:g} s; in the NIfTI headers: {stated}",
         f"precision: {_precision(header.runs)}; no value was clipped",
         f"values that were not finite: {f'{not_finite}, stored as 0' if not_finite else 'none'}",
@@ -31,7 +31,7 @@ def lines(header: Header, voxels: int, shape: Sequence[int]) -> list[str]:
 
 def notes(header: Header) -> list[str]:
     """Return what deserves attention, a sentence each: short runs, another TR in a header, how files were read."""
-    expected = _expected(header)
+    expected = expected_volumes(header)
     short = [
         f"run {run.run}: {run.volumes} of {expected[run.run]} volumes: a short run is kept as it is"
         for run in header.runs
@@ -53,7 +53,7 @@ def notes(header: Header) -> list[str]:
 
 def run_rows(header: Header) -> list[list[str]]:
     """Return a row of text for each run of a subject, below a row of column titles, for `console.table`."""
-    expected = _expected(header)
+    expected = expected_volumes(header)
     rows = [["run", "volumes", "expected", "header's TR", "type", "constant", "not finite", "largest error", "file"]]
     for run in header.runs:
         rows.append(
@@ -83,7 +83,7 @@ def subject_rows(files: Iterable[SubjectFile]) -> list[list[str]]:
                 header.subject,
                 str(file.voxels),
                 _by_run(header, [run.constant_voxels for run in header.runs]),
-                f"{file.total} of {sum(_expected(header).values())}",
+                f"{file.total} of {sum(expected_volumes(header).values())}",
                 f"{header.tr:g} s",
                 _by_run(header, stated),
                 str(sum(run.not_finite for run in header.runs)),
@@ -93,7 +93,7 @@ def subject_rows(files: Iterable[SubjectFile]) -> list[list[str]]:
     return rows
 
 
-def _expected(header: Header) -> dict[int, int]:
+def expected_volumes(header: Header) -> dict[int, int]:
     """Return the number of volumes of each run if it is complete."""
     return {segment.run: round((segment.end - segment.start) / header.tr) for segment in header.segments}
 

@@ -27,6 +27,7 @@ from deepemotion.training.augmentation import Augmentation
 from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.checksums import data_checksums, data_digest
 from deepemotion.training.device import choose_device, choose_precision
+from deepemotion.training.epoch_line import epoch_line
 from deepemotion.training.event_file import EventFile
 from deepemotion.training.losses import Loss
 from deepemotion.training.result import predict_all, result_of, write_result
@@ -162,6 +163,7 @@ def _train_epochs(
         history.append(metrics)
         state = training_state.capture(epoch, model, optimiser, history, training)
         Checkpoints(directory.checkpoints).save(state, best=best)
+        directory.log(epoch_line(metrics, settings.epochs))
         directory.write_epochs(history)
         if events is not None:
             events.epoch(metrics)

@@ -72,4 +72,4 @@ def write_result(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
     }
     directory.write_result({**result, **provenance})
-    directory.log(f"done: validation accuracy {result['accuracy_validation']:.3f}")
+    directory.log(f"done: validation accuracy {100 * result['accuracy_validation']:.1f} %")

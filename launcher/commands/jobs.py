@@ -14,13 +14,15 @@ def logs(
     run: Run,
     trial: Annotated[
         str | None,
-        typer.Argument(help="A trial's name or its beginning; by default, the log of the newest job is printed."),
+        typer.Argument(
+            help="A trial's name or its beginning; by default, the newest log of a job or launch is printed."
+        ),
     ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", help="Print new lines as they are written, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Print the log of a trial, or of the job that wrote last."""
+    """Print the log of a trial with its epochs, or of the job or launch that wrote last."""
     from launcher.monitoring.logs import find, show
     from launcher.run.directory import RunDirectory
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deepemotion.console import answer
+from deepemotion.console import AsJson, answer, answer_json
 from deepemotion.errors import UserError
 from launcher.launching.backend import BACKENDS, Options, make
 from launcher.planning.protocols import Protocol
@@ -100,12 +100,15 @@ def launch(
         bool, typer.Option("--plan-only", help="Write the run's folder, for slurm/*.sbatch, without running anything.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, without running anything.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train the single-subject models, the pooled one, folds and sweeps. The same command again resumes."""
     if context.invoked_subcommand is not None:
         return
     if all_subjects == (subjects is not None):
         raise UserError("give --all-subjects, or choose subjects with --subjects 1,2,5-9")
+    if as_json and not (dry_run or plan_only):
+        raise UserError("--json: a launch prints a plan only with --dry-run or --plan-only")
     if name is not None and (Path(name).name != name or not name.isprintable() or name[:1] in ("", ".")):
         raise UserError(
             f"--name {name}: the name becomes a folder in --runs, so it must be of one line, without / and a dot first"
@@ -124,7 +127,7 @@ def launch(
         # The plan depends on data that the other jobs have yet to write.
         raise typer.Exit(launch_after.submit(run, after, str(cluster)))
     from deepemotion.subject_file.folder import find_subjects
-    from launcher.launching.launch import Launch, plan_run
+    from launcher.launching.launch import Launch, plan_content, plan_run
     from launcher.planning import experiment, options
 
     changes: dict[str, Any] = {"subjects": "all"}
@@ -143,9 +146,11 @@ def launch(
     job = Launch.of(run, wanted, data, labels)
     if plan_only and not dry_run:
         plan_run(job)
-        return
-    backend.check(job)
-    if dry_run:
-        answer(backend.preview(job))
     else:
+        backend.check(job)
+    if as_json:
+        answer_json(plan_content(job))
+    elif dry_run:
+        answer(backend.preview(job))
+    elif not plan_only:
         raise typer.Exit(backend.run(job))

@@ -21,6 +21,7 @@ def reproduce(
     directory = RunDirectory.existing(run)
     from tempfile import TemporaryDirectory
 
+    from deepemotion.training.epoch_line import epoch_line
     from launcher.checking import reproduction
 
     planned = reproduction.find_finished(directory, trial)
@@ -29,7 +30,7 @@ def reproduce(
     epochs = planned.trial.train.epochs
 
     def show(metrics: dict[str, float]) -> None:
-        say(f"epoch {metrics['epoch']:3.0f}/{epochs}  validation {metrics['accuracy/validation']:.3f}")
+        say(epoch_line(metrics, epochs))
 
     with TemporaryDirectory(prefix="deepemotion-reproduce-") as temporary:
         compared = reproduction.reproduce(directory, planned, out or Path(temporary), show)

@@ -26,15 +26,15 @@ _KINDS = {
 _PLACE = ["training_set", "fold", "seed"]
 
 
-def write_comparisons(run: RunDirectory, trials: Trials) -> list[str]:
-    """Write tables/comparisons.csv, empty where none was declared, and return a sentence for each comparison.
+def write_comparisons(run: RunDirectory, trials: Trials) -> tuple[pd.DataFrame, list[str]]:
+    """Write tables/comparisons.csv, empty where none was declared; return it and a sentence for each comparison.
 
     Raises UserError where the run's experiment cannot be read.
     """
     wanted = comparisons.declared(run.read_experiment()) if run.experiment_file.exists() else []
     table = comparison_table(trials, wanted)
     stored.write(run.tables / "comparisons.csv", partial(table.to_csv, index=False))
-    return sentences(table, wanted)
+    return table, sentences(table, wanted)
 
 
 def comparison_table(trials: Trials, wanted: Sequence[Comparison]) -> pd.DataFrame:

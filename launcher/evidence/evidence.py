@@ -1,6 +1,8 @@
 """Turns a run's folder into the evidence that `results` prints and the report shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import pandas as pd
 
 from launcher.evidence import text_tables
 from launcher.evidence.ceiling import between_brains_note
@@ -21,8 +23,9 @@ from launcher.tables.trials import write_tables
 class Evidence:
     """A run's trials, its result in words, its tables as text, and the sentences below these.
 
-    The sentences are on controls, on pairs of models, on learning curves, and then notes.
-    `tested` is what TensorBoard shows of it.
+    The sentences are on controls, on pairs of models, on learning curves, and then notes. `findings` are the numbers
+    behind all of these, `declared` those of declared comparisons (`comparison_table`), and `tested` is what TensorBoard
+    shows of them.
     """
 
     trials: Trials
@@ -32,7 +35,9 @@ class Evidence:
     pairs: list[str]
     curves: list[str]
     notes: list[str]
+    findings: Findings
     tested: Tested
+    declared: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def write_evidence(run: RunDirectory) -> Evidence:
@@ -42,15 +47,24 @@ def write_evidence(run: RunDirectory) -> Evidence:
     """
     trials = write_tables(run)
     findings = Findings(trials)
-    compared, curves = list[str](), list[str]()
+    declared, compared, curves = pd.DataFrame(), list[str](), list[str]()
     predictions = run.tables / "predictions.parquet"
     if predictions.exists():
         findings = compute_findings(trials, read_held_out(predictions, trials))
         write_findings(run, findings)
-        compared, curves = write_comparisons(run, trials), write_curves(run, trials)
+        declared, compared = write_comparisons(run, trials)
+        curves = write_curves(run, trials)
     else:
         remove_findings(run)
-    pairs = [*compared, *text_tables.pairs(findings.paired)]
-    notes = [*findings.notes, *between_brains_note(run), *selection_notes.notes(run)]
-    result, tables = result_sentences(findings), text_tables.tables(findings)
-    return Evidence(trials, result, tables, findings.on_controls, pairs, curves, notes, tested(findings.scores))
+    return Evidence(
+        trials=trials,
+        result=result_sentences(findings),
+        tables=text_tables.tables(findings),
+        controls=findings.on_controls,
+        pairs=[*compared, *text_tables.pairs(findings.paired)],
+        curves=curves,
+        notes=[*findings.notes, *between_brains_note(run), *selection_notes.notes(run)],
+        findings=findings,
+        tested=tested(findings.scores),
+        declared=declared,
+    )

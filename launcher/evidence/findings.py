@@ -20,6 +20,7 @@ _TESTED = hparams.COLUMNS | {"best control": "best_control_accuracy", "p": "p"}
 NOT_ABOVE = "†"
 NOT_SIGNIFICANT = "‡"
 NOT_BEATING = "§"
+MARKS = (NOT_ABOVE, NOT_SIGNIFICANT, NOT_BEATING)
 
 
 @dataclass(frozen=True)

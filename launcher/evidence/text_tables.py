@@ -15,6 +15,7 @@ from launcher.tables.selection import KEYS, Trials, of_kind
 
 _AUDIT = list(audit.COLUMNS)
 _PLACE = ("condition", "protocol")
+_CONDITIONS = "Conditions: accuracy in %, mean ± SD over models"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class TextTable:
     @property
     def words(self) -> set[str]:
         """The columns that are to be aligned at their left."""
-        return {"model", "chosen", "control", "emotion", "region", *_PLACE} & set(self.columns)
+        return {"run", "model", "chosen", "control", "emotion", "region", *_PLACE} & set(self.columns)
 
 
 def tables(findings: Findings) -> list[TextTable]:
@@ -46,7 +47,13 @@ def conditions(scores: pd.DataFrame) -> TextTable:
     together, or of the pooled model where there are none; unseen subjects have their own, and what labels alone score
     on them.
     """
-    return _table("Conditions: accuracy in %, mean ± SD over models", _condition_rows(scores))
+    return _table(_CONDITIONS, _condition_rows(scores))
+
+
+def conditions_of_runs(scores: Mapping[str, pd.DataFrame]) -> TextTable:
+    """Return the rows of `conditions` of several runs in one table; `scores` are those of each run, by its name."""
+    rows = [{"run": run, **row} for run, table in scores.items() if len(table) for row in _condition_rows(table)]
+    return _table(_CONDITIONS, rows)
 
 
 def controls(scores: pd.DataFrame) -> TextTable:

@@ -5,8 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table
+from deepemotion.console import EXIT_FAILED, EXIT_INTERRUPTED, say, say_how_to_resume, table, warn
 from deepemotion.settings.rules import shared_coefficients
 from deepemotion.training.data_sources import Sources
 from launcher.planning import controls, data_facts
@@ -36,7 +37,7 @@ class Launch:
         """
         data, broken = data_facts.read(packed, labels, experiment)
         for subject, reason in broken.items():
-            say(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
+            warn(f"warning: sub-{subject} cannot be read, so trials with it will fail: {reason}")
         trials = make_plan(experiment, data)
         warnings = (shared_coefficients(settings) for settings, _ in combinations(experiment))
         for warning in dict.fromkeys(one for one in warnings if one is not None):
@@ -115,7 +116,7 @@ def conclude(job: Launch) -> int:
         if state == "failed":
             directory = job.run.trial(name)
             reason = (directory.read_json(directory.failure) or {}).get("reason", "")
-            say(f"  failed {name}: {reason} (log: {directory.log_file})")
+            warn(f"  failed {name}: {reason} (log: {directory.log_file})")
     for sentence in selection_notes.notes(job.run) if job.nested else ():
         say(sentence)
     say(f"tables:      {job.run.tables}/")
@@ -137,6 +138,27 @@ def trials_table(job: Launch) -> str:
         state = job.run.state(trial.name, running)
         rows.append((trial.name, trial.training_set, fold, f"{trial.learning_rate:g}", epochs, memory, state))
     return f"{table(rows)}\n{_counted(planned(job))}{_costs(job)}"
+
+
+def plan_content(job: Launch) -> dict[str, Any]:
+    """Return the trials of a launch as plain values: what each trains on, what it needs, its settings and state."""
+    running = job.run.running()
+    trials = [
+        {
+            "trial": trial.name,
+            "training_set": trial.training_set,
+            "condition": trial.condition,
+            "protocol": trial.protocol,
+            "control": trial.control or None,
+            "outer": trial.outer,
+            "memory_bytes": trial.memory_bytes,
+            "work": trial.work,
+            "state": job.run.state(trial.name, running),
+            "settings": trial.trial.model_dump(mode="json"),
+        }
+        for trial in planned(job)
+    ]
+    return {"run": str(job.run.path), "refits": len(job.procedure.refits) if job.nested else 0, "trials": trials}
 
 
 def _refits(job: Launch) -> list[selections.Progress]:

@@ -1,6 +1,6 @@
 """Runs trials on this machine, in a private Ray that ends with the session."""
 
-from deepemotion.console import EXIT_FAILED, say
+from deepemotion.console import EXIT_FAILED, warn
 from deepemotion.errors import UserError
 from launcher.launching.backend import Options
 from launcher.launching.launch import Launch, conclude, plan_run, planned, trials_table, unfinished
@@ -20,7 +20,7 @@ class ThisMachine:
         resources.refuse_devices(waiting)
         warning = resources.short_of_memory(waiting, resources.available_memory())
         if warning:
-            say(warning)
+            warn(warning)
 
     def preview(self, job: Launch) -> str:
         """Return the table of the trials."""

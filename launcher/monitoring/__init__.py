@@ -1,4 +1,4 @@
 """Everything about a run's jobs after submission: status, watching, logs, cancelling and retrying.
 
-From outside: `status`, `watch`, `logs`, `cancel_retry`.
+From outside: `status`, `summary`, `runs`, `watch`, `logs`, `cancel_retry`.
 """

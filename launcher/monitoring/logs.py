@@ -1,4 +1,4 @@
-"""Finds the log of a trial or of the newest job and prints it, optionally following it."""
+"""Finds the log of a trial, or of the newest job or launch, and prints it, optionally following it."""
 
 import time
 from pathlib import Path
@@ -12,15 +12,15 @@ _LOOK_EVERY_S = 1.0
 
 
 def find(run: RunDirectory, trial: str | None) -> Path:
-    """Return the log of the trial whose name begins with `trial`, or of the job that wrote last.
+    """Return the log of the trial whose name begins with `trial`, or of the job or launch that wrote last.
 
     Raises UserError if there is none, or if several names begin with `trial`.
     """
     if trial is None:
-        logs = sorted(run.slurm.glob("*.log"), key=lambda path: path.stat().st_mtime)
+        logs = [*run.slurm.glob("*.log"), *run.sessions.glob("*.log")]
         if not logs:
-            raise UserError(f"{run.slurm}: no job has written a log yet; for a trial's log, give the trial's name")
-        return logs[-1]
+            raise UserError(f"{run.path}: no job or launch has a log yet; for a trial's log, give the trial's name")
+        return max(logs, key=lambda path: path.stat().st_mtime)
     names = (planned.name for planned in run.read_plan())
     name = name_by_beginning(names, trial, f"deepemotion-launch status {run.path} lists them")
     return run.trial(name).log_file

@@ -1,7 +1,7 @@
 """The state of each trial of a run, from its directory, squeue, and sacct for jobs that have left the queue."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from launcher.run import sessions
 from launcher.run.directory import RunDirectory
 from launcher.run.replacements import leaves_a_gap, replaced
 from launcher.run.sessions import Session
-from launcher.run.trial_files import VALIDATION, read_epochs, read_failure
+from launcher.run.states import State
+from launcher.run.time_left import Course
+from launcher.run.trial_files import SECONDS, VALIDATION, read_epochs, read_failure
 from launcher.slurm import queue, submissions, submit
 from launcher.slurm.queue import JobState
 from launcher.slurm.submissions import Submission
@@ -36,7 +38,8 @@ class TrialStatus:
     `out of memory`, `node failed`, `stopped`, `planned` (not submitted) or `replaced` (as
     `states.State` says). `detail` is SLURM's reason for waiting, the reason
     of a failure, or by which trial it was replaced; `hint` what to try; `accuracy` the last epoch's on validation, None
-    before the first; `job_state` what SLURM says of its job, None where it was not asked.
+    before the first; `seconds` is how long the finished epochs took; `job_state` what SLURM says of its job, None where
+    it was not asked.
     """
 
     trial: PlannedTrial
@@ -45,6 +48,7 @@ class TrialStatus:
     hint: str = ""
     epochs: int = 0
     accuracy: float | None = None
+    seconds: float = 0.0
     job: str | None = None
     job_state: JobState | None = None
     log: Path | None = None
@@ -53,6 +57,17 @@ class TrialStatus:
     def wrong(self) -> bool:
         """Say whether the trial needs attention."""
         return bool(self.hint)
+
+    @property
+    def course(self) -> Course:
+        """How far its training is. One that nobody has to finish counts as ended."""
+        running, ended = self.state == State.RUNNING, self.state in (State.DONE, State.FAILED, State.REPLACED)
+        return Course(self.trial, self.epochs, self.epochs if self.seconds else 0, self.seconds, running, ended)
+
+    @property
+    def why(self) -> str:
+        """The detail without the job, which tells trials apart that wait or stopped for one reason."""
+        return self.detail.removeprefix(f"job {self.job}").lstrip(":; ")
 
     def last_lines(self) -> list[str]:
         """Return the last lines of the log that explains the problem, none if there is no log."""
@@ -77,11 +92,6 @@ def read(run: RunDirectory) -> list[TrialStatus]:
     dead = replaced(run, plan)
     known = {trial.name: trial for trial in plan}
     return [_without_duty(one, known[dead[one.trial.name]]) if one.trial.name in dead else one for one in trials]
-
-
-def count_states(trials: Iterable[TrialStatus]) -> str:
-    """Return the number of trials in each state, in one line, the most frequent state first."""
-    return " · ".join(f"{count} {state}" for state, count in Counter(trial.state for trial in trials).most_common())
 
 
 def _without_duty(status: TrialStatus, by: PlannedTrial) -> TrialStatus:
@@ -137,6 +147,7 @@ def _status(
         "stopped" if epochs else "planned",
         epochs=len(epochs),
         accuracy=epochs[-1][VALIDATION] if epochs else None,
+        seconds=_seconds(epochs),
         job=job,
         job_state=states.get(job) if job else None,
     )
@@ -155,6 +166,12 @@ def _status(
         return known
     word, detail, hint = _waiting_or_ended(job, known.job_state, newest.get(job))
     return replace(known, state=word, detail=detail, hint=hint, log=run.slurm / f"{job}.log" if hint else None)
+
+
+def _seconds(epochs: Sequence[Mapping[str, float]]) -> float:
+    """Return how long epochs took, 0 where their file does not say so, or nonsense."""
+    times = [epoch.get(SECONDS, 0.0) for epoch in epochs]
+    return sum(times) if all(math.isfinite(time) and time >= 0 for time in times) else 0.0
 
 
 def _waiting_or_ended(job: str, state: JobState | None, session: Session | None) -> tuple[str, str, str]:

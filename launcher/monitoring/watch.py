@@ -1,21 +1,24 @@
 """Watches a run from outside its jobs, which do not depend on it."""
 
 import csv
+import math
 import shlex
 import time
 
-from rich.console import Console
 from rich.live import Live
 
-from deepemotion.console import say
+from deepemotion.console import at_time, progress_console, say, warn
 from deepemotion.errors import UserError
 from launcher.monitoring import status
+from launcher.monitoring.summary import Summary
 from launcher.run import selections, sessions
 from launcher.run.directory import RunDirectory
 from launcher.slurm import queue, submissions
 
 # Each look reads a few small files per trial, and asks SLURM's controller, which all users share (seconds).
 _LOOK_EVERY_S = 15.0
+# A log says this often that it is still being written (seconds).
+_LINE_EVERY_S = 60.0
 # Tabulating thousands of trials from a slow shared file system takes minutes.
 _TABLES_WITHIN_S = 120.0
 _AT_WORK = {"running", "pending", "requeued", "preempted"}
@@ -23,24 +26,26 @@ _AT_WORK = {"running", "pending", "requeued", "preempted"}
 
 def watch(run: RunDirectory) -> bool:
     """Show the run's progress until no trial is running or waiting; return False if Ctrl-C ends it before."""
-    console = Console(stderr=True)
+    console = progress_console()
     try:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             shown = problem = ""
+            said = -math.inf
             while True:
                 try:
                     trials = status.read(run)
                 except UserError as error:
                     # A controller that is busy for a moment must not end the watch.
                     if problem != (problem := str(error)):
-                        console.print(problem, highlight=False, soft_wrap=True)
+                        console.print(at_time(problem), highlight=False, soft_wrap=True)
                     time.sleep(_LOOK_EVERY_S)
                     continue
-                line, problem = summary(trials), ""
+                line, problem = Summary(trials).line, ""
                 if console.is_terminal:
                     live.update(_lines(trials, line), refresh=True)
-                elif line != shown:
-                    console.print(line, highlight=False, soft_wrap=True)
+                elif line != shown or time.monotonic() - said > _LINE_EVERY_S:
+                    console.print(at_time(line), highlight=False, soft_wrap=True)
+                    said = time.monotonic()
                 shown = line
                 if not any(trial.state in _AT_WORK for trial in trials) and not _plans_more(run):
                     return True
@@ -78,7 +83,7 @@ def wait_for_tables(run: RunDirectory) -> None:
     try:
         tabulate(run)
     except UserError as error:
-        say(f"the tables were not written: {error}")
+        warn(f"the tables were not written: {error}")
 
 
 def _tabulated(run: RunDirectory) -> bool:
@@ -97,17 +102,6 @@ def _jobs_are_left(run: RunDirectory) -> bool:
         return any(state.active and state.group in jobs for state in queue.read_queue().values())
     except UserError:
         return True
-
-
-def summary(trials: list[status.TrialStatus]) -> str:
-    """Return the counts and the best accuracy so far in one line."""
-    counts = status.count_states(trials)
-    best = max((trial for trial in trials if trial.accuracy is not None), key=_accuracy, default=None)
-    return counts if best is None else f"{counts} · best {_accuracy(best):.3f} ({best.trial.name})"
-
-
-def _accuracy(trial: status.TrialStatus) -> float:
-    return trial.accuracy or 0.0
 
 
 def _lines(trials: list[status.TrialStatus], line: str) -> str:

@@ -1,4 +1,4 @@
-"""The HTML report of a run: one file, with every number and figure from the run's tables."""
+"""The HTML reports: of a run, with every number and figure from its tables, and of several runs beside each other."""
 
 import base64
 from pathlib import Path
@@ -8,6 +8,7 @@ import pandas as pd
 
 from deepemotion.figures import style
 from deepemotion.files import write_text
+from launcher.evidence.compared_runs import Comparison
 from launcher.evidence.evidence import write_evidence
 from launcher.report import figures, input_data, significant_maps
 from launcher.report.figure_data import Choice
@@ -32,11 +33,7 @@ def write_report(run: RunDirectory) -> Path:
             # Once for all conditions.
             skipped.add(f"{figures.title(made.name.partition('_')[0])}: left out: {made.why}")
     write_images(run, folder)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("launcher"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    environment.filters |= {"percent": _percent, "heading": figures.title}
-    html = environment.get_template("report.html").render(
+    html = _template("report.html").render(
         name=run.path.name,
         experiment=experiment,
         states=evidence.trials.states,
@@ -54,6 +51,19 @@ def write_report(run: RunDirectory) -> Path:
     )
     write_text(run.report, html)
     return run.report
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the report of several runs: their conditions in one table, and whether they are comparable."""
+    write_text(path, _template("comparison.html").render(comparison=comparison, tables=[comparison.table]))
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("launcher"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {"percent": _percent, "heading": figures.title}
+    return environment.get_template(name)
 
 
 def _percent(value: float | None) -> str:

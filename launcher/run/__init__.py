@@ -1,4 +1,4 @@
 """The run directory: the plan, the trials' states, who works on them, and where they came from.
 
-From outside: `directory.RunDirectory`, `sessions`, `selections`, `provenance`.
+From outside: `directory.RunDirectory`, `sessions`, `selections`, `provenance`, `time_left`.
 """

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from deepemotion.console import say
+from deepemotion.console import warn
 from deepemotion.errors import UserError
 from deepemotion.files import write_text
 from launcher.run.directory import RunDirectory
@@ -22,6 +22,6 @@ def with_writable_results(run: RunDirectory) -> RunDirectory:
         folder = Path(tempfile.mkdtemp(prefix=f"{run.path.name}-"))
         reader.tables, reader.report = folder / "tables", folder / "report.html"
         reader.tensorboard = folder / "tensorboard"
-        say(f"{error}; tables and report are written to {folder}")
+        warn(f"{error}; tables and report are written to {folder}")
         return reader
     return run

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import pydantic
 
-from deepemotion.console import say
+from deepemotion.console import warn
 from deepemotion.files import write_text
 from launcher.run import file_clock
 
@@ -134,7 +134,7 @@ def _read(path: Path, now: float) -> Session | None:
     except ValueError:
         if path not in _named:
             _named.add(path)
-            say(f"warning: {path}: damaged, and ignored; delete it once nobody works on the run")
+            warn(f"warning: {path}: damaged, and ignored; delete it once nobody works on the run")
         return None
     # The writer's clock may be minutes off: what counts is when the file server wrote the record.
     session.beat = time.time() - max(0.0, now - written)

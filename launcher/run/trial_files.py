@@ -8,7 +8,7 @@ from deepemotion.training import integrity
 from deepemotion.training.trial_directory import TrialDirectory
 from launcher.planning.plan import PlannedTrial
 
-EPOCH, TRAIN, VALIDATION = "epoch", "accuracy/train", "accuracy/validation"
+EPOCH, TRAIN, VALIDATION, SECONDS = "epoch", "accuracy/train", "accuracy/validation", "time/epoch"
 # Without these columns of epochs.tsv, nothing can be shown of a trial.
 REQUIRED_COLUMNS = (EPOCH, TRAIN, VALIDATION)
 

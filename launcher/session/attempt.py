@@ -146,8 +146,8 @@ class _Relayed:
     def started(self, trial: str) -> None:
         self._send("trial", "started", trial)
 
-    def epoch(self, trial: str, epoch: int, accuracy: float) -> None:
-        self._send("trial", "epoch", trial, epoch, accuracy)
+    def epoch(self, trial: str, epoch: int, accuracy: float, seconds: float) -> None:
+        self._send("trial", "epoch", trial, epoch, accuracy, seconds)
 
     def finished(self, trial: str) -> None:
         self._send("trial", "finished", trial)

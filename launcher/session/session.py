@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemotion.console import say
+from deepemotion.console import say, warn
+from deepemotion.errors import UserError
 from launcher.planning.plan import PlannedTrial
 from launcher.run import selections
 from launcher.run.directory import RunDirectory
@@ -57,7 +58,7 @@ class RunningSession:
                     continue
                 self.watcher.restarted()
                 again = joined is None and (not lost_before or self.watcher.epochs > epochs)
-                say(f"Ray stopped working: {failure}; {'starting it again' if again else 'launch again to resume'}")
+                warn(f"Ray stopped working: {failure}; {'starting it again' if again else 'launch again to resume'}")
                 if not again:
                     self.lost, self.stopped_by = True, "Ray stopped working"
                     return
@@ -136,7 +137,10 @@ def open_session(
     are those of `sessions.Session`.
     """
     record = SessionFile(run.sessions, [trial.name for trial in trials], group, job)
-    with SessionProgress(trials, already_done, record.beat, _refresher(run)) as watcher:
+    # What a job prints is in SLURM's log of it.
+    log = run.sessions / f"{record.session.name}.log" if job is None else None
+    before = {trial.name: _epochs_so_far(run, trial) for trial in trials}
+    with SessionProgress(trials, already_done, record.beat, _refresher(run), log, before) as watcher:
         session = RunningSession(run, trials, record, watcher)
         try:
             yield session
@@ -145,6 +149,13 @@ def open_session(
     # Outside of SLURM the run is held by this launch alone: nobody else will tabulate, whatever records say.
     if job is None or not (session.unfinished or run.running()):
         tabulate(run)
+
+
+def _epochs_so_far(run: RunDirectory, trial: PlannedTrial) -> int:
+    """Return how many epochs of a trial are finished, 0 where its file is damaged: its training will say so."""
+    with suppress(UserError):
+        return len(run.trial(trial.name).read_epochs())
+    return 0
 
 
 def _refresher(run: RunDirectory) -> Callable[[], None]:
@@ -161,7 +172,7 @@ def _refresher(run: RunDirectory) -> Callable[[], None]:
         except Exception as error:
             # Whatever it is, no training should end for a chart.
             if str(error) not in reported:
-                say(f"the aggregates for TensorBoard were not updated: {error}")
+                warn(f"the aggregates for TensorBoard were not updated: {error}")
             reported.add(str(error))
 
     return refresh

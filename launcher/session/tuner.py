@@ -26,8 +26,8 @@ class Watcher(Protocol):
     def started(self, trial: str) -> None:
         """Note that a trial has its resources and is starting."""
 
-    def epoch(self, trial: str, epoch: int, accuracy: float) -> None:
-        """Note that a trial has finished an epoch with this validation accuracy."""
+    def epoch(self, trial: str, epoch: int, accuracy: float, seconds: float) -> None:
+        """Note that a trial has finished an epoch with this validation accuracy, which took so long."""
 
     def finished(self, trial: str) -> None:
         """Note that a trial is done."""
@@ -136,9 +136,10 @@ class Relay(tune.Callback):  # type: ignore[misc]
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Pass on a finished epoch: each result of a trial is one."""
-        if "accuracy_validation" in result:
-            self.watcher.epoch(_name(trial), int(result["epoch"]), float(result["accuracy_validation"]))
+        """Pass on a finished epoch: each result of a trial is one, but for the last."""
+        if "time_epoch" in result:
+            metrics = int(result["epoch"]), float(result["accuracy_validation"]), float(result["time_epoch"])
+            self.watcher.epoch(_name(trial), *metrics)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Note that a trial is done."""

@@ -36,7 +36,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, cast
 
-from deepemotion.console import say
+from deepemotion.console import say, warn
 from launcher.planning.plan import PlannedTrial
 from launcher.run import selections, sessions
 from launcher.run.directory import RunDirectory
@@ -145,7 +145,7 @@ def _train(run_directory: RunDirectory, trials: Sequence[PlannedTrial], done: in
             return ExitCode.TERMINATED
         if not session.watcher.progressed:
             session.stopped_by = "time limit before a single epoch was done"
-            say("the time limit came before a single epoch was done: request more time in the cluster profile")
+            warn("the time limit came before a single epoch was done: request more time in the cluster profile")
             return ExitCode.FAILED
         return ExitCode.REQUEUE
 

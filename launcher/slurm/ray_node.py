@@ -14,7 +14,7 @@ from typing import Never
 
 import psutil
 
-from deepemotion.console import EXIT_FAILED, say
+from deepemotion.console import EXIT_FAILED, warn
 from launcher.session.private_ray import HEAD_LOST_AFTER_S, OBJECT_STORE_BYTES, private_folder
 from launcher.slurm import allocation, environment
 
@@ -46,7 +46,7 @@ def serve(head: str, folder: Path) -> int:
     # Orphaned Ray processes become children of this one, so that they can be found and ended.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if not _answers(head):
-        say(f"the session's head does not answer at {head}: is traffic between nodes blocked? This node is left out")
+        warn(f"the session's head does not answer at {head}: is traffic between nodes blocked? This node is left out")
         return EXIT_FAILED
     machine = allocation.granted_machine(os.environ)
     words = [
@@ -66,10 +66,10 @@ def serve(head: str, folder: Path) -> int:
         if not _answers(head):
             break
         again = "joining once more" if attempt < _ATTEMPTS else "the session continues without it"
-        say(f"this node's Ray has ended early; {again}")
+        warn(f"this node's Ray has ended early; {again}")
     else:
         _wait_until_lost(head)
-    say(f"the head of the session at {head} is gone; requeueing the job")
+    warn(f"the head of the session at {head} is gone; requeueing the job")
     requeue = ["scontrol", "requeue", allocation.job_id(os.environ)]
     return subprocess.run(requeue, env=environment.of_commands(), check=False).returncode
 
@@ -84,7 +84,7 @@ def _take_part(words: list[str], folder: Path) -> None:
             ray.wait()
             # Not reached if the session ends normally: Ray's messages do not matter then.
             printed = _COLOURS.sub("", log.read_text(encoding="utf-8", errors="replace"))
-            say("\n".join(printed.splitlines()[-_LOG_LINES:]))
+            warn("\n".join(printed.splitlines()[-_LOG_LINES:]))
         finally:
             _end_children()
 

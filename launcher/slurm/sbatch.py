@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemotion.console import say
+from deepemotion.console import warn
 from deepemotion.errors import UserError
 from launcher.slurm import environment, queue
 
@@ -117,7 +117,7 @@ def _job_id(answer: _Answer, name: str) -> str:
         time.sleep(pause)
         job = _find(name)
         if job is not None:
-            say(f"{problem}; but SLURM has it: job {job}")
+            warn(f"{problem}; but SLURM has it: job {job}")
             return job
     if unclear:
         raise UnclearError(

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from deepemotion.console import say
+from deepemotion.console import warn
 from deepemotion.errors import UserError, did_you_mean
 from launcher.slurm.cluster_profile import ClusterProfile, format_time
 from launcher.slurm.partitions import Nodes, Partition, Site, read_site
@@ -26,7 +26,7 @@ def largest_array(profile: ClusterProfile, only_shown: bool = False) -> int | No
     except UserError as error:
         if not only_shown:
             raise
-        say(f"warning: {error}; the profile is not checked against the cluster")
+        warn(f"warning: {error}; the profile is not checked against the cluster")
         return None
     if site is None:
         return None

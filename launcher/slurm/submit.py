@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import deepemotion
-from deepemotion.console import say
+from deepemotion.console import say, warn
 from deepemotion.errors import UserError
 from launcher.planning.plan import PlannedTrial
 from launcher.run import sessions
@@ -116,7 +116,7 @@ def warn_of_memory(trials: Sequence[PlannedTrial], to: Target) -> None:
     if to.profile.memory_mb is not None:
         warning = short_of_memory(trials, to.profile.memory_mb * 2**20)
         if warning:
-            say(warning)
+            warn(warning)
 
 
 def queued_trials(run: RunDirectory) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from deepemotion.console import say
+from deepemotion.console import warn
 from deepemotion.files import atomic_path, readable, write_text
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def is_current(path: Path, made_from: str) -> bool:
     if not path.is_file():
         return False
     if not is_intact(path):
-        say(f"{path}: damaged since it was written; it is made again from the trials")
+        warn(f"{path}: damaged since it was written; it is made again from the trials")
         return False
     return (pq.read_schema(path).metadata or {}).get(_MADE_FROM) == made_from.encode()
 

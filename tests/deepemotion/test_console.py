@@ -1,8 +1,12 @@
 """How programs end, and what they print where."""
 
+import json
+import math
 import sys
+from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pytest
 import typer
 
@@ -144,3 +148,27 @@ def test_a_table_aligns_its_columns_and_leaves_nothing_behind_a_line():
 def test_a_table_of_one_column_or_of_nothing_but_its_header_is_printed():
     assert console.table([("trial",), ("one",)]) == "trial\none"
     assert console.table([("trial", "state")]) == "trial  state"
+
+
+def test_json_holds_unrounded_numbers_and_null_for_those_that_are_none(capsys: pytest.CaptureFixture[str]) -> None:
+    content = {
+        "third": 1 / 3,
+        "none": [math.nan, math.inf, np.float32("nan"), None],
+        "of numpy": [np.float64(0.1), np.int64(3), np.bool_(True)],
+        "path": Path("runs/r"),
+        "names": ("a", "é"),
+    }
+    console.answer_json(content)
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {
+        "third": 1 / 3,
+        "none": [None] * 4,
+        "of numpy": [0.1, 3, True],
+        "path": "runs/r",
+        "names": ["a", "é"],
+    }
+
+
+def test_quiet_anywhere_leaves_results_and_problems(run) -> None:
+    assert run("end", "well", "--quiet") == run("--quiet", "end", "well") == (0, "well\n", "")
+    assert run("end", "bad", "--quiet") == (2, "", "error: labels.tsv:3: no such emotion; use JOY\n")
+    assert run("end", "well") == (0, "well\n", "on the way\n")

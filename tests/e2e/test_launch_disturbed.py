@@ -1,6 +1,7 @@
 """Launches on one machine that are disturbed: by broken data, kills, errors, each other, a full disk."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -60,8 +61,8 @@ def test_one_broken_subject_leaves_the_others_finished(launch, command, tiny_pac
     assert "1 trials to run, 2 already done" in repaired.stderr
     # Nothing is left to do, and no message says otherwise.
     status = command("deepemotion-launch", "status", run.path)
-    assert "3 done" in status.stderr
-    assert "1 replaced" in status.stderr
+    assert "3 of 3 trials done · 100 %" in status.stdout
+    assert re.search(r"^replaced +1$", status.stdout, re.MULTILINE)
     assert "try:" not in status.stdout
     assert "failed" not in command("deepemotion-launch", "results", run.path).stdout
 

@@ -55,7 +55,7 @@ def test_ray_gives_the_results_of_one_machine_while_following_is_left_and_taken_
     assert process.returncode == 0, said
     assert "the jobs continue" in said
     assert study.queue("%i")
-    watched = study.ask("status", "ray", "--follow")
+    watched = study.ask("status", "ray", "--follow", "--all")
     assert watched.returncode == 0, watched.stderr
     assert watched.stdout.count(" done ") == 20
     # The job itself tidies up after its last trial.
@@ -80,7 +80,7 @@ def test_scripts_submitted_by_hand(study, local):
     assert done.returncode == 0, (done.stderr, [log.read_text() for log in run.glob("*.log")])
     study.wait_until_done("hand")
     assert_equal_results(study.run("hand"), local)
-    assert study.ask("status", "hand").stdout.count(" done ") == 20
+    assert study.ask("status", "hand", "--all").stdout.count(" done ") == 20
 
 
 def _span(study, name):

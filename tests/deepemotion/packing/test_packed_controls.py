@@ -1,6 +1,7 @@
 """The controls that are packed beside a subject: what they hold, and when they are packed again."""
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,9 +144,21 @@ def test_a_damaged_file_of_controls_is_named_with_what_to_do_and_packed_again(tm
     assert problems(small.controls) == []
 
 
-def test_inspect_shows_what_a_file_of_controls_holds(tmp_path: Path, command: Callable[..., object]) -> None:
+def test_inspect_shows_what_a_file_of_controls_holds(
+    tmp_path: Path, command: Callable[..., object], in_process: Callable[..., tuple[int, str, str]]
+) -> None:
     small = with_controls(tmp_path)
     small.pack()
+    code, out, err = in_process("deepemotion", "inspect", small.controls, small.packed, "--json")
+    assert (code, err) == (0, "")
+    controls, subject = json.loads(out)
+    assert (controls["kind"], controls["subject"]) == ("controls", "01")
+    assert controls["controls"]["motion"][-1]["columns"][-1] == "fd"
+    assert controls["checksums"]["motion"].startswith("sha256:")
+    assert (subject["kind"], subject["volumes"], subject["shape"]) == ("subject", 40, [5, 4, 3])
+    assert [run["volumes"] for run in subject["runs"]] == [20, 20]
+    assert subject["expected_volumes"] == {"1": 20, "2": 20}
+    assert in_process("deepemotion", "inspect", small.packed, "nope.h5", "--json")[:2] == (2, "")
     shown = command("deepemotion", "inspect", small.controls).stdout.splitlines()
     assert shown[0].startswith(f"{small.controls}: controls of sub-01 of small")
     assert shown[2].startswith("  motion: motion1, motion2, motion3, motion4, motion5, motion6, fd; sha256:")

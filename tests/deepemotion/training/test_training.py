@@ -121,7 +121,7 @@ def test_the_command_trains_tells_and_resumes(command, straight, tiny_packed, ti
     words += ["--subjects", "1", "--unseen", "2", *(word for text in SMALL for word in ("--set", text))]
     done = command("deepemotion", *words)
     assert done.returncode == 0, done.stderr
-    assert f"validation accuracy {result['accuracy_validation']:.3f} (label-only" in done.stdout
+    assert f"validation accuracy {100 * result['accuracy_validation']:.1f} % (labels alone" in done.stdout
     assert "epoch   6/6" in done.stderr
     assert comparable(tmp_path / "trial") == comparable(directory.path)
 

@@ -1,5 +1,6 @@
 """A run with controls, really trained: its tables, what it says, its figure, and what verify finds of its controls."""
 
+import json
 import shutil
 
 import h5py
@@ -95,6 +96,21 @@ def test_the_brain_is_drawn_against_its_controls(run):
     assert {round(100 * value, 6) for value in (accuracy, *of_controls)} <= drawn_at
     legend = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
     assert {"brain", "time", "global-signal"} <= set(legend)
+
+
+def test_json_of_the_results_has_every_number_unrounded(run, in_process):
+    code, out, err = in_process("deepemotion-launch", "results", run.path, "--json")
+    assert (code, err) == (0, "")
+    content = json.loads(out, parse_constant=pytest.fail)
+    scores = pd.read_csv(run.tables / "statistics.csv")
+    assert [row["accuracy"] for row in content["scores"]] == pytest.approx(scores["accuracy"].tolist(), rel=1e-14)
+    assert set(content["scores"][0]) == set(scores.columns)
+    # What is not known is null.
+    assert [[value is None for value in row.values()] for row in content["scores"]] == scores.isna().to_numpy().tolist()
+    assert len(content["controls"]) == len(pd.read_csv(run.tables / "controls.csv"))
+    assert content["failed"] == content["comparisons"] == []
+    assert content["states"] == {"done": len(pd.read_csv(run.tables / "trials.csv"))}
+    assert set(content["sentences"]) == {"controls", "pairs", "notes"}
 
 
 def test_the_report_shows_the_controls(run):

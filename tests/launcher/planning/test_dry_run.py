@@ -1,5 +1,7 @@
 """--dry-run and the errors of use: no Ray, no torch, nothing written."""
 
+import json
+
 import pytest
 import torch
 from small_plan import planned
@@ -22,6 +24,26 @@ def test_it_shows_every_trial_and_writes_nothing(command, tiny_packed, tiny_labe
     assert "memory" in lines[0]
     assert all("GiB" in line and line.endswith("pending") for line in lines[1:-1])
     assert not (tmp_path / "runs").exists()
+
+
+def test_json_has_the_plan_and_writes_nothing_unless_it_is_to_be_written(
+    in_process, tiny_packed, tiny_labels, tmp_path
+):
+    words = (*WORDS, *where(tiny_packed, tiny_labels, tmp_path / "runs"), "--lr", "1e-3,1e-4", "--json")
+    code, out, err = in_process("deepemotion-launch", *words, "--dry-run")
+    assert (code, err) == (0, "")
+    assert not (tmp_path / "runs").exists()
+    content = json.loads(out)
+    assert content["run"] == str(tmp_path / "runs" / "demo")
+    trials = content["trials"]
+    assert len(trials) == 8
+    assert {trial["settings"]["train"]["learning_rate"] for trial in trials} == {1e-3, 1e-4}
+    assert {trial["training_set"] for trial in trials} == {"sub-01", "sub-02", "sub-03", "pooled"}
+    code, out, _ = in_process("deepemotion-launch", *words, "--plan-only")
+    assert (code, json.loads(out)) == (0, content)
+    assert (tmp_path / "runs" / "demo" / "plan.tsv").is_file()
+    code, out, err = in_process("deepemotion-launch", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
 
 
 def test_controls_are_counted_apart_and_missing_ones_are_named(command, tiny_packed, tiny_labels, tmp_path):

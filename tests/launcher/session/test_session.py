@@ -1,4 +1,4 @@
-"""The parts of a session around the trials: its live line, its aggregates, its token."""
+"""The parts of a session around the trials: its aggregates, its token."""
 
 import os
 import stat
@@ -9,7 +9,6 @@ from small_plan import planned
 from deepemotion.errors import UserError
 from launcher.run.directory import RunDirectory
 from launcher.session import private_ray
-from launcher.session.progress import SessionProgress
 from launcher.session.session import open_session
 
 
@@ -49,44 +48,3 @@ def test_a_token_file_is_complete_from_the_moment_it_exists(tmp_path, monkeypatc
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     private_ray.write_token(path)
     assert path.read_text() == token
-
-
-def test_the_live_line_counts_trials_and_estimates_the_time_left(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    # The pooled trial is three times the work of each other.
-    trials = [
-        planned(name, name, work=float(weight), train={"epochs": 10})
-        for name, weight in (("pooled", 30), ("one", 10), ("two", 10), ("three", 10))
-    ]
-    beats = []
-    progress = SessionProgress(trials, 2, lambda running: beats.append(sorted(running)), lambda: None)
-    assert progress.summary() == "2/6 done · 0 running · 0 failed"
-    progress.started("pooled")
-    progress.started("one")
-    now[0] = 10.0
-    for epoch in range(1, 6):
-        progress.epoch("one", epoch, 0.25)
-        progress.epoch("pooled", epoch, 0.75)
-    # 20 of 60 took 10 s.
-    assert (
-        progress.summary() == "2/6 done · 2 running · 0 failed · best validation accuracy 75.0 % (pooled) · 0:20 left"
-    )
-    progress.tick()
-    assert beats == [["one", "pooled"]]
-    progress.finished("one")
-    progress.failed("pooled")
-    assert (
-        progress.summary() == "3/6 done · 0 running · 1 failed · best validation accuracy 75.0 % (pooled) · 0:05 left"
-    )
-
-
-def test_epochs_of_earlier_sessions_do_not_shorten_the_estimated_time_left(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    trials = [planned("a", work=10.0, train={"epochs": 10})]
-    progress = SessionProgress(trials, 0, lambda running: None, lambda: None)
-    now[0] = 6.0
-    # Resumed after epoch 6, of which this session trained none.
-    progress.epoch("a", 7, 0.5)
-    assert progress.summary().endswith("0:18 left")

@@ -56,6 +56,19 @@ def test_a_trial_that_failed_for_good_says_how_it_last_did(tmp_path, said, reaso
     assert watcher.lost == ["one"]
 
 
+def test_each_result_is_an_epoch_but_for_the_last_which_repeats_it(tmp_path):
+    epochs = []
+    relay = Relay(RunDirectory(tmp_path), None, SimpleNamespace(epoch=lambda *about: epochs.append(about)))
+    trial = SimpleNamespace(config={"trial": {"name": "one"}})
+    for result in (
+        {"epoch": 1, "accuracy_validation": 0.5, "time_epoch": 2.0},
+        {"epoch": 2, "accuracy_validation": 0.6, "time_epoch": 3.0},
+        {"epoch": 2, "accuracy_validation": 0.6, "duration_s": 6.0},
+    ):
+        relay.on_trial_result(1, [], trial, result)
+    assert epochs == [("one", 1, 0.5, 2.0), ("one", 2, 0.6, 3.0)]
+
+
 def test_bad_input_that_the_worker_has_recorded_stays_the_reason(tmp_path):
     run = RunDirectory(tmp_path)
     session = SessionFile(run.sessions, ["one"], "7", "7").session
