@@ -15,8 +15,7 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         # A resumed training writes its history again, into a new file: two files would show epochs twice. purge_step
         # makes a running TensorBoard forget what it read from the old one.
-        for old in folder.glob("events.out.tfevents.*"):
-            old.unlink()
+        remove_event_files(folder)
         self._writer = SummaryWriter(str(folder), purge_step=0)
         (self._path,) = folder.glob("events.out.tfevents.*")
         self._hyperparameters = dict(hyperparameters)
@@ -44,3 +43,9 @@ class EventFile:
     def close(self) -> None:
         """Flush and close the file."""
         self._writer.close()
+
+
+def remove_event_files(folder: Path) -> None:
+    """Remove what earlier attempts wrote."""
+    for old in folder.glob("events.out.tfevents.*"):
+        old.unlink()

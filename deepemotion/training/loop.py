@@ -28,7 +28,7 @@ from deepemotion.training.checkpoints import Checkpoints
 from deepemotion.training.checksums import data_checksums, data_digest
 from deepemotion.training.device import choose_device, choose_precision
 from deepemotion.training.epoch_line import epoch_line
-from deepemotion.training.event_file import EventFile
+from deepemotion.training.event_file import EventFile, remove_event_files
 from deepemotion.training.losses import Loss
 from deepemotion.training.result import predict_all, result_of, write_result
 from deepemotion.training.trial_data import TrialData
@@ -96,6 +96,8 @@ def train(
         directory.remove_abandoned()
         for note in notes:
             directory.log(note)
+        # A resumed trial's own, of an earlier version, would be one more run of TensorBoard's, and end too early.
+        remove_event_files(directory.path)
         events = EventFile(directory.path, _hyperparameters(trial)) if event_file else None
         result, probability = _train_epochs(
             trial, data, model, loss_of, directory, on_epoch, digest(trial, checksums), events

@@ -54,3 +54,17 @@ def test_a_deleted_folder_is_one_line_and_the_next_training_has_all_epochs(
     events.Reload()
     assert [event.step for event in events.Scalars("accuracy/validation")] == [1, 2, 3]
     assert [row["epoch"] for row in directory.read_epochs()] == [1, 2, 3]
+
+
+def test_a_trial_of_a_run_leaves_no_event_file_which_would_be_one_of_too_many(tiny_packed, tiny_labels, tmp_path):
+    directory = TrialDirectory(tmp_path / "t")
+
+    def stop(metrics):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(WANTED, tiny_packed, tiny_labels, directory, stop)
+    assert list(directory.path.glob("*tfevents*"))
+    train(WANTED, tiny_packed, tiny_labels, directory, lambda metrics: None, event_file=False)
+    assert not list(directory.path.glob("*tfevents*"))
+    assert len(directory.read_epochs()) == 3
