@@ -190,6 +190,7 @@ def write_control_file(path: Path, header: ControlHeader, controls: Mapping[str,
     records, content = {}, io.BytesIO()
     with h5py.File(content, "w", libver="v110") as file:
         for control, series in controls.items():
+            _create_group(file, control)
             records[control] = [_write(file, f"{control}/{i}", one) for i, one in enumerate(series)]
         text = header.model_copy(update={"controls": records}).model_dump_json()
         file.attrs["format"], file.attrs["format_version"] = _FORMAT, _FORMAT_VERSION
@@ -201,9 +202,17 @@ def write_control_file(path: Path, header: ControlHeader, controls: Mapping[str,
         temporary.write_bytes(content.getbuffer())
 
 
+def _create_group(file: h5py.File, name: str) -> None:
+    """Create a group without the time at which it was, so that equal content gives equal bytes."""
+    properties = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
+    properties.set_obj_track_times(False)
+    h5py.h5g.create(file.id, name.encode(), gcpl=properties)
+
+
 def _write(file: h5py.File, group: str, series: Series) -> _Part:
     kind: Literal["volumes", "events"] = "volumes" if isinstance(series, VolumeSeries) else "events"
     arrays = {name: np.ascontiguousarray(getattr(series, name), dtype) for name, dtype in _ARRAYS[kind].items()}
+    _create_group(file, group)
     for name, array in arrays.items():
         file[f"{group}/{name}"] = array
     return _Part(

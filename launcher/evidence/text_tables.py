@@ -116,7 +116,8 @@ def best_models(scores: pd.DataFrame, trials: Trials) -> TextTable:
         )
     for (protocol, nested), models in of_kind(best, SINGLE).groupby(["protocol", "nested"]):
         name = {"model": f"single-subject (n = {len(models)})", "protocol": str(protocol)}
-        name |= {"condition": "each chosen inside" if nested else "each its best"}
+        inside = nested and (models["conditions"] == 1).all()
+        name |= {"condition": "each chosen inside" if inside else "each its best"}
         rows.append({**name, "validation": _mean(models, [], n=False), **_audit(models[_AUDIT].mean())})
     return _table("Best condition of each model: accuracy in %", rows, several=("protocol",))
 

@@ -5,13 +5,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from control_dataset import SOURCES, describe, with_controls
 from nifti_dataset import SHAPE, SmallDataset, bold, half_mask, masked
 
 from deepemotion.errors import UserError
-from deepemotion.subject_file.control_file import ControlFile
+from deepemotion.subject_file.control_file import ControlFile, ControlHeader, write_control_file
 from deepemotion.subject_file.control_series import EventSeries, VolumeSeries
 from deepemotion.subject_file.reader import SubjectFile
 from deepemotion.subject_file.verify import problems
@@ -142,6 +143,16 @@ def test_a_damaged_file_of_controls_is_named_with_what_to_do_and_packed_again(tm
     assert small.pack().controls.written
     assert small.controls.read_bytes() == intact
     assert problems(small.controls) == []
+
+
+def test_a_file_of_controls_holds_no_times_so_that_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "controls_sub-01.h5"
+    header = ControlHeader(subject="01", dataset="d", tr=1, packed="", volumes={1: 2}, sources=[], notes=[])
+    write_control_file(path, header, {"motion": [VolumeSeries(("a",), np.ones((2, 1), np.float32))]})
+    with h5py.File(path) as file:
+        for name in ("motion", "motion/0", "motion/0/values"):
+            info = h5py.h5o.get_info(file[name].id)
+            assert (info.btime, info.mtime, info.ctime) == (0, 0, 0)
 
 
 def test_inspect_shows_what_a_file_of_controls_holds(

@@ -53,6 +53,13 @@ def test_protocols_of_a_model_have_rows_of_their_own_and_keep_their_mark():
     ]
 
 
+def test_the_mean_of_nested_selections_is_chosen_inside_only_where_there_was_no_choice_among_them():
+    nested = {"nested": True, "condition": "nested"}
+    for conditions, said in ((1, "each chosen inside"), (2, "each its best")):
+        *_, mean = best(*(statistic(name, 0.5, conditions=conditions, **nested) for name in ("sub-01", "sub-02")))
+        assert (mean["model"], mean["condition"]) == ("single-subject (n = 2)", said)
+
+
 def test_columns_that_say_nothing_are_left_out():
     table = text_tables.evidence(pd.DataFrame([statistic("sub-01", 0.5), statistic("pooled", 0.6)]))
     assert table.columns == ["model", "n", "accuracy", "balanced accuracy", "macro F1", "ECE", "labels alone"]
