@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import median_low
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -149,8 +149,8 @@ class SessionProgress:
         speed = time_left.epochs_per_second(courses)
         if speed:
             parts.append(f"{speed:.3g} epochs/s")
-        # The first trials start their processes as well, which the others take over: the last ones count.
-        around = (fmean(times[-self._at_once :]) if times else 0.0 for times in (self._startups, self._endings))
+        # Some trials start a process as well, which later ones take over: these would make a mean too large.
+        around = (median_low(times) if times else 0.0 for times in (self._startups, self._endings))
         left = time_left.seconds_left(courses, self._at_once, *around)
         if left is not None:
             parts.append(f"{duration(left)} left")

@@ -66,20 +66,20 @@ def test_epochs_of_earlier_sessions_do_not_shorten_the_estimated_time_left(now):
 def test_what_trials_do_besides_epochs_is_part_of_the_time_left(now):
     progress = show(trials("a", "b", "c", epochs=1))
     progress.started("a")
-    now[0] = 5.0
-    progress.epoch("a", 1, 0.5, 2.0)
-    now[0] = 6.0
-    progress.finished("a")
-    # 3 s before the epoch, 2 s for it and 1 s after it.
-    assert "0:12 left" in progress.summary()
     now[0] = 8.0
+    progress.epoch("a", 1, 0.5, 2.0)
+    now[0] = 9.0
+    progress.finished("a")
+    # 6 s before the epoch, 2 s for it and 1 s after it, twice.
+    assert "0:18 left" in progress.summary()
+    now[0] = 10.0
     progress.started("b")
-    now[0] = 12.0
-    progress.epoch("b", 1, 0.5, 2.0)
     now[0] = 13.0
+    progress.epoch("b", 1, 0.5, 2.0)
+    now[0] = 14.0
     progress.finished("b")
-    # The place was empty for 2 s before.
-    assert "0:07 left" in progress.summary()
+    # Without a process to start it took 1 s before the epoch, and its place was empty for 1 s before.
+    assert "0:05 left" in progress.summary()
 
 
 def test_a_log_has_a_line_with_the_time_at_least_once_a_minute(now, tmp_path, capsys):
