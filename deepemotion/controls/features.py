@@ -47,12 +47,20 @@ def features(control: str, files: Mapping[str, SubjectFile], lag_s: float) -> di
 
 def _shared_series(control: str, files: Mapping[str, SubjectFile]) -> dict[str, list[Series]]:
     """Return the series of each subject with the columns that all have, in the first subject's order."""
-    series = {}
+    series: dict[str, list[Series]] = {}
+    patterns: dict[str, list[str]] = {}
     with ExitStack() as opened:
         for subject, file in files.items():
             controls = opened.enter_context(ControlFile.of(file))
             series[subject] = controls.series(control)
-            _require_alike(next(iter(series.values())), series[subject], controls, control)
+            patterns[subject] = [source.file for source in controls.header.sources if source.control == control]
+            first = next(iter(series))
+            alike = [type(part) for part in series[first]] == [type(part) for part in series[subject]]
+            if not alike or _in_another_order(patterns[first], patterns[subject]):
+                raise UserError(
+                    f"{controls.path}: control {control} is made of other files, or in another order; pack all"
+                    " subjects alike"
+                )
     for number, parts in enumerate(list(zip(*series.values(), strict=True))):
         shared = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
         if not shared and any(part.columns for part in parts):
@@ -62,6 +70,6 @@ def _shared_series(control: str, files: Mapping[str, SubjectFile]) -> dict[str, 
     return series
 
 
-def _require_alike(first: Sequence[Series], other: Sequence[Series], file: ControlFile, control: str) -> None:
-    if [type(part) for part in first] != [type(part) for part in other]:
-        raise UserError(f"{file.path}: control {control} is made of other kinds of files; pack all subjects alike")
+def _in_another_order(first: Sequence[str], other: Sequence[str]) -> bool:
+    """Return whether a source of one subject is at another place in the other's."""
+    return any(name in first and first.index(name) != place for place, name in enumerate(other))

@@ -158,6 +158,20 @@ def test_columns_of_a_stimulus_are_compared_by_name_whatever_their_order(small, 
     np.testing.assert_array_equal(features[:40], features[40:])
 
 
+def test_sources_in_another_order_are_not_mixed_up(small, tmp_path):
+    sources = [
+        {"control": "motion", "kind": "motion", "file": f"{name}sub-{{subject}}_run-{{run}}_moco.txt"}
+        for name in ("", "b_")
+    ]
+    for subject, described in (("01", sources), ("02", sources[::-1])):
+        for run in (1, 2):
+            np.savetxt(tmp_path / f"b_sub-{subject}_run-{run}_moco.txt", np.ones((20, 6)))
+        describe(small, described)
+        small.pack(subject)
+    with pytest.raises(UserError, match="control motion is made of other files, or in another order; pack all"):
+        load(small, "motion", ("01", "02"))
+
+
 def test_a_missing_control_is_one_line_with_what_to_do(small):
     describe(small, [])
     small.pack()
