@@ -51,6 +51,10 @@ def test_every_trial_is_done_and_in_the_tables(finished):
         rows = (predictions["trial"] == row.trial) & (predictions["split"] == "validation")
         assert right[rows].mean() == pytest.approx(row.accuracy_validation)
     assert "8 done, 0 failed" in done.stderr
+    # The lines of its progress are also those of its log.
+    *_, last = (run / "sessions" / "session-001.log").read_text().splitlines()
+    assert "8/8 done · 0 running · 0 failed · 100 % · 0:00 left" in last
+    assert last in done.stderr
     assert f"tensorboard --logdir {run}" in done.stderr
 
 
