@@ -22,7 +22,7 @@ def numbers(evidence: Evidence) -> dict[str, Any]:
         "against_controls": rows(findings.compared),
         "paired": rows(findings.paired),
         "comparisons": rows(evidence.declared),
-        "sentences": {"controls": evidence.controls, "pairs": evidence.pairs, "notes": evidence.notes},
+        "sentences": {name: getattr(evidence, name) for name in ("result", "controls", "pairs", "curves", "notes")},
         "failed": [] if failed.empty else rows(failed[["trial", "reason"]]),
     }
 
