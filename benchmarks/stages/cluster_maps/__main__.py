@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter
 from benchmarks.stage import Stage, at_most, stage
 from deepemotion.scoring.cluster_test import ClusterTest, find_clusters
 
-DATASETS, DRAWS = 200, 500
+DATASETS, DRAWS = 200, 200
 CPUS = 2
 SHAPE, SMOOTHING = (16, 18, 12), 1.2
 LEVEL = 0.05
@@ -42,7 +42,6 @@ class Case:
 
 CASES = (
     Case(1, 99, 0.01),
-    Case(8, 19, 0.01),
     Case(8, 59, 0.01),
     Case(8, 59, 0.01, shared=0.1),
     Case(8, 59, 0.01, shared=0.3),
@@ -75,10 +74,14 @@ def found(seed: int, case: Case) -> dict[str, Any]:
     test = ClusterTest(case.voxel_p, LEVEL, "fwe", DRAWS)
     result = find_clusters(maps[:, :, inside], inside, test, seed)
     planted = blob[inside]
-    outside = [not (planted & (result.cluster == number)).any() for number in range(1, len(result.size) + 1)]
+    # Where nothing is planted, every cluster is false.
+    is_false = [
+        not case.planted or not (planted & (result.cluster == number)).any()
+        for number in range(1, len(result.size) + 1)
+    ]
     return {
-        "family-wise error": bool((result.fwe_p <= LEVEL)[outside].any()),
-        "false discovery rate": bool((result.fdr_p <= LEVEL)[outside].any()),
+        "family-wise error": bool((result.fwe_p <= LEVEL)[is_false].any()),
+        "false discovery rate": bool((result.fdr_p <= LEVEL)[is_false].any()),
         "share of the blob": float((result.corrected != 0)[planted].mean()),
     }
 

@@ -110,7 +110,7 @@ def test_json_of_the_results_has_every_number_unrounded(run, in_process):
     assert len(content["controls"]) == len(pd.read_csv(run.tables / "controls.csv"))
     assert content["failed"] == content["comparisons"] == []
     assert content["states"] == {"done": len(pd.read_csv(run.tables / "trials.csv"))}
-    assert set(content["sentences"]) == {"controls", "pairs", "notes"}
+    assert set(content["sentences"]) == {"result", "controls", "pairs", "curves", "notes"}
 
 
 def test_the_report_shows_the_controls(run):
