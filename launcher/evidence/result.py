@@ -79,7 +79,7 @@ def _controls(row: pd.Series, with_controls: bool) -> str:
             return "whether it beats the controls is open, since these lack folds"
         return "no control without a brain"
     answer = "yes" if row["beats_controls"] else "no"
-    best = f"; the best is {row['best_control']} with {_percent(row['best_control_accuracy'])}"
+    best = f" (the best is {row['best_control']} with {_percent(row['best_control_accuracy'])})"
     return f"beats every control without a brain: {answer}{best if row['best_control'] else ''}"
 
 

@@ -56,7 +56,7 @@ def test_the_demo_says_where_everything_is_after_its_result_and_trains_once(demo
         "Published protocol (random), pooled",
         "Whole runs left out (run), sub-01",
     ]
-    assert re.search("p = [0-9.]+ by 19 permutations.*; beats every control without a brain: (yes|no); ", result[-1])
+    assert re.search(r"p = [0-9.]+ by 19 permutations.*; beats every control without a brain: (yes|no) \(", result[-1])
     assert all(sentence in report.read_text() for sentence in result)
     trials = pd.read_csv(tables / "trials.csv")
     assert trials["state"].eq("done").all()

@@ -20,7 +20,7 @@ def test_a_run_with_everything_has_it_all_in_one_sentence(study):
     (sentence,) = result(study)
     assert sentence.startswith("Whole runs left out (run), sub-01 (lr-0.001): 90.0 %, 95 % interval ")
     assert "; p = 0.05 by 19 permutations of the labels; " in sentence
-    assert "; beats every control without a brain: yes; the best is motion with 40.0 %; " in sentence
+    assert "; beats every control without a brain: yes (the best is motion with 40.0 %); " in sentence
     assert sentence.endswith(
         "; labels alone, the majority class and chance reach 40.0 % at most; observers agree in 90.0 %."
     )
@@ -90,7 +90,7 @@ def test_whether_controls_are_beaten_is_a_yes_or_a_no(study, skill, says):
     study.model("sub-01", skill, permutations=0)
     study.control("motion", "sub-01", 0.5)
     (sentence,) = result(study)
-    assert f"beats every control without a brain: {says}; the best is motion" in sentence
+    assert f"beats every control without a brain: {says} (the best is motion" in sentence
 
 
 def test_controls_that_lack_a_fold_leave_the_question_open(study):

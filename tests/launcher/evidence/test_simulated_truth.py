@@ -46,7 +46,7 @@ def test_a_brain_without_a_signal_does_not_beat_the_loudness_that_goes_with_the_
     assert row["accuracy"] < row["best_control_accuracy"]
     assert not row["beats_controls"]
     assert NOT_BEATING in shown
-    assert "; beats every control without a brain: no; the best is stimulus with " in sentence
+    assert "; beats every control without a brain: no (the best is stimulus with " in sentence
 
 
 def test_a_brain_with_more_signal_than_the_loudness_has_beats_it(tmp_path):
@@ -55,4 +55,4 @@ def test_a_brain_with_more_signal_than_the_loudness_has_beats_it(tmp_path):
     assert 0.4 < row["best_control_accuracy"] < row["accuracy"]
     assert row["beats_controls"]
     assert NOT_BEATING not in shown
-    assert "; beats every control without a brain: yes; the best is stimulus with " in sentence
+    assert "; beats every control without a brain: yes (the best is stimulus with " in sentence
