@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from deepemotion.labels.table import Labels
 from deepemotion.simulation.folder import simulate
 from deepemotion.simulation.parameters import Parameters
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # A shell that starts the tests in the background makes them, and all that they start, ignore Ctrl-C, and nohup hangups.
 signal.signal(signal.SIGINT, signal.default_int_handler)

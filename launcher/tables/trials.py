@@ -78,7 +78,10 @@ def trials_table(run: RunDirectory, known: Known | None = None) -> pd.DataFrame:
     rest = sorted(set(table.columns) - set(first))
     table = table[[*first, *rest]].astype(dict.fromkeys(("fold", "outer", "draw", "train_runs"), "Int64"))
     by_place = ["training_set", "condition", "outer", "fold", "seed", "permutation"]
-    return table.sort_values([*by_place, "curve", "draw", "train_subjects", "train_runs"], ignore_index=True)
+    # Of models in one place the last that was planned stays last, whatever part of the data it has.
+    sizes = {column: table[column].where(table["curve"] != "") for column in ("train_subjects", "train_runs")}
+    order = table.assign(**sizes).sort_values([*by_place, "curve", "draw", *sizes]).index
+    return table.loc[order].reset_index(drop=True)
 
 
 def _row(

@@ -2,12 +2,11 @@
 
 import dataclasses
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_plan import facts, plan
 
 
-@settings(deadline=None)  # the first plan imports what a loaded machine takes longer for than an example may
 @given(
     rates=st.lists(st.sampled_from([1e-4, 3e-4, 1e-3, 3e-3]), min_size=1, unique=True),
     lags=st.lists(st.sampled_from([0, 2, 4, 6]), min_size=1, unique=True),
