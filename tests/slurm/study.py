@@ -166,12 +166,10 @@ class Study:
         after = self.results(name)
         assert {trial: after[trial] for trial in before} == before
 
-    def wait_for_epochs(self, name: str, epochs: int, done: int = 0) -> None:
-        """Wait until some trial has passed `epochs` epochs and `done` trials have their results."""
+    def wait_for_epochs(self, name: str, epochs: int) -> None:
+        """Wait until some trial has passed `epochs` epochs."""
         wait_for(
-            lambda: max(self.epochs(name).values(), default=0) >= epochs and len(self.results(name)) >= done,
-            f"{name}: epochs",
-            lambda: self.logs(name),
+            lambda: max(self.epochs(name).values(), default=0) >= epochs, f"{name}: epochs", lambda: self.logs(name)
         )
 
 

@@ -17,23 +17,25 @@ EPOCHS = 5
 def test_without_accounting_and_with_arrays_of_three(new_cluster, data):
     study = make_study(new_cluster(nodes=2, accounting=False, max_array_size=3), data)
     # Four tasks, more than an array may have. Each starts a Ray of its own.
-    study.submit("r", EPOCHS, *study.by_array("r", 3), "--max-parallel", 2, subjects="1-9")
+    epochs = 20
+    study.submit_slowly("r", epochs, *study.by_array("r", 3), "--max-parallel", 2, subjects="1-9")
     record = json.loads((study.run("r").slurm / "submission-001.json").read_text())
     assert list(record["jobs"].values()) == [0, 3]
     assert study.cluster.run("sacct").returncode != 0
     shown = study.ask("status", "r")
     assert shown.returncode == 0, shown.stderr
     assert "pending" in shown.stdout
-    study.wait_for_epochs("r", 1, done=3)
-    before = study.results("r")
+    # Else all could be done before they are cancelled.
+    study.slow_down_amid("r")
     assert study.ask("cancel", "r").returncode == 0
     wait_for(lambda: not study.queue("%i"), "cancelled")
+    before = study.results("r")
     assert "cancelled" in study.ask("status", "r").stdout
     again = study.ask("retry", "r")
     assert again.returncode == 0, again.stderr
     study.wait_until_done("r", 10)
     study.assert_kept("r", before)
-    assert_curves_are_whole(study.run("r"), EPOCHS)
+    assert_curves_are_whole(study.run("r"), epochs)
     results = study.ask("results", "r")
     assert results.returncode == 0
     assert "10 done" in results.stdout

@@ -2,8 +2,9 @@
 
 import shutil
 
+import pandas as pd
 import pytest
-from study import HALF, LAUNCH, QUICK, wait_for
+from study import HALF, LAUNCH, LINEAR, QUICK, assert_nothing_stayed, wait_for
 
 from launcher.slurm import submissions
 
@@ -69,3 +70,20 @@ def test_code_changes_after_submission(study):
         shutil.rmtree(edited)
     code = next(study.run("snapshot").slurm.glob("code-*"))
     assert (code / "deepemotion" / "training" / "loop.py").is_file()
+
+
+def test_the_job_that_trains_the_last_inner_trials_trains_the_refits_too(study):
+    words = ["--no-pooled", "--protocol", "block", "--lr", "1e-3,1e-5", "--select", "nested", *LINEAR]
+    for setting in ("split.folds=3", "split.block_s=30", "split.gap_s=4"):
+        words += ["--set", setting]
+    # Over two nodes, whose Ray starts once more for the refits, and in two tasks that share the inner trials.
+    runs = {"nested-ray": study.by_ray("nested-ray", nodes=2), "nested-array": study.by_array("nested-array", 6)}
+    for name, on in runs.items():
+        study.submit(name, QUICK, *words, *on, subjects="1")
+    for name in runs:
+        # Of each of 3 folds, 2 inner ones with 2 rates, and then a refit.
+        study.wait_until_done(name, trials=15)
+        trials = pd.read_parquet(study.run(name).tables / "trials.parquet")
+        assert trials["chosen"].ne("").sum() == 3, trials["chosen"].tolist()
+        assert trials["outer"].notna().sum() == 12
+    assert_nothing_stayed(study.cluster)
