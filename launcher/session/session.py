@@ -1,5 +1,6 @@
 """Runs a session: keeps its record, shows its progress, has its trials trained, and writes the tables at the end."""
 
+import errno
 import itertools
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -158,6 +159,13 @@ def _epochs_so_far(run: RunDirectory, trial: PlannedTrial) -> int:
     return 0
 
 
+def _of_a_full_disk(error: BaseException | None) -> bool:
+    """Say whether an error has its cause in a full disk, or one on which the user may not write more."""
+    while error is not None and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+        error = error.__cause__
+    return error is not None
+
+
 def _refresher(run: RunDirectory) -> Callable[[], None]:
     """Return a function that updates TensorBoard's aggregates; it reports an error once and never raises it."""
     from launcher.session.usage import usage
@@ -170,8 +178,8 @@ def _refresher(run: RunDirectory) -> Callable[[], None]:
         try:
             board.refresh()
         except Exception as error:
-            # Whatever it is, no training should end for a chart.
-            if str(error) not in reported:
+            # Whatever it is, no training should end for a chart. A full disk ends the session, which says so itself.
+            if not _of_a_full_disk(error) and str(error) not in reported:
                 warn(f"the aggregates for TensorBoard were not updated: {error}")
             reported.add(str(error))
 

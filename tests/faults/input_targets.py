@@ -166,7 +166,7 @@ def _control_source(control: str, kind: str) -> Callable[[Examples, Path], Parse
             is_sidecar = path.suffix == ".json"
             files = {1: folder / recording.name if is_sidecar else path}
             described = ControlSource(control=control, kind=kind, file="{run}")
-            runs = ControlRuns(described, 2.0, files, {1: path}, {1: volumes}, {1: 2.0 * volumes})
+            runs = ControlRuns(described, 2.0, files, {1: [path]}, {1: volumes}, {1: 2.0 * volumes})
             series, notes = read_series(runs)
             assert not np.isinf(series.values).any()
             return series.columns, notes

@@ -11,11 +11,16 @@ from launcher.run.directory import RunDirectory
 from launcher.session import private_ray
 from launcher.session.session import open_session
 
+FULL = UserError("tensorboard/training: cannot write: No space left on device")
+FULL.__cause__ = OSError(28, "No space left on device")
 
+
+# A full disk is what the session itself ends with.
 @pytest.mark.parametrize(
-    "error", [UserError("epochs.tsv: truncated"), OSError(5, "Input/output error"), KeyError("loss/train")]
+    ("error", "times"),
+    [(UserError("epochs.tsv: truncated"), 1), (OSError(5, "Input/output error"), 1), (KeyError("loss"), 1), (FULL, 0)],
 )
-def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch, capsys, error):
+def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch, capsys, error, times):
     run = RunDirectory(tmp_path / "run")
     trials = [planned("a", train={"epochs": 1})]
     run.add_to_plan(trials)
@@ -28,7 +33,7 @@ def test_aggregates_that_cannot_be_refreshed_stop_no_trial(tmp_path, monkeypatch
     with open_session(run, trials, 0) as session:
         for _ in range(3):
             session.watcher.tick()
-    assert capsys.readouterr().err.count("the aggregates for TensorBoard were not updated") == 1
+    assert capsys.readouterr().err.count("the aggregates for TensorBoard were not updated") == times
 
 
 def test_a_token_file_is_complete_from_the_moment_it_exists(tmp_path, monkeypatch):
