@@ -68,8 +68,8 @@ def test_figures_leaves_each_figure_as_png_and_svg(finished, command, tiny_datas
         assert is_drawn(folder / f"{name}.png"), name
         assert text in (folder / f"{name}.svg").read_text(encoding="utf-8"), name
     assert [line for line in done.stderr.splitlines() if "left out" in line] == [
-        "controls_lr-0.001: left out: needs finished trials of controls: launch with --controls all",
         "learning-curve_lr-0.001: left out: needs trainings on a part of the data: launch with --learning-curve",
+        "controls_lr-0.001: left out: needs finished trials of controls: launch with --controls all",
     ]
 
 
