@@ -122,21 +122,24 @@ def _once_it_has_read(address, patience_s=120):
 
 @pytest.mark.slow
 def test_figure_3_is_drawn_at_first_open_and_hparams_has_the_swept_setting(browser, address):
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=60_000)
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     page.set_default_timeout(60_000)
     page.goto(f"{address}#custom_scalars")
-    page.wait_for_function(f"({COLOURS})().flat().length >= 12")
     # Training and validation, of the single-subject models and the pooled one, chance, and labels alone.
-    assert [len(set(colours)) for colours in page.evaluate(COLOURS)] == [6, 6]
+    page.wait_for_function(f"({COLOURS})().map(colours => colours.length).join() == '6,6'")
     assert page.get_by_text("Missing Tags").count() == 0
     page.goto(address)
     page.get_by_text("figure-3, set Smoothing to 0").first.wait_for()
     boxes = page.locator("runs-data-table input[type=checkbox]")
     boxes.last.wait_for()
-    assert all(boxes.nth(i).is_checked() for i in range(boxes.count()))
+    for i in range(boxes.count()):
+        expect(boxes.nth(i)).to_be_checked()
     page.goto(f"{address}#hparams")
     page.get_by_text("train.learning_rate").first.wait_for()
     assert page.get_by_text("train.seed").count() == 0
     for rate in RATES:
-        assert page.get_by_text(f"lr-{rate} single-subject").count() > 0
+        page.get_by_text(f"lr-{rate} single-subject").first.wait_for()
     page.close()
