@@ -165,7 +165,8 @@ def make_plan(experiment: Experiment, data: DataFacts) -> list[PlannedTrial]:
     for settings, swept in of_brain:
         for trial in _of_curves(experiment, settings, swept, data, facts):
             # A part of one subject may be a training set of its own.
-            trials += [] if _digest(trial) in whole else [trial]
+            if _digest(trial) not in whole:
+                trials.append(trial)
             _require_feasible(len(trials))
     return sorted(trials, key=lambda trial: (bool(trial.control), -trial.work))
 

@@ -86,7 +86,7 @@ class RunDirectory:
                         # Left here, the new file would let the next launch in.
                         file.unlink(missing_ok=True)
                         who = f"another launch (process {session.pid} on {session.host})"
-                        raise self._busy(who, f"; if it was killed, launch again in {session.counts_s:.0f} s")
+                        raise self._busy(who, f"; if it was killed, launch again in {session.silence_left_s:.0f} s")
             yield
 
     def _busy(self, who: str, more: str = "") -> UserError:
@@ -144,7 +144,7 @@ class RunDirectory:
 
     @contextmanager
     def _rewritten_by_a_launch(self) -> Iterator[None]:
-        """Say what to do where the experiment is missing or damaged: nobody but a launch should write it."""
+        """Say what to do where the experiment is missing or damaged: only a launch should write it."""
         try:
             yield
         except UserError as error:

@@ -51,13 +51,13 @@ class Session:
     @property
     def alive(self) -> bool:
         """Return whether the session was at work a moment ago."""
-        if self.ended is not None or self.counts_s <= 0:
+        if self.ended is not None or self.silence_left_s <= 0:
             return False
         return self.host != socket.gethostname() or Path(f"/proc/{self.pid}").exists()
 
     @property
-    def counts_s(self) -> float:
-        """Return for how long the session still counts as at work without another sign of life (seconds)."""
+    def silence_left_s(self) -> float:
+        """Return for how long the session counts as at work without another sign of life (seconds)."""
         return self.beat + _DEAD_AFTER_S - time.time()
 
 

@@ -160,7 +160,7 @@ def _epochs_so_far(run: RunDirectory, trial: PlannedTrial) -> int:
 
 
 def _of_a_full_disk(error: BaseException | None) -> bool:
-    """Say whether an error has its cause in a full disk, or one on which the user may not write more."""
+    """Say whether a full disk, or a used-up quota, is the cause of an error."""
     while error is not None and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
         error = error.__cause__
     return error is not None
